@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+/** Entry of the `tabswarm` command. Runs on the project's own Node 24 even when the system's Node is older. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const major = Number(process.versions.node.split('.')[0]);
+const own = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
+if (major < 24 && existsSync(own)) {
+  const result = spawnSync(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  process.exit(result.status ?? 1);
+} else if (major < 24) {
+  console.error(`tabswarm needs Node 24 (this is ${process.version}). Run "npm ci" first: it brings one along.`);
+  process.exit(1);
+} else {
+  await import('../scripts/register.mjs');
+  const { main } = await import('../src/cli/main.ts');
+  process.exitCode = await main(process.argv.slice(2));
+}

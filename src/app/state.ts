@@ -1,0 +1,150 @@
+/**
+ * What the page shows, as one serialisable value: framework-free, updated only by the session (session.ts), read by
+ * React through a zustand hook and by the e2e tests through `window.tabswarm`.
+ */
+import type { AdapterReport } from '../kernels/gpu.ts';
+import type { RefusalReason } from '../protocol/messages.ts';
+import type { HostState, LinkPath } from '../swarm/types.ts';
+
+/** What the volunteer asked for. */
+export type Intent = 'idle' | 'running' | 'paused' | 'watching';
+
+/** What the tab is doing; `waiting` always comes with a reason. */
+export type Activity =
+  | 'idle'
+  | 'connecting'
+  | 'syncing'
+  | 'training'
+  | 'compressing'
+  | 'committing'
+  | 'waiting'
+  | 'applying'
+  | 'paused'
+  | 'failed';
+
+export type Phase = 'train' | 'commit' | 'reveal' | 'judge';
+
+export interface RunInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly organizer: string;
+  readonly parameters: number;
+  readonly dataSource: string;
+  readonly dataLicence: string;
+  readonly roundMs: number;
+  /** Estimates shown before Start. */
+  readonly gpuBytes: number;
+  readonly downloadBytes: number;
+  readonly bytesPerRound: number;
+}
+
+/** One certified (or lost) round as seen from here. */
+export interface RoundRecord {
+  readonly round: number;
+  /** Null when nothing was certified. */
+  readonly height: number | null;
+  readonly root: string | null;
+  readonly contributors: number;
+  readonly heldOutLoss: number | null;
+  /** Own part; null when we submitted nothing. */
+  readonly own: {
+    readonly outcome: 'accepted' | 'refused' | 'lost';
+    readonly reason: RefusalReason | 'no-certificate' | null;
+    readonly detail: string;
+    readonly innerSteps: number;
+    readonly tokens: number;
+    readonly credits: number;
+    readonly submissionBytes: number;
+  } | null;
+  readonly at: number;
+}
+
+export interface PeerView {
+  readonly peer: string;
+  readonly role: 'contributor' | 'watcher' | 'validator' | 'unknown';
+  readonly adapter: string;
+  readonly state: string;
+  readonly path: LinkPath;
+  readonly rttMs: number | null;
+  readonly tokensPerSecond: number;
+  readonly inSync: boolean;
+}
+
+export interface Problem {
+  /** Stable code for tests and translations. */
+  readonly code:
+    | 'no-webgpu'
+    | 'insecure-page'
+    | 'no-adapter'
+    | 'adapter-too-small'
+    | 'device-lost'
+    | 'host-unreachable'
+    | 'bad-manifest'
+    | 'protocol-version'
+    | 'corrupt-data'
+    | 'out-of-sync'
+    | 'internal';
+  /** What happened and what to do, in plain words. */
+  readonly message: string;
+  /** Whether Tabswarm goes on by itself. */
+  readonly recovering: boolean;
+}
+
+export interface AppState {
+  readonly intent: Intent;
+  readonly activity: Activity;
+  /** Why nothing is computed right now, in plain words; null while training. */
+  readonly waitingFor: string | null;
+  readonly run: RunInfo | null;
+  readonly adapter: AdapterReport | null;
+  readonly gpuShare: number;
+  readonly identity: string;
+  readonly peerId: string | null;
+  readonly host: HostState;
+  readonly round: number;
+  readonly phase: Phase;
+  /** When the phase ends, epoch ms by the swarm's clock, and that clock's offset from this machine's. */
+  readonly phaseEndsAt: number;
+  readonly clockOffsetMs: number;
+  readonly height: number;
+  readonly root: string | null;
+  readonly tokensPerSecond: number;
+  readonly totals: {
+    readonly innerSteps: number;
+    readonly tokens: number;
+    readonly accepted: number;
+    readonly refused: number;
+    /** Micro-credits, from certificates only. */
+    readonly credits: number;
+  };
+  readonly traffic: {
+    readonly bytesIn: Readonly<Record<LinkPath, number>>;
+    readonly bytesOut: Readonly<Record<LinkPath, number>>;
+    readonly rateIn: number;
+    readonly rateOut: number;
+  };
+  readonly peers: readonly PeerView[];
+  /** Newest last, bounded. */
+  readonly rounds: readonly RoundRecord[];
+  /** Own training loss, one point a progress report: [epoch ms, nats]. Bounded. */
+  readonly trainLoss: readonly (readonly [number, number])[];
+  /** Held-out loss by certificate: [epoch ms, nats]. */
+  readonly heldOutLoss: readonly (readonly [number, number])[];
+  readonly leaderboard: readonly {
+    readonly contributor: string;
+    readonly credits: number;
+    readonly accepted: number;
+  }[];
+  readonly problems: readonly Problem[];
+}
+
+/** What the page may ask of the session. */
+export interface SessionActions {
+  start(): void;
+  watch(): void;
+  pause(): void;
+  resume(): void;
+  stop(): void;
+  setGpuShare(share: number): void;
+}

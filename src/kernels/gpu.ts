@@ -1,0 +1,95 @@
+/**
+ * The seam to WebGPU: opens a device in a tab, a worker, Node (Dawn) or Deno (wgpu), and says which adapter it is.
+ *
+ * Nothing above this file touches `navigator.gpu`. A software adapter proves correctness, never speed, so every
+ * test and every number names the adapter it ran on ({@link AdapterReport}).
+ */
+
+/** What a person or a log is told about the device at hand. */
+export interface AdapterReport {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  /** True for CPU drivers: SwiftShader, lavapipe (llvmpipe), WARP. */
+  readonly software: boolean;
+  readonly shaderF16: boolean;
+  readonly subgroups: boolean;
+  readonly timestampQuery: boolean;
+  readonly maxBufferSize: number;
+  readonly maxStorageBufferBindingSize: number;
+}
+
+export interface Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterReport;
+}
+
+/** No usable WebGPU here; `message` says what the user can do about it. */
+export class GpuUnavailableError extends Error {
+  static override readonly name = 'GpuUnavailableError';
+  override readonly name = 'GpuUnavailableError';
+}
+
+export interface OpenGpuOptions {
+  /** The entry point; default `navigator.gpu`. Node passes Dawn's. */
+  readonly gpu?: GPU | undefined;
+  /** Storage bytes that one buffer must be able to hold; raises the device's limits up to what the adapter has. */
+  readonly bufferBytes?: number;
+  /** Ask for shader-f16 / subgroups / timestamp-query where the adapter has them. Default true. */
+  readonly features?: boolean;
+}
+
+const OPTIONAL_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  const gpu = options.gpu ?? globalThis.navigator?.gpu;
+  if (gpu === undefined) {
+    throw new GpuUnavailableError(
+      globalThis.isSecureContext === false
+        ? 'WebGPU needs a secure page: open this address with https:// (or on localhost).'
+        : 'This browser has no WebGPU. Use Chrome or Edge 113+, Safari 26+, or Firefox 141+ on Windows.',
+    );
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (adapter === null) {
+    throw new GpuUnavailableError(
+      'WebGPU is present but no graphics adapter was offered. Turn on hardware acceleration, update the graphics driver, or allow WebGPU for this browser.',
+    );
+  }
+  const wanted = options.features === false ? [] : OPTIONAL_FEATURES.filter((f) => adapter.features.has(f));
+  const limits = adapter.limits;
+  const device = await adapter.requestDevice({
+    requiredFeatures: wanted as GPUFeatureName[],
+    requiredLimits: {
+      // The defaults are 256 MiB and 128 MiB; a 30 M-parameter model in one buffer already needs 120 MB.
+      maxBufferSize: Math.min(limits.maxBufferSize, Math.max(options.bufferBytes ?? 0, 256 * 2 ** 20)),
+      maxStorageBufferBindingSize: Math.min(
+        limits.maxStorageBufferBindingSize,
+        Math.max(options.bufferBytes ?? 0, 128 * 2 ** 20),
+      ),
+      maxStorageBuffersPerShaderStage: Math.min(limits.maxStorageBuffersPerShaderStage, 10),
+    },
+  });
+  return { device, adapter: describe(adapter, device) };
+}
+
+function describe(adapter: GPUAdapter, device: GPUDevice): AdapterReport {
+  const info = adapter.info;
+  const words = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
+  return {
+    vendor: info.vendor,
+    architecture: info.architecture,
+    description: info.description || info.device || info.architecture || info.vendor || 'unnamed adapter',
+    software: /swiftshader|llvmpipe|lavapipe|warp|basic render/.test(words),
+    shaderF16: device.features.has('shader-f16'),
+    subgroups: device.features.has('subgroups' as GPUFeatureName),
+    timestampQuery: device.features.has('timestamp-query'),
+    maxBufferSize: device.limits.maxBufferSize,
+    maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
+  };
+}
+
+/** One line for logs and tests, e.g. "google swiftshader (SwiftShader Device (LLVM 16.0.0)), software". */
+export function adapterLine(a: AdapterReport): string {
+  return `${a.vendor} ${a.architecture} (${a.description})${a.software ? ', software' : ''}`.trim();
+}

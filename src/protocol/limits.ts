@@ -1,0 +1,22 @@
+/** Every limit that a peer's message is held to, with its reason. */
+
+/** Bumped whenever a message, the wire codec or the state transition changes meaning. */
+export const PROTOCOL_VERSION = 1;
+
+/** Gossip carries announcements only; bulk goes by hash over direct streams. 64 KiB still crosses four tabs in 30 ms. */
+export const MAX_GOSSIP_BYTES = 32 * 1024;
+/** A manifest names every data shard; 1 MiB is about 10,000 of them. */
+export const MAX_MANIFEST_BYTES = 1 << 20;
+/** Contributors whose work one certificate may apply; past that, merged aggregates are smaller (DESIGN.md). */
+export const MAX_ACCEPTED = 64;
+/** Refusals listed in one certificate, so that a flood of bad submissions cannot make it too big to gossip. */
+export const MAX_REFUSED = 64;
+/** Integer weights of accepted submissions lie in [1, MAX_WEIGHT]. */
+export const MAX_WEIGHT = 1024;
+/** Inner steps that one submission may claim. */
+export const MAX_INNER_STEPS = 100_000;
+/** A blob (submission, shard, checkpoint) is fetched whole into memory. 1 GiB holds a 268 M-parameter checkpoint. */
+export const MAX_BLOB_BYTES = 1 << 30;
+export const KEY_BYTES = 32;
+export const HASH_BYTES = 32;
+export const SIGNATURE_BYTES = 64;

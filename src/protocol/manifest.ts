@@ -1,0 +1,118 @@
+/**
+ * The manifest: everything that defines a run. Its SHA-256 is the run id, so nothing in it can change.
+ *
+ * Addresses of hosts and relays are deliberately absent: they come from whoever serves the page and may move.
+ */
+import * as v from 'valibot';
+import { ModelConfigSchema } from '../model/config.ts';
+import { PROTOCOL_VERSION } from './limits.ts';
+import { BlobRef, Hash, Key, positive, real, text, Time, uint } from './schema.ts';
+
+/** A shard: little-endian u16 token ids, documents separated by the end-of-text token. */
+export const ShardRef = v.strictObject({ ...BlobRef.entries, tokens: positive(1 << 30) });
+export type ShardRef = v.InferOutput<typeof ShardRef>;
+
+/** Inner optimiser and batch. */
+export const TrainingSchema = v.strictObject({
+  /** Sequences in an inner step's micro-batch, and micro-batches accumulated before the AdamW update. */
+  batch: positive(4096),
+  accumulation: positive(4096),
+  sequence: positive(1 << 16),
+  /** H: the most inner steps that count in one round. */
+  maxInnerSteps: positive(100_000),
+  learningRate: real(1e-9, 10),
+  /** Cosine floor as a share of the peak. */
+  minLearningRateRatio: real(0, 1),
+  /** In outer rounds (certificates), so that a slow round does not race through the schedule. */
+  warmupRounds: uint(1_000_000),
+  totalRounds: positive(10_000_000),
+  beta1: real(0, 0.99999),
+  beta2: real(0, 0.9999999),
+  epsilon: real(1e-20, 1),
+  weightDecay: real(0, 10),
+  clipNorm: real(1e-6, 1e6),
+});
+export type Training = v.InferOutput<typeof TrainingSchema>;
+
+/** SparseLoCo (arXiv 2508.15706). */
+export const SparseLocoSchema = v.strictObject({
+  /** Values kept of each chunk of 4096. */
+  topK: v.pipe(v.number(), v.integer(), v.minValue(8), v.maxValue(512)),
+  quantiser: v.picklist(['tensor4', 'sign2', 'sign1']),
+  /** Error-feedback decay β and outer step size α. */
+  beta: real(0, 1),
+  alpha: real(1e-6, 10),
+  /** Divide a coordinate's weighted sum by the weight of all accepted contributors, or of those that sent it. */
+  average: v.picklist(['all', 'senders']),
+  /** θ is an i32 in units of 2^-fractionBits. */
+  fractionBits: v.pipe(v.number(), v.integer(), v.minValue(12), v.maxValue(30)),
+});
+export type SparseLoco = v.InferOutput<typeof SparseLocoSchema>;
+
+/**
+ * A round of `roundMs` counted from `startMs`: train until `trainMs`, commit until `commitMs`, reveal until
+ * `revealMs`, certificate expected by `roundMs`. Times are offsets from the round's start, in milliseconds.
+ */
+export const ScheduleSchema = v.pipe(
+  v.strictObject({
+    startMs: Time,
+    roundMs: positive(86_400_000),
+    trainMs: positive(86_400_000),
+    commitMs: positive(86_400_000),
+    revealMs: positive(86_400_000),
+  }),
+  v.check(
+    (s) => s.trainMs < s.commitMs && s.commitMs < s.revealMs && s.revealMs < s.roundMs,
+    'a schedule needs trainMs < commitMs < revealMs < roundMs',
+  ),
+);
+export type Schedule = v.InferOutput<typeof ScheduleSchema>;
+
+export const GauntletSchema = v.strictObject({
+  /** Contributors whose submissions one certificate applies at most. */
+  maxAccepted: positive(64),
+  /** Share of a sender's step that is applied when its loss is measured. */
+  evaluationScale: real(1e-3, 1),
+  /** Sequences in each loss measurement. */
+  evaluationSequences: positive(4096),
+  heldOutSequences: positive(65_536),
+  /** A submission whose norm exceeds the median this many times is refused. */
+  maxNormRatio: real(1, 1e6),
+  /** A submission sharing more of its positions with an earlier commit than this is a copy. */
+  maxOverlap: real(0, 1),
+});
+export type GauntletRules = v.InferOutput<typeof GauntletSchema>;
+
+export const CreditSchema = v.strictObject({
+  /** Micro-credits issued per certified round at the start, before any halving. */
+  perRound: positive(Number.MAX_SAFE_INTEGER),
+  /** The emission halves each time half of what was left of this total has been issued. */
+  total: positive(Number.MAX_SAFE_INTEGER),
+});
+
+export const ManifestSchema = v.strictObject({
+  protocol: v.literal(PROTOCOL_VERSION),
+  name: text(80),
+  description: text(2000),
+  organizer: v.strictObject({ name: text(80), contact: text(200), key: Key }),
+  model: ModelConfigSchema,
+  tokenizer: BlobRef,
+  data: v.strictObject({
+    source: text(200),
+    licence: text(200),
+    train: v.pipe(v.array(ShardRef), v.minLength(1), v.maxLength(10_000)),
+    heldOut: ShardRef,
+  }),
+  training: TrainingSchema,
+  sparseloco: SparseLocoSchema,
+  schedule: ScheduleSchema,
+  gauntlet: GauntletSchema,
+  credits: CreditSchema,
+  genesis: v.strictObject({ root: Hash, checkpoint: BlobRef }),
+  validators: v.pipe(
+    v.array(v.strictObject({ key: Key, weight: positive(1_000_000) })),
+    v.minLength(1),
+    v.maxLength(64),
+  ),
+});
+export type Manifest = v.InferOutput<typeof ManifestSchema>;

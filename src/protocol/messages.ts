@@ -1,0 +1,171 @@
+/**
+ * The messages of a run, as one union. Each travels in a signed envelope (envelope.ts); the signer's key is the
+ * sender, so no body repeats it. docs/protocol.md describes each with its limits.
+ */
+import * as v from 'valibot';
+import { MAX_ACCEPTED, MAX_INNER_STEPS, MAX_REFUSED, MAX_WEIGHT } from './limits.ts';
+import {
+  BlobRef,
+  Hash,
+  Height,
+  Key,
+  Loss,
+  positive,
+  real,
+  Round,
+  Signature,
+  text,
+  Time,
+  uint,
+} from './schema.ts';
+
+/** Why a submission was not accepted. The sender sees its own. */
+export const REFUSAL_REASONS = [
+  'malformed', // does not decode as a submission for this run
+  'too-large', // more bytes than the run allows
+  'signature', // envelope or submission not signed by its sender
+  'wrong-round', // made for another round
+  'late', // committed or revealed after the deadline
+  'not-revealed', // committed, but nobody could be found who serves the bytes
+  'hash-mismatch', // the bytes served are not those committed
+  'not-finite', // NaN or infinity inside
+  'norm', // far from the median norm
+  'copy', // overlaps an earlier commit
+  'state', // computed from another state than the certified one
+  'loss', // makes the model worse
+  'capacity', // more good work than one certificate holds
+  'duplicate', // a second submission of one contributor
+] as const;
+export const RefusalReason = v.picklist(REFUSAL_REASONS);
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+const Work = {
+  tokens: positive(Number.MAX_SAFE_INTEGER),
+  innerSteps: positive(MAX_INNER_STEPS),
+};
+
+/** "I have a submission with this hash": sent before anybody's bytes are served, so nothing can be copied. */
+export const CommitSchema = v.strictObject({
+  kind: v.literal('commit'),
+  run: Hash,
+  round: Round,
+  submission: BlobRef,
+  ...Work,
+  /** State root the work started from. */
+  baseRoot: Hash,
+  /** Mean training loss over the inner steps, as claimed. */
+  trainLoss: Loss,
+});
+
+/** "My bytes may be fetched now, for example from this libp2p peer." */
+export const RevealSchema = v.strictObject({
+  kind: v.literal('reveal'),
+  run: Hash,
+  round: Round,
+  submission: BlobRef,
+  peer: text(80),
+});
+
+/** A sign of life every few seconds, for the picture of the swarm. Nothing depends on its truth. */
+export const PresenceSchema = v.strictObject({
+  kind: v.literal('presence'),
+  run: Hash,
+  round: Round,
+  peer: text(80),
+  role: v.picklist(['contributor', 'watcher', 'validator']),
+  state: text(40),
+  adapter: text(120),
+  tokensPerSecond: real(0, 1e12),
+  root: Hash,
+  height: Height,
+});
+
+export const AcceptedEntry = v.strictObject({
+  contributor: Key,
+  submission: BlobRef,
+  ...Work,
+  weight: positive(MAX_WEIGHT),
+});
+export type AcceptedEntry = v.InferOutput<typeof AcceptedEntry>;
+
+export const RefusedEntry = v.strictObject({
+  contributor: Key,
+  reason: RefusalReason,
+  /** Numbers behind the reason in plain words, e.g. "norm 41.2, median 0.9, limit 10x". */
+  detail: text(160),
+});
+export type RefusedEntry = v.InferOutput<typeof RefusedEntry>;
+
+export const Score = v.strictObject({
+  contributor: Key,
+  /** Loss before minus after a scaled step with the submission, on the sender's own assigned data, in nats. */
+  assigned: real(-1e6, 1e6),
+  /** The same on data that nobody was assigned. */
+  unassigned: real(-1e6, 1e6),
+});
+
+/** One validator's opinion of a round. */
+export const VerdictSchema = v.strictObject({
+  kind: v.literal('verdict'),
+  run: Hash,
+  round: Round,
+  baseRoot: Hash,
+  accepted: v.pipe(v.array(AcceptedEntry), v.maxLength(MAX_ACCEPTED)),
+  refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
+  scores: v.pipe(v.array(Score), v.maxLength(MAX_ACCEPTED + MAX_REFUSED)),
+});
+
+/** What was applied in a round. Deterministic, so that many validators can sign the same bytes. */
+export const CertificateBodySchema = v.strictObject({
+  run: Hash,
+  round: Round,
+  /** Genesis is height 0; the first certificate has height 1. */
+  height: Height,
+  /** Hash of the previous certificate's body; the run id for the first. Also the next round's random beacon. */
+  previous: Hash,
+  baseRoot: Hash,
+  root: Hash,
+  /** Sorted by contributor key. Not empty: a round without accepted work has no certificate. */
+  accepted: v.pipe(v.array(AcceptedEntry), v.minLength(1), v.maxLength(MAX_ACCEPTED)),
+  refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
+  /** Micro-credits. */
+  credits: v.pipe(
+    v.array(v.strictObject({ contributor: Key, amount: uint(Number.MAX_SAFE_INTEGER) })),
+    v.maxLength(MAX_ACCEPTED),
+  ),
+  /** Held-out loss of the state *before* this round's update, so that measuring it costs the round no time. */
+  heldOutLoss: Loss,
+  time: Time,
+});
+export type CertificateBody = v.InferOutput<typeof CertificateBodySchema>;
+
+/** The body's exact bytes with the validators' signatures over them. */
+export const CertificateSchema = v.strictObject({
+  kind: v.literal('certificate'),
+  body: v.instance(Uint8Array),
+  signatures: v.pipe(
+    v.array(v.strictObject({ validator: Key, signature: Signature })),
+    v.minLength(1),
+    v.maxLength(64),
+  ),
+});
+
+/** "Nobody's work was accepted in this round, and why": keeps the swarm from waiting. Not part of the chain. */
+export const NoCertificateSchema = v.strictObject({
+  kind: v.literal('no-certificate'),
+  run: Hash,
+  round: Round,
+  refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
+});
+
+export const MessageSchema = v.variant('kind', [
+  CommitSchema,
+  RevealSchema,
+  PresenceSchema,
+  VerdictSchema,
+  CertificateSchema,
+  NoCertificateSchema,
+]);
+export type Message = v.InferOutput<typeof MessageSchema>;
+export type MessageKind = Message['kind'];
+export type MessageOf<K extends MessageKind> = Extract<Message, { kind: K }>;

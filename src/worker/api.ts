@@ -1,0 +1,63 @@
+/**
+ * The trainer worker as the main thread sees it: plain data in, plain data out, big arrays transferred.
+ *
+ * Implemented in trainer.worker.ts (comlink); app/ talks to this interface only, so tests can put a fake behind it.
+ */
+import type { AdapterReport } from '../kernels/gpu.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+
+export interface OpenReport {
+  readonly adapter: AdapterReport;
+  /** Bytes of GPU memory that this run needs. */
+  readonly bytesNeeded: number;
+}
+
+/** Progress of the inner loop, at most a few times a second. */
+export interface TrainProgress {
+  readonly innerSteps: number;
+  readonly tokens: number;
+  /** Mean loss of the steps read back so far in this round. */
+  readonly loss: number;
+  readonly tokensPerSecond: number;
+}
+
+/** The best a contributor could do in the round. */
+export interface RoundWork {
+  readonly submission: Uint8Array<ArrayBuffer>;
+  readonly innerSteps: number;
+  readonly tokens: number;
+  readonly trainLoss: number;
+  readonly compressMs: number;
+}
+
+export interface Assignment {
+  /** Seed of this round's sequences (training/assignment.ts). */
+  readonly seed: Uint8Array;
+  /** Outer rounds certified so far: drives the learning-rate schedule. */
+  readonly height: number;
+  /** The shards the seed selects, as u16 token ids, keyed by index into manifest.data.train. */
+  readonly shards: ReadonlyMap<number, Uint16Array>;
+}
+
+export interface TrainerApi {
+  /** Opens the GPU and checks that the run fits. Throws GpuUnavailableError or an error with the numbers. */
+  open(manifest: Manifest): Promise<OpenReport>;
+  /** Takes over a certified state; returns its root, which the caller compares with the certificate's. */
+  load(theta: Int32Array): Promise<Uint8Array>;
+  /** Trains until `until` (epoch ms by this machine's clock), H steps, or `stop()`. */
+  train(assignment: Assignment, until: number, onProgress: (p: TrainProgress) => void): Promise<void>;
+  /** Ends the inner loop early; what was done counts. */
+  stop(): void;
+  /** Compresses what the inner loop moved. Null when not one step was done. */
+  finish(): Promise<RoundWork | null>;
+  /** Applies a certificate's submissions; returns the new state root. Local progress since finish() is dropped. */
+  apply(submissions: readonly { bytes: Uint8Array; weight: number }[]): Promise<Uint8Array>;
+  /** Throws away local progress and error feedback of a refused or lost round when `keepError` is false. */
+  rollback(keepError: boolean): Promise<void>;
+  /** Share of the GPU's time to use, 0.1 to 1. */
+  setGpuShare(share: number): void;
+  setPaused(paused: boolean): void;
+  /** Certified state, for checkpoints and late joiners. */
+  theta(): Promise<Int32Array>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,10 @@
+/** Builds the page and its workers. The host serves dist/app as static files. */
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  plugins: [react()],
+  build: { outDir: 'dist/app', target: 'es2023', sourcemap: true },
+  worker: { format: 'es' },
+  server: { host: '127.0.0.1' },
+});
