@@ -45,7 +45,8 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
   if (gpu === undefined) {
     throw new GpuUnavailableError(
-      globalThis.isSecureContext === false
+      !
+      globalThis.isSecureContext
         ? 'WebGPU needs a secure page: open this address with https:// (or on localhost).'
         : 'This browser has no WebGPU. Use Chrome or Edge 113+, Safari 26+, or Firefox 141+ on Windows.',
     );
@@ -59,7 +60,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const wanted = options.features === false ? [] : OPTIONAL_FEATURES.filter((f) => adapter.features.has(f));
   const limits = adapter.limits;
   const device = await adapter.requestDevice({
-    requiredFeatures: wanted as GPUFeatureName[],
+    requiredFeatures: wanted,
     requiredLimits: {
       // The defaults are 256 MiB and 128 MiB; a 30 M-parameter model in one buffer already needs 120 MB.
       maxBufferSize: Math.min(limits.maxBufferSize, Math.max(options.bufferBytes ?? 0, 256 * 2 ** 20)),
@@ -82,7 +83,7 @@ function describe(adapter: GPUAdapter, device: GPUDevice): AdapterReport {
     description: info.description || info.device || info.architecture || info.vendor || 'unnamed adapter',
     software: /swiftshader|llvmpipe|lavapipe|warp|basic render/.test(words),
     shaderF16: device.features.has('shader-f16'),
-    subgroups: device.features.has('subgroups' as GPUFeatureName),
+    subgroups: device.features.has('subgroups'),
     timestampQuery: device.features.has('timestamp-query'),
     maxBufferSize: device.limits.maxBufferSize,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,

@@ -31,7 +31,7 @@ export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
 /** Lexicographic order, for canonical sorting of keys and hashes. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const n = Math.min(a.byteLength, b.byteLength);
-  for (let i = 0; i < n; i++) if (a[i] !== b[i]) return (a[i] as number) - (b[i] as number);
+  for (let i = 0; i < n; i++) if (a[i] !== b[i]) return a[i] - b[i];
   return a.byteLength - b.byteLength;
 }
 

@@ -1,0 +1,19 @@
+/** End-to-end tests: a real host, headless Chromium tabs on SwiftShader. One worker: two cores do the training. */
+import { defineConfig } from '@playwright/test';
+import { CHROMIUM_ARGS, chromiumPath } from './scripts/browsers.ts';
+
+export default defineConfig({
+  testDir: 'e2e',
+  outputDir: 'artifacts/e2e',
+  workers: 1,
+  fullyParallel: false,
+  retries: 0,
+  timeout: 10 * 60_000,
+  reporter: [['list'], ['json', { outputFile: 'artifacts/reports/e2e.json' }]],
+  use: {
+    launchOptions: { executablePath: chromiumPath() ?? undefined, args: CHROMIUM_ARGS },
+    // The full browser: the headless shell has no WebGPU.
+    channel: undefined,
+    trace: 'off',
+  },
+});
