@@ -1,0 +1,67 @@
+/**
+ * Byte counters by peer, path and purpose. Blobs count what their protocol sends and receives; gossip and signalling
+ * count the bytes of their streams, so forwarded messages and control traffic are in.
+ */
+import type { Stream, StreamMessageEvent } from '@libp2p/interface';
+import type { LinkPath, Traffic } from './types.ts';
+
+export type Purpose = 'blob' | 'gossip';
+export type Direction = 'in' | 'out';
+
+const zero = (): Record<LinkPath, number> => ({ direct: 0, relayed: 0, host: 0 });
+
+export class Meter {
+  readonly #totals: Record<Purpose, Record<Direction, Record<LinkPath, number>>> = {
+    blob: { in: zero(), out: zero() },
+    gossip: { in: zero(), out: zero() },
+  };
+  readonly #peers = new Map<string, Record<Direction, number>>();
+
+  count(peer: string, path: LinkPath, purpose: Purpose, direction: Direction, bytes: number): void {
+    this.#totals[purpose][direction][path] += bytes;
+    let entry = this.#peers.get(peer);
+    if (entry === undefined) {
+      entry = { in: 0, out: 0 };
+      this.#peers.set(peer, entry);
+    }
+    entry[direction] += bytes;
+  }
+
+  peer(peer: string): Readonly<Record<Direction, number>> {
+    return this.#peers.get(peer) ?? { in: 0, out: 0 };
+  }
+
+  /** Drops the entry of a peer that is gone; totals stay. */
+  forget(peer: string): void {
+    this.#peers.delete(peer);
+  }
+
+  /** Totals of one purpose, or of all. */
+  traffic(purpose?: Purpose): Traffic {
+    const sum = (direction: Direction): Record<LinkPath, number> => {
+      const out = zero();
+      for (const p of purpose === undefined ? (['blob', 'gossip'] as const) : [purpose])
+        for (const path of ['direct', 'relayed', 'host'] as const)
+          out[path] += this.#totals[p][direction][path];
+      return out;
+    };
+    return { bytesIn: sum('in'), bytesOut: sum('out') };
+  }
+}
+
+/**
+ * Reports every byte that a stream sends or receives. It wraps the two methods all data passes through instead of
+ * listening to `message`: a listener would set the stream flowing before its real reader is attached.
+ */
+export function tapStream(stream: Stream, report: (direction: Direction, bytes: number) => void): void {
+  const send = stream.send.bind(stream);
+  stream.send = (data) => {
+    report('out', data.byteLength);
+    return send(data);
+  };
+  const dispatch = stream.dispatchEvent.bind(stream);
+  stream.dispatchEvent = (event: Event) => {
+    if (event.type === 'message') report('in', (event as StreamMessageEvent).data.byteLength);
+    return dispatch(event);
+  };
+}

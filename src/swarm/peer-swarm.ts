@@ -1,0 +1,204 @@
+/**
+ * The {@link Swarm} of a running libp2p node: what tabs and the host have in common. How links come about differs and
+ * lives in tab-node.ts and host-node.ts.
+ */
+import type { GossipSub } from '@libp2p/gossipsub';
+import type { Connection, Libp2p, ServiceMap } from '@libp2p/interface';
+import type { Ping } from '@libp2p/ping';
+import { isUsable, pathOf } from './addresses.ts';
+import type { BanList } from './bans.ts';
+import { BlobExchange } from './blobs.ts';
+import { GOSSIP_PROTOCOLS, Gossip, type GossipHandler } from './gossip.ts';
+import { CHANGE_INTERVAL } from './limits.ts';
+import { Meter, tapStream } from './meter.ts';
+import { sample } from './rendezvous.ts';
+import type { FetchOptions, HostState, LinkPath, PeerLink, Swarm, SwarmEvents, Traffic } from './types.ts';
+
+export interface SwarmServices extends ServiceMap {
+  identify: unknown;
+  ping: Ping;
+  pubsub: GossipSub;
+}
+
+export interface PeerSwarmOptions {
+  readonly node: Libp2p<SwarmServices>;
+  readonly topic: string;
+  readonly bans: BanList;
+  /** Peer ids of hosts: never banned, and asked for blobs last. Empty on the host itself. */
+  readonly hosts: ReadonlySet<string>;
+  readonly hostState: HostState;
+}
+
+/** Best path first, when a peer has several connections. */
+const PATH_ORDER: readonly LinkPath[] = ['direct', 'host', 'relayed'];
+
+export class PeerSwarm implements Swarm {
+  readonly peerId: string;
+  readonly node: Libp2p<SwarmServices>;
+  readonly meter = new Meter();
+  /** Measured round-trip times by peer, in milliseconds. */
+  readonly rtt = new Map<string, number>();
+  readonly #blobs: BlobExchange;
+  readonly #gossip: Gossip;
+  readonly #bans: BanList;
+  readonly #hosts: ReadonlySet<string>;
+  readonly #listeners = new Set<() => void>();
+  readonly #stoppers: (() => void)[] = [];
+  #hostState: HostState;
+  #changeTimer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
+
+  constructor(options: PeerSwarmOptions) {
+    this.node = options.node;
+    this.peerId = options.node.peerId.toString();
+    this.#bans = options.bans;
+    this.#hosts = options.hosts;
+    this.#hostState = options.hostState;
+    const onAbuse = (peer: string, reason: string): void => this.ban(peer, reason);
+    this.#blobs = new BlobExchange({ node: this.node, meter: this.meter, onAbuse });
+    this.#gossip = new Gossip({ pubsub: this.node.services.pubsub, topic: options.topic, onAbuse });
+  }
+
+  /** Registers the protocols, starts the node and joins the topic. */
+  async start(): Promise<void> {
+    for (const protocol of GOSSIP_PROTOCOLS) {
+      this.node.use(protocol, (stream, connection, next) => {
+        const peer = connection.remotePeer.toString();
+        const path = pathOf(connection);
+        tapStream(stream, (direction, bytes) => this.meter.count(peer, path, 'gossip', direction, bytes));
+        next(stream, connection);
+      });
+    }
+    await this.#blobs.start();
+    const onChange = (): void => this.changed();
+    this.node.addEventListener('connection:open', onChange);
+    this.node.addEventListener('connection:close', onChange);
+    this.node.addEventListener('peer:disconnect', ({ detail }) => this.#forget(detail.toString()));
+    await this.node.start();
+    this.#gossip.start();
+  }
+
+  /** Runs `stop` when the swarm stops. */
+  onStop(stop: () => void): void {
+    this.#stoppers.push(stop);
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  get hostState(): HostState {
+    return this.#hostState;
+  }
+
+  setHostState(state: HostState): void {
+    if (state === this.#hostState) return;
+    this.#hostState = state;
+    this.changed();
+  }
+
+  /** Connections that may carry bulk and gossip, of one path. */
+  connections(path: LinkPath): Connection[] {
+    return this.node
+      .getConnections()
+      .filter((connection) => isUsable(connection) && pathOf(connection) === path);
+  }
+
+  /** Peers with at least one connection of this path. */
+  peers(path: LinkPath): Set<string> {
+    return new Set(this.connections(path).map((connection) => connection.remotePeer.toString()));
+  }
+
+  links(): PeerLink[] {
+    const byPeer = new Map<string, { path: LinkPath; openedAt: number }>();
+    for (const connection of this.node.getConnections()) {
+      if (connection.status !== 'open') continue;
+      const peer = connection.remotePeer.toString();
+      const path = pathOf(connection);
+      const known = byPeer.get(peer);
+      if (known === undefined || PATH_ORDER.indexOf(path) < PATH_ORDER.indexOf(known.path))
+        byPeer.set(peer, { path, openedAt: connection.timeline.open });
+    }
+    return [...byPeer].map(([peer, { path, openedAt }]) => {
+      const bytes = this.meter.peer(peer);
+      const rttMs = path === 'relayed' ? null : (this.rtt.get(peer) ?? null);
+      return { peer, path, rttMs, bytesIn: bytes.in, bytesOut: bytes.out, openedAt };
+    });
+  }
+
+  traffic(): Traffic {
+    return this.meter.traffic();
+  }
+
+  publish(message: Uint8Array): Promise<number> {
+    return this.#gossip.publish(message);
+  }
+
+  onMessage(handler: GossipHandler): void {
+    this.#gossip.setHandler(handler);
+  }
+
+  serve(hash: Uint8Array, bytes: Uint8Array): void {
+    this.#blobs.serve(hash, bytes);
+  }
+
+  forget(hash: Uint8Array): void {
+    this.#blobs.forget(hash);
+  }
+
+  async fetch(hash: Uint8Array, options: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#blobs.fetch(hash, this.#sources(options), options);
+  }
+
+  /** Preferred peers, then neighbours in random order (so that no one of them gets all questions), then the host. */
+  #sources(options: FetchOptions): string[] {
+    const neighbours = [...this.peers(this.#hosts.size === 0 ? 'host' : 'direct')];
+    const hosts = [...this.peers('host')].filter((peer) => this.#hosts.has(peer));
+    const sources = [
+      ...(options.prefer ?? []).filter((peer) => !this.#hosts.has(peer)),
+      ...sample(neighbours, neighbours.length),
+      ...(options.allowHost === false ? [] : hosts),
+    ];
+    return sources.filter((peer) => peer !== this.peerId && !this.#bans.has(peer));
+  }
+
+  on<E extends keyof SwarmEvents>(_event: E, listener: SwarmEvents[E]): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Tells the listeners, at most once in {@link CHANGE_INTERVAL}. */
+  changed(): void {
+    if (this.#stopped) return;
+    this.#changeTimer ??= setTimeout(() => {
+      this.#changeTimer = undefined;
+      for (const listener of this.#listeners) listener();
+    }, CHANGE_INTERVAL);
+  }
+
+  /** A host is never banned: it is a tab's only way to meet others, and what it says is checked by hash and signature. */
+  ban(peer: string, reason: string): void {
+    if (peer === this.peerId || this.#hosts.has(peer)) return;
+    this.#bans.add(peer, reason);
+    for (const connection of this.node.getConnections())
+      if (connection.remotePeer.toString() === peer) connection.abort(new Error(`banned: ${reason}`));
+    this.changed();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearTimeout(this.#changeTimer);
+    this.#listeners.clear();
+    for (const stop of this.#stoppers) stop();
+    await this.node.stop();
+  }
+
+  #forget(peer: string): void {
+    this.rtt.delete(peer);
+    this.meter.forget(peer);
+    this.#blobs.forgetPeer(peer);
+    this.#gossip.forgetPeer(peer);
+    this.changed();
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Tries sources in order until one delivers. A source that has not started after a while gets a competitor, so that a
+ * peer which stalls costs its victim a second, not its whole timeout.
+ */
+export interface SourceRace<S, T> {
+  readonly sources: readonly S[];
+  /** Must reject when `signal` aborts. `started` says that data is flowing, so no competitor is needed. */
+  readonly attempt: (source: S, signal: AbortSignal, started: () => void) => Promise<T>;
+  /** Milliseconds that a source has for its first sign of life before the next one is asked too. */
+  readonly hedgeDelay: number;
+  readonly maxParallel: number;
+  readonly onFailure: (source: S, error: unknown) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The first result, or null when every source failed. Rejects only with the signal's reason. */
+export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
+  return new Promise<T | null>((resolve, reject) => {
+    const running = new Map<AbortController, { started: boolean; timer: ReturnType<typeof setTimeout> }>();
+    let next = 0;
+    let done = false;
+
+    const finish = (settle: () => void): void => {
+      if (done) return;
+      done = true;
+      race.signal?.removeEventListener('abort', onAbort);
+      for (const [controller, { timer }] of running) {
+        clearTimeout(timer);
+        controller.abort(new Error('another source was faster'));
+      }
+      settle();
+    };
+    const onAbort = (): void => finish(() => reject(race.signal?.reason));
+
+    const flowing = (): boolean => [...running.values()].some(({ started }) => started);
+    const launch = (): void => {
+      if (done || flowing() || running.size >= race.maxParallel) return;
+      if (next >= race.sources.length) {
+        if (running.size === 0) finish(() => resolve(null));
+        return;
+      }
+      const source = race.sources[next++] as S;
+      const controller = new AbortController();
+      const entry = { started: false, timer: setTimeout(launch, race.hedgeDelay) };
+      running.set(controller, entry);
+      race
+        .attempt(source, controller.signal, () => {
+          entry.started = true;
+        })
+        .then(
+          (result) => finish(() => resolve(result)),
+          (error: unknown) => {
+            if (!done) race.onFailure(source, error);
+          },
+        )
+        .finally(() => {
+          clearTimeout(entry.timer);
+          running.delete(controller);
+          launch();
+        });
+    };
+
+    if (race.signal?.aborted === true) return onAbort();
+    race.signal?.addEventListener('abort', onAbort, { once: true });
+    launch();
+  });
+}
