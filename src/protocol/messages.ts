@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { MAX_ACCEPTED, MAX_INNER_STEPS, MAX_REFUSED, MAX_WEIGHT } from './limits.ts';
 import {
   BlobRef,
+  Bytes,
   Hash,
   Height,
   Key,
@@ -142,7 +143,7 @@ export type CertificateBody = v.InferOutput<typeof CertificateBodySchema>;
 /** The body's exact bytes with the validators' signatures over them. */
 export const CertificateSchema = v.strictObject({
   kind: v.literal('certificate'),
-  body: v.instance(Uint8Array),
+  body: Bytes,
   signatures: v.pipe(
     v.array(v.strictObject({ validator: Key, signature: Signature })),
     v.minLength(1),

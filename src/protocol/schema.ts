@@ -2,9 +2,12 @@
 import * as v from 'valibot';
 import { HASH_BYTES, KEY_BYTES, MAX_BLOB_BYTES, SIGNATURE_BYTES } from './limits.ts';
 
+/** Any byte string, over whatever kind of buffer. */
+export const Bytes = v.custom<Uint8Array>((x) => x instanceof Uint8Array, 'must be bytes');
+
 const bytesOf = (length: number, what: string) =>
   v.pipe(
-    v.instance(Uint8Array),
+    Bytes,
     v.check((b) => b.byteLength === length, `${what} must be ${length} bytes`),
   );
 

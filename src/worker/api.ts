@@ -39,6 +39,13 @@ export interface Assignment {
   readonly shards: ReadonlyMap<number, Uint16Array>;
 }
 
+/** What a submission's header binds, so that its bytes cannot be sent again under another name or round. */
+export interface SubmissionTag {
+  readonly run: Uint8Array;
+  readonly round: number;
+  readonly contributor: Uint8Array;
+}
+
 export interface TrainerApi {
   /** Opens the GPU and checks that the run fits. Throws GpuUnavailableError or an error with the numbers. */
   open(manifest: Manifest): Promise<OpenReport>;
@@ -49,10 +56,13 @@ export interface TrainerApi {
   /** Ends the inner loop early; what was done counts. */
   stop(): void;
   /** Compresses what the inner loop moved. Null when not one step was done. */
-  finish(): Promise<RoundWork | null>;
+  finish(tag: SubmissionTag): Promise<RoundWork | null>;
   /** Applies a certificate's submissions; returns the new state root. Local progress since finish() is dropped. */
   apply(submissions: readonly { bytes: Uint8Array; weight: number }[]): Promise<Uint8Array>;
-  /** Throws away local progress and error feedback of a refused or lost round when `keepError` is false. */
+  /**
+   * Goes back to the certified state after a refused or lost round. `keepError`: what was sent but not applied
+   * returns to the error feedback, so no work is lost; otherwise the error feedback is emptied.
+   */
   rollback(keepError: boolean): Promise<void>;
   /** Share of the GPU's time to use, 0.1 to 1. */
   setGpuShare(share: number): void;

@@ -1,0 +1,89 @@
+/**
+ * Bytes by hash, wherever they are: this browser's cache, the host over HTTP, then other tabs. Whatever the source,
+ * bytes whose SHA-256 differs are thrown away and the next source is asked.
+ */
+import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
+import type { BlobRef } from '../protocol/schema.ts';
+import type { Swarm } from '../swarm/types.ts';
+import type { HostClient } from './host-client.ts';
+
+const CACHE = 'tabswarm-blobs-1';
+
+/** Every source failed; the message names each with its reason. */
+export class BlobError extends Error {
+  static override readonly name = 'BlobError';
+  override readonly name = 'BlobError';
+}
+
+export interface BlobSources {
+  readonly host: HostClient;
+  readonly swarm: Swarm | null;
+  /** Told when a source delivered bytes that are not what they were asked for. */
+  readonly onCorrupt: (source: 'cache' | 'host', hash: string) => void;
+}
+
+/** Fetches an immutable blob that is worth keeping (a shard, the tokenizer). */
+export async function fetchKept(
+  ref: BlobRef,
+  sources: BlobSources,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const key = `/api/blob/${toHex(ref.hash)}`;
+  const cache = await openCache();
+  const kept = await cache?.match(key);
+  if (kept !== undefined) {
+    const bytes = new Uint8Array(await kept.arrayBuffer());
+    if (await isBlob(bytes, ref)) return bytes;
+    sources.onCorrupt('cache', toHex(ref.hash));
+    await cache?.delete(key);
+  }
+  const bytes = await fetchBlob(ref, sources, signal);
+  // A full disk must not stop the training.
+  await cache?.put(key, new Response(bytes)).catch(() => {});
+  return bytes;
+}
+
+/** Fetches a blob from the host, or from any tab that serves it. */
+export async function fetchBlob(
+  ref: BlobRef,
+  sources: BlobSources,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const hash = toHex(ref.hash);
+  const reasons: string[] = [];
+  try {
+    const bytes = await sources.host.blob(hash, signal);
+    if (await isBlob(bytes, ref)) return bytes;
+    sources.onCorrupt('host', hash);
+    reasons.push('the host sent other bytes than the run asks for');
+  } catch (error) {
+    signal?.throwIfAborted();
+    reasons.push(String(error instanceof Error ? error.message : error));
+  }
+  if (sources.swarm !== null) {
+    try {
+      return await sources.swarm.fetch(ref.hash, {
+        size: ref.size,
+        allowHost: false,
+        ...(signal ? { signal } : {}),
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      reasons.push(String(error instanceof Error ? error.message : error));
+    }
+  }
+  throw new BlobError(`Blob ${hash.slice(0, 12)} cannot be had: ${reasons.join('; ')}`);
+}
+
+async function isBlob(bytes: Uint8Array, ref: BlobRef): Promise<boolean> {
+  return bytes.byteLength === ref.size && bytesEqual(await sha256(bytes), ref.hash);
+}
+
+/** The Cache API exists only in secure contexts and may be switched off. */
+async function openCache(): Promise<Cache | null> {
+  try {
+    return await globalThis.caches.open(CACHE);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * A contributor's life: sync, then round after round train, commit, reveal, wait for the certificate, apply.
+ *
+ * The loop owns the trainer; everything that arrives from outside (certificates, pause, stop) reaches it through the
+ * follower's queue or the abort signal, so that no two things ever use the trainer at once.
+ */
+import { sha256, toHex } from '../protocol/bytes.ts';
+import { roundAt, roundStart } from '../protocol/clock.ts';
+import { seal } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { Message, RefusedEntry } from '../protocol/messages.ts';
+import { decodeShard } from '../model/shards.ts';
+import type { Swarm } from '../swarm/types.ts';
+import { assignedShards, assignmentSeed } from '../training/assignment.ts';
+import type { Assignment, RoundWork, TrainProgress } from '../worker/api.ts';
+import type { TrainerClient } from '../worker/client.ts';
+import { type BlobSources, fetchKept } from './blobs.ts';
+import type { RunClock } from './clock.ts';
+import type { Follower } from './follower.ts';
+import type { Activity } from './state.ts';
+import type { Submissions } from './submissions.ts';
+
+/** Commit and reveal are said again this often until the deadline: gossip promises nothing. */
+const REPEAT_MS = 1200;
+/** After a round's end, how long a certificate may still be on its way before the round counts as lost. */
+const CERTIFICATE_GRACE_MS = 1500;
+/** With less of the training window left than this share, a newcomer waits for the next round. */
+const WORTH_STARTING = 0.15;
+
+export interface OwnSubmission {
+  readonly round: number;
+  readonly hash: string;
+  readonly work: RoundWork;
+}
+
+export interface ContributorOptions {
+  readonly manifest: Manifest;
+  readonly runId: Uint8Array;
+  readonly identity: Identity;
+  readonly swarm: Swarm;
+  readonly trainer: TrainerClient;
+  readonly follower: Follower;
+  readonly submissions: Submissions;
+  readonly sources: BlobSources;
+  readonly clock: RunClock;
+  readonly onActivity: (activity: Activity, waitingFor: string | null) => void;
+  readonly onProgress: (round: number, progress: TrainProgress) => void;
+  readonly onSubmitted: (own: OwnSubmission) => void;
+  /** The round ended without our work in a certificate: refused (with the reason) or nothing certified at all. */
+  readonly onLost: (own: OwnSubmission, refused: RefusedEntry | null) => void;
+}
+
+export class Contributor {
+  readonly #o: ContributorOptions;
+  #lastRound = -1;
+  /** Rounds that the validator declared empty, with what it said of us. */
+  readonly #empty = new Map<number, RefusedEntry | null>();
+  #nudge: () => void = () => {};
+
+  constructor(options: ContributorOptions) {
+    this.#o = options;
+  }
+
+  /** A validator says that a round has no certificate. */
+  noCertificate(round: number, ownRefusal: RefusedEntry | null): void {
+    this.#empty.set(round, ownRefusal);
+    for (const old of this.#empty.keys()) if (old < round - 8) this.#empty.delete(old);
+    this.#nudge();
+  }
+
+  /** Runs until `signal` aborts. Throws what the trainer throws (a lost device) and HostError while syncing. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { follower, trainer, clock, manifest, onActivity } = this.#o;
+    const { schedule } = manifest;
+    onActivity('syncing', 'Fetching the current model.');
+    await follower.applyPending(trainer, signal);
+    while (!signal.aborted) {
+      const round = this.#nextRound();
+      const start = roundStart(schedule, round);
+      await this.#settlePrevious(round, start, signal);
+      if (signal.aborted) return;
+      if (follower.behind) {
+        onActivity('applying', null);
+        await follower.applyPending(trainer, signal);
+      }
+      if (clock.now() > start + schedule.trainMs * (1 - WORTH_STARTING)) {
+        this.#lastRound = round;
+        continue;
+      }
+      await this.#round(round, start, signal);
+    }
+  }
+
+  /** The round to work for next: this one while its training window is worth starting, else the next. */
+  #nextRound(): number {
+    const { clock, manifest } = this.#o;
+    const { schedule } = manifest;
+    const round = roundAt(schedule, clock.now());
+    const worth =
+      round >= 0 && clock.now() < roundStart(schedule, round) + schedule.trainMs * (1 - WORTH_STARTING);
+    return Math.max(worth ? round : round + 1, this.#lastRound + 1);
+  }
+
+  /**
+   * Waits until it is known what became of the round before: its certificate, word that there is none, or the time
+   * when one is no longer to be expected. Training on for `round` may begin at once after that.
+   */
+  async #settlePrevious(round: number, start: number, signal: AbortSignal): Promise<void> {
+    const { follower, clock, onActivity } = this.#o;
+    const known = () => follower.head.round >= round - 1 || this.#empty.has(round - 1) || follower.behind;
+    if (round === 0 || known()) return;
+    const deadline = start + CERTIFICATE_GRACE_MS;
+    if (clock.now() >= deadline) return;
+    onActivity('waiting', 'Waiting for the round before to be certified.');
+    await this.#waitFor(known, deadline, signal);
+  }
+
+  async #round(round: number, start: number, signal: AbortSignal): Promise<void> {
+    const { follower, trainer, clock, manifest, runId, identity, onActivity, onProgress } = this.#o;
+    const { schedule } = manifest;
+    const head = follower.head;
+    const seed = await assignmentSeed(runId, round, head.hash, identity.publicKey);
+    onActivity('syncing', 'Fetching training text.');
+    const assignment = await this.#assignment(seed, head.height, signal);
+
+    onActivity('training', null);
+    // A certificate that arrives while we train makes our base old: stop, apply it, begin again.
+    const ended = new AbortController();
+    void follower.waitForNew(AbortSignal.any([signal, ended.signal])).then(() => {
+      if (!ended.signal.aborted) void trainer.stop().catch(() => {});
+    });
+    try {
+      await trainer.train(assignment, clock.toLocal(start + schedule.trainMs), (p) => onProgress(round, p));
+    } finally {
+      ended.abort();
+    }
+    if (signal.aborted || follower.behind) return;
+
+    onActivity('compressing', null);
+    const work = await trainer.finish({ run: runId, round, contributor: identity.publicKey });
+    this.#lastRound = round;
+    if (work === null) {
+      onActivity('waiting', 'No inner step fitted this round; waiting for the next.');
+      await clock.until(start + schedule.roundMs, signal);
+      return;
+    }
+    await this.#submit(round, start, head.root, work, signal);
+  }
+
+  async #assignment(seed: Uint8Array, height: number, signal: AbortSignal): Promise<Assignment> {
+    const { manifest, sources } = this.#o;
+    const shards = new Map<number, Uint16Array>();
+    for (const index of assignedShards(seed, manifest.data.train.length)) {
+      const ref = manifest.data.train[index];
+      if (ref === undefined) continue;
+      shards.set(index, decodeShard(await fetchKept(ref, sources, signal), manifest.model.vocabSize));
+    }
+    return { seed, height, shards };
+  }
+
+  /** Commit, reveal, and wait for the verdict. */
+  async #submit(
+    round: number,
+    start: number,
+    baseRoot: Uint8Array,
+    work: RoundWork,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { submissions, manifest, runId, swarm, follower, onActivity, onSubmitted, trainer } = this.#o;
+    const { schedule } = manifest;
+    const hash = await sha256(work.submission);
+    const submission = { hash, size: work.submission.byteLength };
+    submissions.keep(hash, work.submission, round);
+    const own: OwnSubmission = { round, hash: toHex(hash), work };
+    onSubmitted(own);
+
+    onActivity('committing', null);
+    const { tokens, innerSteps, trainLoss } = work;
+    const commit: Message = {
+      kind: 'commit',
+      run: runId,
+      round,
+      submission,
+      tokens,
+      innerSteps,
+      baseRoot,
+      trainLoss,
+    };
+    await this.#say(commit, start + schedule.commitMs, () => follower.behind, signal);
+    submissions.reveal(hash);
+    const settled = () => follower.head.round >= round || this.#empty.has(round) || follower.behind;
+    onActivity('waiting', 'Waiting for the validators to judge this round.');
+    const reveal: Message = { kind: 'reveal', run: runId, round, submission, peer: swarm.peerId };
+    await this.#say(reveal, start + schedule.revealMs, settled, signal);
+    await this.#waitFor(settled, start + schedule.roundMs + CERTIFICATE_GRACE_MS, signal);
+    if (signal.aborted) return;
+    if (follower.behind) {
+      onActivity('applying', null);
+      await follower.applyPending(trainer, signal);
+    }
+    const certified = follower.last?.body.round === round ? follower.last.body : null;
+    if (certified?.accepted.some((a) => toHex(a.submission.hash) === own.hash)) return;
+    // What we sent was not applied, so it goes back into our error feedback: no work is lost.
+    await trainer.rollback(true);
+    if (certified === null) this.#o.onLost(own, this.#empty.get(round) ?? null);
+  }
+
+  /** Publishes a message at once and again until its deadline, so that one lost packet costs no round. */
+  async #say(message: Message, deadline: number, done: () => boolean, signal: AbortSignal): Promise<void> {
+    const { identity, swarm, clock } = this.#o;
+    const bytes = await seal(identity, message);
+    do {
+      await swarm.publish(bytes);
+      await this.#waitFor(done, Math.min(deadline, clock.now() + REPEAT_MS), signal);
+    } while (!signal.aborted && !done() && clock.now() < deadline);
+  }
+
+  /** Resolves when `condition` holds (checked whenever something arrives) or at the deadline. */
+  async #waitFor(condition: () => boolean, deadline: number, signal: AbortSignal): Promise<void> {
+    const { clock, follower } = this.#o;
+    while (!signal.aborted && !condition() && clock.now() < deadline) {
+      const wake = new AbortController();
+      this.#nudge = () => wake.abort();
+      const either = AbortSignal.any([signal, wake.signal]);
+      await Promise.race([follower.waitForNew(either), clock.until(deadline, either)]);
+      this.#nudge = () => {};
+      wake.abort();
+    }
+  }
+}

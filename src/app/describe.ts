@@ -1,0 +1,54 @@
+/** Derived descriptions: what the run will cost before Start is pressed, and this tab's sign of life. */
+import { toHex } from '../protocol/bytes.ts';
+import type { ChainHead } from '../protocol/certificate.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import { parameterLayout } from '../model/layout.ts';
+import { estimateMemory } from '../training/memory.ts';
+import type { AppState, RunInfo } from './state.ts';
+
+/** Submission bytes per parameter to expect (DESIGN.md's budget); the real ones are shown once there are some. */
+const WIRE_BYTES_PER_PARAMETER = 0.0185;
+/** Other contributors whose submissions a tab fetches each round, for the estimate. */
+const EXPECTED_PEERS = 4;
+/** Shards a contributor reads in one round. */
+const SHARDS_PER_ROUND = 2;
+
+export function runInfo(manifest: Manifest, runId: Uint8Array): RunInfo {
+  const { elements } = parameterLayout(manifest.model);
+  const submission = elements * WIRE_BYTES_PER_PARAMETER;
+  const shard = manifest.data.train[0]?.size ?? 0;
+  return {
+    id: toHex(runId),
+    name: manifest.name,
+    description: manifest.description,
+    organizer: manifest.organizer.name,
+    parameters: elements,
+    dataSource: manifest.data.source,
+    dataLicence: manifest.data.licence,
+    roundMs: manifest.schedule.roundMs,
+    gpuBytes: estimateMemory(manifest.model, manifest.training.batch, manifest.training.sequence).total,
+    downloadBytes: manifest.genesis.checkpoint.size + SHARDS_PER_ROUND * shard,
+    bytesPerRound: Math.round(submission * (1 + EXPECTED_PEERS)),
+  };
+}
+
+export function presenceOf(
+  state: AppState,
+  run: Uint8Array,
+  peer: string,
+  head: ChainHead,
+): MessageOf<'presence'> {
+  return {
+    kind: 'presence',
+    run,
+    round: state.round,
+    peer,
+    role: state.intent === 'watching' ? 'watcher' : 'contributor',
+    state: state.activity,
+    adapter: (state.adapter?.description ?? '').slice(0, 120),
+    tokensPerSecond: state.tokensPerSecond,
+    root: head.root,
+    height: head.height,
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * Everything that gossip brings: opened, checked for run and form, and handed to whoever needs it. What is not
+ * genuine is rejected here, so that gossipsub does not pass it on; nothing in here throws.
+ */
+import { toHex, bytesEqual } from '../protocol/bytes.ts';
+import { open } from '../protocol/envelope.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import type { GossipVerdict } from '../swarm/types.ts';
+import type { Follower } from './follower.ts';
+import type { Submissions } from './submissions.ts';
+
+/** Submissions fetched ahead of a certificate: as many as one can accept. */
+const MAX_PREFETCH = 64;
+/** A peer that was silent this long is gone from the picture. */
+const PRESENCE_TTL_MS = 20_000;
+const MAX_PRESENCES = 1000;
+
+export type Presence = MessageOf<'presence'> & { readonly contributor: string; readonly heardAt: number };
+
+export interface InboxOptions {
+  readonly manifest: Manifest;
+  readonly runId: Uint8Array;
+  readonly follower: Follower;
+  readonly submissions: Submissions;
+  /** Own bytes are not fetched, and own refusals are ours to show. */
+  readonly ownKey: Uint8Array;
+  readonly round: () => number;
+  readonly onNoCertificate: (message: MessageOf<'no-certificate'>) => void;
+  /** A genuine certificate that does not follow ours: some are missing. */
+  readonly onGap: () => void;
+  /** Someone speaks another protocol version. */
+  readonly onVersion: () => void;
+}
+
+export class Inbox {
+  readonly #o: InboxOptions;
+  /** This round's commits: contributor -> submission hash. */
+  #commits = new Map<string, string>();
+  #commitRound = -1;
+  #prefetched = 0;
+  readonly #presences = new Map<string, Presence>();
+
+  constructor(options: InboxOptions) {
+    this.#o = options;
+  }
+
+  /** Who has lately shown a sign of life. */
+  presences(): Presence[] {
+    const oldest = Date.now() - PRESENCE_TTL_MS;
+    for (const [key, p] of this.#presences) if (p.heardAt < oldest) this.#presences.delete(key);
+    return [...this.#presences.values()];
+  }
+
+  /** Commits seen in the current round, by contributor. */
+  get commits(): ReadonlyMap<string, string> {
+    return this.#commits;
+  }
+
+  async receive(bytes: Uint8Array): Promise<GossipVerdict> {
+    const opened = await open(bytes);
+    if (!opened.ok) {
+      if (opened.reason === 'version') {
+        this.#o.onVersion();
+        return 'ignore';
+      }
+      return 'reject';
+    }
+    const { message, sender } = opened;
+    if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.runId)) return 'reject';
+    switch (message.kind) {
+      case 'presence':
+        return this.#presence(message, sender);
+      case 'commit':
+        return this.#commit(message, sender);
+      case 'reveal':
+        return this.#reveal(message, sender);
+      case 'certificate': {
+        const outcome = await this.#o.follower.offer(message);
+        if (outcome === 'gap') this.#o.onGap();
+        if (outcome === 'bad') return 'reject';
+        return outcome === 'known' ? 'ignore' : 'accept';
+      }
+      case 'no-certificate':
+        if (!this.#isValidator(sender)) return 'reject';
+        this.#o.onNoCertificate(message);
+        return 'accept';
+      case 'verdict':
+        return this.#isValidator(sender) ? 'accept' : 'reject';
+    }
+  }
+
+  #presence(message: MessageOf<'presence'>, sender: Uint8Array): GossipVerdict {
+    const contributor = toHex(sender);
+    if (!this.#presences.has(contributor) && this.#presences.size >= MAX_PRESENCES) return 'ignore';
+    this.#presences.set(contributor, { ...message, contributor, heardAt: Date.now() });
+    return 'accept';
+  }
+
+  #commit(message: MessageOf<'commit'>, sender: Uint8Array): GossipVerdict {
+    if (!this.#current(message.round)) return 'ignore';
+    const key = toHex(sender);
+    const hash = toHex(message.submission.hash);
+    const known = this.#commits.get(key);
+    // The first commit counts; saying the same again is how lost packets are made good.
+    if (known !== undefined) return known === hash ? 'accept' : 'ignore';
+    this.#commits.set(key, hash);
+    return 'accept';
+  }
+
+  #reveal(message: MessageOf<'reveal'>, sender: Uint8Array): GossipVerdict {
+    if (!this.#current(message.round)) return 'ignore';
+    const committed = this.#commits.get(toHex(sender));
+    if (committed !== undefined && committed !== toHex(message.submission.hash)) return 'reject';
+    if (!bytesEqual(sender, this.#o.ownKey) && this.#prefetched < MAX_PREFETCH) {
+      this.#prefetched++;
+      this.#o.submissions.announce(message.submission, message.peer, message.round);
+    }
+    return 'accept';
+  }
+
+  /** Messages of this round (or, within clock error, the next) count; others are old news or noise. */
+  #current(round: number): boolean {
+    const now = this.#o.round();
+    if (Math.abs(round - now) > 1) return false;
+    if (round > this.#commitRound) {
+      this.#commitRound = round;
+      this.#commits = new Map();
+      this.#prefetched = 0;
+      this.#o.submissions.prune(round);
+    }
+    return round === this.#commitRound;
+  }
+
+  #isValidator(key: Uint8Array): boolean {
+    return this.#o.manifest.validators.some((v) => bytesEqual(v.key, key));
+  }
+}

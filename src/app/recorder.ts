@@ -1,0 +1,266 @@
+/**
+ * Writes what happens into the store: rounds, credits, losses, peers, traffic. The only place that does arithmetic on
+ * numbers the volunteer sees; credits come from certificates and the ledger, never from hopes.
+ */
+import { toHex } from '../protocol/bytes.ts';
+import type { CheckedCertificate } from '../protocol/certificate.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { RefusedEntry } from '../protocol/messages.ts';
+import type { LinkPath, Swarm } from '../swarm/types.ts';
+import type { TrainProgress } from '../worker/api.ts';
+import type { RunClock } from './clock.ts';
+import type { OwnSubmission } from './contributor.ts';
+import type { HostClient } from './host-client.ts';
+import type { Inbox } from './inbox.ts';
+import type { AppState, PeerView, RoundRecord } from './state.ts';
+import { type AppStore, addHeldOutLoss, addRound, addTrainLoss, clear, raise } from './store.ts';
+
+const TICK_MS = 1000;
+/** Rates are averaged over this many ticks, so that a burst of one blob does not look like a broadband line. */
+const RATE_TICKS = 5;
+const LEADERBOARD = 20;
+
+interface Account {
+  credits: number;
+  accepted: number;
+}
+
+export class Recorder {
+  readonly #store: AppStore;
+  readonly #host: HostClient;
+  readonly #clock: RunClock;
+  readonly #accounts = new Map<string, Account>();
+  /** Certificates up to this height are already in the accounts. */
+  #ledgerHeight = 0;
+  #own = '';
+  /** Submitted, verdict not known yet. */
+  readonly #submitted = new Map<number, OwnSubmission>();
+  #progressRound = -1;
+  #counted = { innerSteps: 0, tokens: 0 };
+
+  constructor(store: AppStore, host: HostClient, clock: RunClock) {
+    this.#store = store;
+    this.#host = host;
+    this.#clock = clock;
+  }
+
+  /** Takes the host's ledger as the starting point; certificates after its height are added to it. */
+  async loadLedger(ownKey: Uint8Array): Promise<void> {
+    const ledger = await this.#host.ledger();
+    this.#own = toHex(ownKey);
+    this.#accounts.clear();
+    for (const a of ledger.accounts)
+      this.#accounts.set(a.contributor, { credits: a.credits, accepted: a.accepted });
+    this.#ledgerHeight = ledger.height;
+    const own = ledger.accounts.find((a) => a.contributor === this.#own);
+    this.#store.setState((s) => ({
+      totals: { ...s.totals, accepted: own?.accepted ?? 0, credits: own?.credits ?? 0 },
+    }));
+    this.#showLeaderboard();
+  }
+
+  certificate({ body }: CheckedCertificate, ownKey: Uint8Array): void {
+    this.#own = toHex(ownKey);
+    if (body.height > this.#ledgerHeight) {
+      this.#ledgerHeight = body.height;
+      for (const { contributor, amount } of body.credits) this.#account(toHex(contributor)).credits += amount;
+      for (const { contributor } of body.accepted) this.#account(toHex(contributor)).accepted++;
+    }
+    addHeldOutLoss(this.#store, body.time, body.heldOutLoss);
+    const own = this.#ownPart(body);
+    addRound(this.#store, {
+      round: body.round,
+      height: body.height,
+      root: toHex(body.root),
+      contributors: body.accepted.length,
+      heldOutLoss: body.heldOutLoss,
+      own,
+      at: body.time,
+    });
+    const account = this.#accounts.get(this.#own);
+    this.#store.setState((s) => ({
+      height: body.height,
+      root: toHex(body.root),
+      totals: {
+        ...s.totals,
+        accepted: account?.accepted ?? 0,
+        credits: account?.credits ?? 0,
+        refused: s.totals.refused + (own?.outcome === 'refused' ? 1 : 0),
+      },
+    }));
+    this.#showLeaderboard();
+  }
+
+  submitted(own: OwnSubmission): void {
+    this.#submitted.set(own.round, own);
+    for (const round of this.#submitted.keys()) if (round < own.round - 8) this.#submitted.delete(round);
+  }
+
+  /** A round that ended without a certificate, in which we had submitted. */
+  lost(own: OwnSubmission, refused: RefusedEntry | null): void {
+    this.#submitted.delete(own.round);
+    addRound(this.#store, {
+      round: own.round,
+      height: null,
+      root: null,
+      contributors: 0,
+      heldOutLoss: null,
+      own: {
+        outcome: refused === null ? 'lost' : 'refused',
+        reason: refused?.reason ?? 'no-certificate',
+        detail: refused?.detail ?? '',
+        innerSteps: own.work.innerSteps,
+        tokens: own.work.tokens,
+        credits: 0,
+        submissionBytes: own.work.submission.byteLength,
+      },
+      at: this.#clock.now(),
+    });
+    this.#store.setState((s) => ({
+      totals: { ...s.totals, refused: s.totals.refused + (refused === null ? 0 : 1) },
+    }));
+  }
+
+  /** The validators say a round has no certificate. */
+  emptyRound(round: number): void {
+    if (this.#submitted.has(round)) return;
+    addRound(this.#store, {
+      round,
+      height: null,
+      root: null,
+      contributors: 0,
+      heldOutLoss: null,
+      own: null,
+      at: this.#clock.now(),
+    });
+  }
+
+  progress(round: number, p: TrainProgress): void {
+    if (round !== this.#progressRound || p.innerSteps < this.#counted.innerSteps) {
+      this.#progressRound = round;
+      this.#counted = { innerSteps: 0, tokens: 0 };
+    }
+    const steps = p.innerSteps - this.#counted.innerSteps;
+    const tokens = p.tokens - this.#counted.tokens;
+    this.#counted = { innerSteps: p.innerSteps, tokens: p.tokens };
+    this.#store.setState((s) => ({
+      tokensPerSecond: s.intent === 'running' ? p.tokensPerSecond : 0,
+      totals: { ...s.totals, innerSteps: s.totals.innerSteps + steps, tokens: s.totals.tokens + tokens },
+    }));
+    if (Number.isFinite(p.loss)) addTrainLoss(this.#store, this.#clock.now(), p.loss);
+  }
+
+  /** Keeps peers, traffic and the countdown up to date until the returned function is called. */
+  follow(swarm: Swarm, manifest: Manifest, inbox: Inbox): () => void {
+    const history: { bytesIn: number; bytesOut: number }[] = [];
+    const tick = () => {
+      const position = this.#clock.phase(manifest.schedule);
+      const traffic = swarm.traffic();
+      const withHttp = { ...traffic.bytesIn, host: traffic.bytesIn.host + this.#host.bytesIn };
+      const bytesIn = sum(withHttp);
+      const bytesOut = sum(traffic.bytesOut);
+      history.push({ bytesIn, bytesOut });
+      if (history.length > RATE_TICKS + 1) history.shift();
+      const first = history[0] ?? { bytesIn, bytesOut };
+      const seconds = Math.max(1, history.length - 1) * (TICK_MS / 1000);
+      this.#store.setState({
+        host: swarm.hostState,
+        peerId: swarm.peerId,
+        round: position.round,
+        phase: position.phase,
+        phaseEndsAt: position.endsAt,
+        clockOffsetMs: this.#clock.offsetMs,
+        peers: this.#peers(swarm, inbox),
+        traffic: {
+          bytesIn: withHttp,
+          bytesOut: traffic.bytesOut,
+          rateIn: (bytesIn - first.bytesIn) / seconds,
+          rateOut: (bytesOut - first.bytesOut) / seconds,
+        },
+      });
+      if (swarm.hostState === 'unreachable') {
+        raise(this.#store, {
+          code: 'host-unreachable',
+          message:
+            'The connection to the host is lost. Tabs that are connected go on; trying the host again.',
+          recovering: true,
+        });
+      } else if (swarm.hostState === 'connected') {
+        clear(this.#store, 'host-unreachable');
+      }
+    };
+    tick();
+    const timer = setInterval(tick, TICK_MS);
+    const off = swarm.on('change', tick);
+    return () => {
+      clearInterval(timer);
+      off();
+    };
+  }
+
+  #peers(swarm: Swarm, inbox: Inbox): PeerView[] {
+    const root = this.#store.getState().root;
+    const byPeer = new Map(inbox.presences().map((p) => [p.peer, p]));
+    return swarm.links().map((link) => {
+      const p = byPeer.get(link.peer);
+      return {
+        peer: link.peer,
+        role: link.path === 'host' ? 'validator' : (p?.role ?? 'unknown'),
+        adapter: p?.adapter ?? '',
+        state: p?.state ?? '',
+        path: link.path,
+        rttMs: link.rttMs,
+        tokensPerSecond: p?.tokensPerSecond ?? 0,
+        inSync: p !== undefined && toHex(p.root) === root,
+      };
+    });
+  }
+
+  #ownPart(body: CheckedCertificate['body']): RoundRecord['own'] {
+    const submitted = this.#submitted.get(body.round);
+    this.#submitted.delete(body.round);
+    const accepted = body.accepted.find((a) => toHex(a.contributor) === this.#own);
+    if (accepted !== undefined) {
+      return {
+        outcome: 'accepted',
+        reason: null,
+        detail: '',
+        innerSteps: accepted.innerSteps,
+        tokens: accepted.tokens,
+        credits: body.credits.find((c) => toHex(c.contributor) === this.#own)?.amount ?? 0,
+        submissionBytes: accepted.submission.size,
+      };
+    }
+    const refused = body.refused.find((r) => toHex(r.contributor) === this.#own);
+    if (submitted === undefined && refused === undefined) return null;
+    return {
+      outcome: 'refused',
+      reason: refused?.reason ?? 'late',
+      detail: refused?.detail ?? 'No validator saw this submission in time.',
+      innerSteps: submitted?.work.innerSteps ?? 0,
+      tokens: submitted?.work.tokens ?? 0,
+      credits: 0,
+      submissionBytes: submitted?.work.submission.byteLength ?? 0,
+    };
+  }
+
+  #account(contributor: string): Account {
+    const known = this.#accounts.get(contributor);
+    if (known !== undefined) return known;
+    const fresh: Account = { credits: 0, accepted: 0 };
+    this.#accounts.set(contributor, fresh);
+    return fresh;
+  }
+
+  #showLeaderboard(): void {
+    const leaderboard: AppState['leaderboard'] = [...this.#accounts]
+      .map(([contributor, a]) => ({ contributor, ...a }))
+      .sort((a, b) => b.credits - a.credits || (a.contributor < b.contributor ? -1 : 1))
+      .slice(0, LEADERBOARD);
+    this.#store.setState({ leaderboard });
+  }
+}
+
+function sum(byPath: Readonly<Record<LinkPath, number>>): number {
+  return byPath.direct + byPath.relayed + byPath.host;
+}

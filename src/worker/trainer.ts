@@ -1,0 +1,221 @@
+/**
+ * The trainer behind {@link TrainerApi}: owns the GPU device, the training engine and the replica of the agreed state.
+ *
+ * Free of comlink and of `self`, so that Node tests and experiments can drive the very same object. Long work is cut
+ * at inner steps: pausing, stopping and the GPU share take effect between two of them.
+ */
+import { type Gpu, GpuUnavailableError, openGpu } from '../kernels/gpu.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { GpuReplica } from '../sparseloco/gpu-replica.ts';
+import { batchesFor } from '../training/assignment.ts';
+import { createEngine } from '../training/engine.ts';
+import { innerLearningRate } from '../training/learning-rate.ts';
+import { checkFit } from '../training/memory.ts';
+import type { TrainingEngine } from '../training/types.ts';
+import type { Assignment, OpenReport, RoundWork, SubmissionTag, TrainerApi, TrainProgress } from './api.ts';
+
+/** The GPU was taken away (driver reset, sleep, another program). The session opens a new trainer and reloads. */
+export class DeviceLostError extends Error {
+  static override readonly name = 'DeviceLostError';
+  override readonly name = 'DeviceLostError';
+}
+
+/** Read-backs wait for the queue, so the loss is fetched this often and not every step. */
+const REPORT_EVERY_MS = 1000;
+
+interface Open {
+  readonly gpu: Gpu;
+  readonly manifest: Manifest;
+  readonly engine: TrainingEngine;
+  readonly replica: GpuReplica;
+}
+
+export class Trainer implements TrainerApi {
+  readonly #gpuEntry: GPU | undefined;
+  #open: Open | null = null;
+  #lost: string | null = null;
+  #share = 1;
+  #paused = false;
+  #wake: (() => void) | null = null;
+  #stopRequested = false;
+  #round = { innerSteps: 0, tokens: 0, lossSum: 0, lossCount: 0 };
+
+  /** `gpu`: WebGPU's entry point where it is not `navigator.gpu` (Dawn in Node). */
+  constructor(gpu?: GPU) {
+    this.#gpuEntry = gpu;
+  }
+
+  async open(manifest: Manifest): Promise<OpenReport> {
+    await this.close();
+    const { batch, sequence, accumulation } = manifest.training;
+    const probe = await openGpu({ gpu: this.#gpuEntry });
+    const fit = checkFit(manifest.model, { batch, sequence, adapter: probe.adapter });
+    probe.device.destroy();
+    if (!fit.fits) throw new GpuUnavailableError(fit.message);
+    const gpu = await openGpu({ gpu: this.#gpuEntry, bufferBytes: fit.largestBuffer });
+    this.#lost = null;
+    void gpu.device.lost.then((info) => {
+      if (this.#open?.gpu !== gpu) return;
+      this.#lost = info.message || info.reason;
+      this.stop();
+    });
+    const engine = await createEngine({
+      gpu,
+      config: manifest.model,
+      batch,
+      sequence,
+      accumulation,
+      optimizer: manifest.training,
+    });
+    const replica = await GpuReplica.create(gpu, manifest.model, manifest.sparseloco);
+    this.#open = { gpu, manifest, engine, replica };
+    return { adapter: gpu.adapter, bytesNeeded: fit.bytes };
+  }
+
+  async load(theta: Int32Array): Promise<Uint8Array> {
+    const { replica, engine } = this.#need();
+    await replica.load(theta);
+    replica.writeParameters(engine.parameters);
+    this.#resetRound();
+    return replica.root();
+  }
+
+  async train(assignment: Assignment, until: number, onProgress: (p: TrainProgress) => void): Promise<void> {
+    const { engine, manifest } = this.#need();
+    const settings = manifest.training;
+    this.#stopRequested = false;
+    this.#resetRound();
+    const batches = batchesFor(assignment.seed, assignment.shards, settings, manifest.model.vocabSize);
+    const started = performance.now();
+    let computing = 0;
+    let reportedAt = started;
+    // How long one step takes, so that the last one ends before the deadline and not after it.
+    let stepMs = 0;
+    while (this.#round.innerSteps < settings.maxInnerSteps && !this.#stopRequested) {
+      // A pause that outlasts the window ends it: what was done before still counts.
+      while (this.#paused && !this.#stopRequested && Date.now() < until) await this.#rest(until - Date.now());
+      if (this.#stopRequested || Date.now() + stepMs > until) break;
+      const begin = performance.now();
+      const micro = Array.from({ length: settings.accumulation }, () => batches.next());
+      await engine.step(micro, innerLearningRate(settings, assignment.height, this.#round.innerSteps));
+      this.#checkDevice();
+      this.#round.innerSteps++;
+      for (const b of micro) this.#round.tokens += b.targets.reduce((n, t) => n + (t >= 0 ? 1 : 0), 0);
+      if (begin - reportedAt >= REPORT_EVERY_MS || this.#round.innerSteps === 1) {
+        const { loss } = await engine.report();
+        this.#checkDevice();
+        this.#round.lossSum += loss;
+        this.#round.lossCount++;
+        reportedAt = performance.now();
+      }
+      const took = performance.now() - begin;
+      computing += took;
+      stepMs = computing / this.#round.innerSteps;
+      onProgress(this.#progress(performance.now() - started));
+      // Duty cycle: after working for t, rest for t(1/share - 1).
+      if (this.#share < 1) await this.#rest(took * (1 / this.#share - 1));
+    }
+  }
+
+  stop(): void {
+    this.#stopRequested = true;
+    this.#wakeUp();
+  }
+
+  async finish(tag: SubmissionTag): Promise<RoundWork | null> {
+    const { engine, replica } = this.#need();
+    if (this.#round.innerSteps === 0) return null;
+    const last = await engine.report();
+    const begin = performance.now();
+    const { bytes } = await replica.compress(engine.parameters, tag);
+    this.#checkDevice();
+    const { innerSteps, tokens, lossSum, lossCount } = this.#round;
+    return {
+      submission: bytes,
+      innerSteps,
+      tokens,
+      trainLoss: lossCount > 0 ? lossSum / lossCount : last.loss,
+      compressMs: performance.now() - begin,
+    };
+  }
+
+  async apply(submissions: readonly { bytes: Uint8Array; weight: number }[]): Promise<Uint8Array> {
+    const { engine, replica } = this.#need();
+    const root = await replica.apply(submissions);
+    this.#checkDevice();
+    replica.writeParameters(engine.parameters);
+    this.#resetRound();
+    return root;
+  }
+
+  async rollback(keepError: boolean): Promise<void> {
+    const { engine, replica } = this.#need();
+    if (keepError) await replica.restoreError();
+    else await replica.clearError();
+    replica.writeParameters(engine.parameters);
+    this.#resetRound();
+  }
+
+  setGpuShare(share: number): void {
+    this.#share = Math.min(1, Math.max(0.1, share));
+  }
+
+  setPaused(paused: boolean): void {
+    this.#paused = paused;
+    if (!paused) this.#wakeUp();
+  }
+
+  async theta(): Promise<Int32Array> {
+    return this.#need().replica.read();
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    if (open === null) return;
+    this.#open = null;
+    this.stop();
+    open.replica.destroy();
+    open.engine.destroy();
+    open.gpu.device.destroy();
+  }
+
+  #need(): Open {
+    this.#checkDevice();
+    if (this.#open === null) throw new Error('The trainer is not open yet.');
+    return this.#open;
+  }
+
+  #checkDevice(): void {
+    if (this.#lost !== null) throw new DeviceLostError(`The graphics device was lost: ${this.#lost}`);
+  }
+
+  #resetRound(): void {
+    this.#round = { innerSteps: 0, tokens: 0, lossSum: 0, lossCount: 0 };
+  }
+
+  #progress(elapsedMs: number): TrainProgress {
+    const { innerSteps, tokens, lossSum, lossCount } = this.#round;
+    return {
+      innerSteps,
+      tokens,
+      loss: lossCount > 0 ? lossSum / lossCount : Number.NaN,
+      tokensPerSecond: elapsedMs > 0 ? (1000 * tokens) / elapsedMs : 0,
+    };
+  }
+
+  /** Waits without holding the GPU; `stop()` and `setPaused(false)` end it early. */
+  #rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The trainer's worker: comlink around {@link Trainer}, so that the page's thread never waits for a GPU. Big results
+ * are transferred, not copied. comlink carries an error's name and message; the session goes by the name.
+ */
+import { expose, transfer } from 'comlink';
+import type { TrainerApi } from './api.ts';
+import { Trainer } from './trainer.ts';
+
+const trainer = new Trainer();
+
+const api: TrainerApi = {
+  open: (manifest) => trainer.open(manifest),
+  load: (theta) => trainer.load(theta),
+  train: (assignment, until, onProgress) => trainer.train(assignment, until, onProgress),
+  stop: () => trainer.stop(),
+  finish: async (tag) => {
+    const work = await trainer.finish(tag);
+    return work === null ? null : transfer(work, [work.submission.buffer]);
+  },
+  apply: (submissions) => trainer.apply(submissions),
+  rollback: (keepError) => trainer.rollback(keepError),
+  setGpuShare: (share) => trainer.setGpuShare(share),
+  setPaused: (paused) => trainer.setPaused(paused),
+  theta: async () => {
+    const theta = await trainer.theta();
+    return transfer(theta, [theta.buffer]);
+  },
+  close: () => trainer.close(),
+};
+expose(api);
