@@ -7,6 +7,7 @@
  */
 import {
   type GossipSub,
+  type GossipSubComponents,
   type GossipsubOpts,
   gossipsub,
   type Message,
@@ -15,17 +16,17 @@ import {
 import { defaultTopicScoreParams } from '@libp2p/gossipsub/score';
 import type { PeerId } from '@libp2p/interface';
 import { MAX_GOSSIP_BYTES } from '../protocol/limits.ts';
+import { pathOf } from './addresses.ts';
 import * as limits from './limits.ts';
+import type { Meter } from './meter.ts';
+import { tapService } from './tap-streams.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { GossipVerdict } from './types.ts';
-
-/** Stream protocols of gossipsub, for counters and for the repair of links. */
-export const GOSSIP_PROTOCOLS = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0'];
 
 export type GossipHandler = (message: Uint8Array, from: string) => GossipVerdict | Promise<GossipVerdict>;
 
 /** The gossipsub service for a tab (degree 4) or the host, which meshes with more tabs since it talks to all. */
-export function gossipService(topic: string, role: 'tab' | 'host') {
+export function gossipService(topic: string, role: 'tab' | 'host', meter: Meter) {
   const options: Partial<GossipsubOpts> = {
     allowedTopics: [topic],
     allowPublishToZeroTopicPeers: true,
@@ -54,7 +55,13 @@ export function gossipService(topic: string, role: 'tab' | 'host') {
       },
     },
   };
-  return gossipsub(options);
+  const create = gossipsub(options);
+  return (components: GossipSubComponents): GossipSub =>
+    create(
+      tapService(components, (connection, direction, bytes) =>
+        meter.count(connection.remotePeer.toString(), pathOf(connection), 'gossip', direction, bytes),
+      ),
+    );
 }
 
 export interface GossipOptions {

@@ -6,10 +6,15 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type CircuitRelayService, circuitRelayServer, RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2';
+import {
+  type CircuitRelayServerComponents,
+  type CircuitRelayServerInit,
+  type CircuitRelayService,
+  circuitRelayServer,
+} from '@libp2p/circuit-relay-v2';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
-import { type Listener, type Transport } from '@libp2p/interface';
+import type { Listener, Transport } from '@libp2p/interface';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import { type WebSocketsComponents, webSockets } from '@libp2p/websockets';
@@ -18,16 +23,19 @@ import { createLibp2p, type Libp2p } from 'libp2p';
 import { BanList, createGater } from './bans.ts';
 import { gossipService } from './gossip.ts';
 import * as limits from './limits.ts';
-import { tapStream } from './meter.ts';
+import { Meter } from './meter.ts';
 import { PeerSwarm, type SwarmServices } from './peer-swarm.ts';
 import { RENDEZVOUS_PROTOCOL, rendezvousHandler } from './rendezvous.ts';
 import type { Swarm, Traffic } from './types.ts';
+import { tapService } from './tap-streams.ts';
 import { keepRtt } from './upkeep.ts';
+
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** What {@link HostSwarm.attach} needs of a node:http or node:https server. */
 export interface UpgradeSource {
-  on(event: 'upgrade', listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): unknown;
-  off(event: 'upgrade', listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): unknown;
+  on(event: 'upgrade', listener: UpgradeListener): unknown;
+  off(event: 'upgrade', listener: UpgradeListener): unknown;
 }
 
 export interface HostSwarmOptions {
@@ -72,6 +80,8 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
   const listen = options.listen ?? { host: '127.0.0.1', port: 0 };
   const family = listen.host.includes(':') ? 'ip6' : 'ip4';
   const bans = new BanList();
+  const meter = new Meter();
+  const relayed = { bytes: 0 };
   const upgrades = webSocketsWithUpgrades();
 
   const node: Libp2p<HostServices> = await createLibp2p({
@@ -98,8 +108,8 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
     services: {
       identify: identify({ timeout: limits.DIAL_TIMEOUT }),
       ping: ping({ timeout: limits.PING_TIMEOUT }),
-      pubsub: gossipService(options.topic, 'host'),
-      relay: circuitRelayServer({
+      pubsub: gossipService(options.topic, 'host', meter),
+      relay: countedRelay(relayed, {
         hopTimeout: limits.DIAL_TIMEOUT,
         maxInboundHopStreams: limits.MAX_RELAY_STREAMS,
         maxOutboundStopStreams: limits.MAX_RELAY_STREAMS,
@@ -113,7 +123,14 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
     },
   });
 
-  const swarm = new HostPeerSwarm(node, options.topic, bans, upgrades.onUpgrade);
+  const swarm = new HostPeerSwarm({
+    node,
+    topic: options.topic,
+    bans,
+    meter,
+    relayed,
+    onUpgrade: upgrades.onUpgrade,
+  });
   await swarm.start();
   if (options.server !== undefined) swarm.attach(options.server);
   keepRtt(swarm);
@@ -140,30 +157,42 @@ function webSocketsWithUpgrades() {
   return { transport, onUpgrade };
 }
 
+/**
+ * The relay, counting what it carries. Everything relayed crosses the asking tab's HOP stream, so that counting there
+ * counts both ways once. Requests and reservations are in, some hundred bytes each.
+ */
+function countedRelay(relayed: { bytes: number }, init: CircuitRelayServerInit) {
+  const create = circuitRelayServer(init);
+  return (components: CircuitRelayServerComponents): CircuitRelayService =>
+    create(
+      tapService(components, (_connection, _direction, bytes) => {
+        relayed.bytes += bytes;
+      }),
+    );
+}
+
+interface HostPeerSwarmOptions {
+  readonly node: Libp2p<HostServices>;
+  readonly topic: string;
+  readonly bans: BanList;
+  readonly meter: Meter;
+  readonly relayed: { readonly bytes: number };
+  readonly onUpgrade: UpgradeListener;
+}
+
 class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   readonly #host: Libp2p<HostServices>;
-  readonly #onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  #relayed = 0;
+  readonly #onUpgrade: UpgradeListener;
+  readonly #relayed: { readonly bytes: number };
 
-  constructor(
-    node: Libp2p<HostServices>,
-    topic: string,
-    bans: BanList,
-    onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
-  ) {
-    super({ node, topic, bans, hosts: new Set(), hostState: 'connected' });
-    this.#host = node;
-    this.#onUpgrade = onUpgrade;
+  constructor(options: HostPeerSwarmOptions) {
+    super({ ...options, hosts: new Set(), hostState: 'connected' });
+    this.#host = options.node;
+    this.#onUpgrade = options.onUpgrade;
+    this.#relayed = options.relayed;
   }
 
   override async start(): Promise<void> {
-    // Everything that is relayed crosses the asking tab's HOP stream, so counting there counts both ways once.
-    this.node.use(RELAY_V2_HOP_CODEC, (stream, connection, next) => {
-      tapStream(stream, (_direction, bytes) => {
-        this.#relayed += bytes;
-      });
-      next(stream, connection);
-    });
     await this.node.handle(
       RENDEZVOUS_PROTOCOL,
       rendezvousHandler(() => this.#reachable()),
@@ -191,7 +220,7 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   }
 
   relayedBytes(): number {
-    return this.#relayed;
+    return this.#relayed.bytes;
   }
 
   blobTraffic(): Traffic {

@@ -2,7 +2,6 @@
  * Byte counters by peer, path and purpose. Blobs count what their protocol sends and receives; gossip and signalling
  * count the bytes of their streams, so forwarded messages and control traffic are in.
  */
-import type { Stream, StreamMessageEvent } from '@libp2p/interface';
 import type { LinkPath, Traffic } from './types.ts';
 
 export type Purpose = 'blob' | 'gossip';
@@ -47,21 +46,4 @@ export class Meter {
     };
     return { bytesIn: sum('in'), bytesOut: sum('out') };
   }
-}
-
-/**
- * Reports every byte that a stream sends or receives. It wraps the two methods all data passes through instead of
- * listening to `message`: a listener would set the stream flowing before its real reader is attached.
- */
-export function tapStream(stream: Stream, report: (direction: Direction, bytes: number) => void): void {
-  const send = stream.send.bind(stream);
-  stream.send = (data) => {
-    report('out', data.byteLength);
-    return send(data);
-  };
-  const dispatch = stream.dispatchEvent.bind(stream);
-  stream.dispatchEvent = (event: Event) => {
-    if (event.type === 'message') report('in', (event as StreamMessageEvent).data.byteLength);
-    return dispatch(event);
-  };
 }

@@ -8,9 +8,9 @@ import type { Ping } from '@libp2p/ping';
 import { isUsable, pathOf } from './addresses.ts';
 import type { BanList } from './bans.ts';
 import { BlobExchange } from './blobs.ts';
-import { GOSSIP_PROTOCOLS, Gossip, type GossipHandler } from './gossip.ts';
+import { Gossip, type GossipHandler } from './gossip.ts';
 import { CHANGE_INTERVAL } from './limits.ts';
-import { Meter, tapStream } from './meter.ts';
+import type { Meter } from './meter.ts';
 import { sample } from './rendezvous.ts';
 import type { FetchOptions, HostState, LinkPath, PeerLink, Swarm, SwarmEvents, Traffic } from './types.ts';
 
@@ -24,6 +24,8 @@ export interface PeerSwarmOptions {
   readonly node: Libp2p<SwarmServices>;
   readonly topic: string;
   readonly bans: BanList;
+  /** Shared with the node's gossip service, which fills it too. */
+  readonly meter: Meter;
   /** Peer ids of hosts: never banned, and asked for blobs last. Empty on the host itself. */
   readonly hosts: ReadonlySet<string>;
   readonly hostState: HostState;
@@ -35,7 +37,7 @@ const PATH_ORDER: readonly LinkPath[] = ['direct', 'host', 'relayed'];
 export class PeerSwarm implements Swarm {
   readonly peerId: string;
   readonly node: Libp2p<SwarmServices>;
-  readonly meter = new Meter();
+  readonly meter: Meter;
   /** Measured round-trip times by peer, in milliseconds. */
   readonly rtt = new Map<string, number>();
   readonly #blobs: BlobExchange;
@@ -50,6 +52,7 @@ export class PeerSwarm implements Swarm {
 
   constructor(options: PeerSwarmOptions) {
     this.node = options.node;
+    this.meter = options.meter;
     this.peerId = options.node.peerId.toString();
     this.#bans = options.bans;
     this.#hosts = options.hosts;
@@ -61,14 +64,6 @@ export class PeerSwarm implements Swarm {
 
   /** Registers the protocols, starts the node and joins the topic. */
   async start(): Promise<void> {
-    for (const protocol of GOSSIP_PROTOCOLS) {
-      this.node.use(protocol, (stream, connection, next) => {
-        const peer = connection.remotePeer.toString();
-        const path = pathOf(connection);
-        tapStream(stream, (direction, bytes) => this.meter.count(peer, path, 'gossip', direction, bytes));
-        next(stream, connection);
-      });
-    }
     await this.#blobs.start();
     const onChange = (): void => this.changed();
     this.node.addEventListener('connection:open', onChange);

@@ -18,6 +18,7 @@ import { shimInitRace } from './init-race-shim.ts';
 import { keepHost } from './keep-host.ts';
 import { keepLinks } from './keep-links.ts';
 import * as limits from './limits.ts';
+import { Meter } from './meter.ts';
 import { PeerSwarm } from './peer-swarm.ts';
 import { keepGossip, keepRtt, sayGoodbye } from './upkeep.ts';
 import type { Swarm } from './types.ts';
@@ -44,6 +45,7 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
   shimInitRace();
 
   const bans = new BanList();
+  const meter = new Meter();
   let swarm: PeerSwarm | undefined;
   const rtcConfiguration = { iceServers: [...(options.iceServers ?? [])] };
   const node = await createLibp2p({
@@ -79,11 +81,11 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
     services: {
       identify: identify({ timeout: limits.DIAL_TIMEOUT }),
       ping: ping({ timeout: limits.PING_TIMEOUT }),
-      pubsub: gossipService(options.topic, 'tab'),
+      pubsub: gossipService(options.topic, 'tab', meter),
     },
   });
 
-  swarm = new PeerSwarm({ node, topic: options.topic, bans, hosts, hostState: 'connecting' });
+  swarm = new PeerSwarm({ node, topic: options.topic, bans, meter, hosts, hostState: 'connecting' });
   await swarm.start();
   keepHost(swarm, options.relays);
   keepLinks(swarm, { relays: options.relays, target });
