@@ -43,3 +43,14 @@ export class SubmissionError extends Error {
   static override readonly name = 'SubmissionError';
   override readonly name = 'SubmissionError';
 }
+
+/** The inner steps left a NaN or infinity in the model; nothing was sent or changed. */
+export class NotFiniteError extends Error {
+  static override readonly name = 'NotFiniteError';
+  override readonly name = 'NotFiniteError';
+  readonly tensor: string;
+  constructor(tensor: string) {
+    super(`${tensor} has a NaN or infinity after the inner steps: lower the learning rate or start over`);
+    this.tensor = tensor;
+  }
+}

@@ -1,0 +1,70 @@
+/** Inputs for tests and benches of this folder: a small layout and deterministic, heavy-tailed pseudo-gradients. */
+import { type ParameterLayout, parameterLayout } from '../model/layout.ts';
+import type { SparseLoco } from '../protocol/manifest.ts';
+import type { SubmissionHeader } from './wire.ts';
+
+/** Mulberry32: a 32-bit generator, uniform in [0, 1). */
+export function randomSource(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** About 0.12 M parameters: 29 tiles and 5 vectors. */
+export function smallLayout(): ParameterLayout {
+  return parameterLayout({
+    vocabSize: 192,
+    hiddenSize: 64,
+    intermediateSize: 192,
+    layers: 2,
+    heads: 2,
+    kvHeads: 2,
+    tiedEmbeddings: true,
+    ropeTheta: 10_000,
+    rmsNormEps: 1e-5,
+  });
+}
+
+export const testSettings = (change: Partial<SparseLoco> = {}): SparseLoco => ({
+  topK: 64,
+  quantiser: 'sign1',
+  beta: 0.95,
+  alpha: 1,
+  average: 'senders',
+  fractionBits: 24,
+  ...change,
+});
+
+export const testHeader = (round = 7, seed = 1): SubmissionHeader => ({
+  run: new Uint8Array(32).fill(0xa0 + seed),
+  round,
+  contributor: new Uint8Array(32).fill(seed),
+});
+
+/** θ of ordinary size. */
+export function randomTheta(layout: ParameterLayout, seed: number, fractionBits = 24): Int32Array {
+  const random = randomSource(seed);
+  return Int32Array.from({ length: layout.elements }, () =>
+    Math.round((random() - 0.5) * 0.2 * 2 ** fractionBits),
+  );
+}
+
+/** Laplace-like values, each row and column of a tensor with its own scale, as real pseudo-gradients have. */
+export function randomDelta(layout: ParameterLayout, seed: number): Float32Array {
+  const random = randomSource(seed);
+  const out = new Float32Array(layout.elements);
+  const draw = () => (random() < 0.5 ? 1 : -1) * -Math.log(1 - random());
+  for (const { shape, offset, size } of layout.tensors) {
+    const columns = shape.length === 2 ? shape[1] : size;
+    const columnScale = Array.from({ length: columns }, () => 0.5 + random());
+    for (let i = 0, rowScale = 1; i < size; i++) {
+      if (i % columns === 0) rowScale = 0.5 + random();
+      out[offset + i] = 0.002 * rowScale * (columnScale[i % columns] as number) * draw();
+    }
+  }
+  return out;
+}

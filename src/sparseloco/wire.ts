@@ -1,0 +1,254 @@
+/**
+ * The bytes of a submission: a 21-byte header that binds them to one run, round and contributor, then one
+ * range-coded stream over all chunks. docs/wire.md is the specification; test/vectors/wire holds examples.
+ *
+ * The decoder takes hostile bytes. It allocates at most {@link maxEntries} entries, reads each byte once, does work
+ * bounded by the layout, and throws {@link SubmissionError} for anything that is not a whole submission.
+ */
+import { CHUNK, type ParameterLayout } from '../model/layout.ts';
+import { bytesEqual, concatBytes } from '../protocol/bytes.ts';
+import type { SparseLoco } from '../protocol/manifest.ts';
+import { PositionModel } from './position-model.ts';
+import { quantiserOf } from './quantisers.ts';
+import { BitModels, RangeDecoder, RangeEncoder, TRIM } from './range-coder.ts';
+import { SubmissionError } from './types.ts';
+import { type ChunkPlace, chunkPlaces, CODES, type SparseUpdate } from './update.ts';
+
+/** First byte of every submission. */
+export const WIRE_VERSION = 1;
+/** Bytes of the run id and of the contributor's key that travel: enough that nobody can grind another match. */
+const BINDING_BYTES = 8;
+export const HEADER_BYTES = 1 + BINDING_BYTES + 4 + BINDING_BYTES;
+
+/** What a submission is bound to, so that its bytes cannot be replayed in another run or round or by another peer. */
+export interface SubmissionHeader {
+  /** Run id (32 bytes; the first 8 travel). */
+  readonly run: Uint8Array;
+  readonly round: number;
+  /** Contributor's public key (32 bytes; the first 8 travel). */
+  readonly contributor: Uint8Array;
+}
+
+export interface DecodedSubmission {
+  /** `run` and `contributor` hold the 8 bytes that travelled. */
+  readonly header: SubmissionHeader;
+  readonly update: SparseUpdate;
+}
+
+/** Most entries that a submission for this layout can hold. */
+export const maxEntries = (layout: ParameterLayout, settings: SparseLoco): number =>
+  layout.matrixChunks * settings.topK + (layout.elements - layout.matrixElements);
+
+/** Most bytes that a submission can need: two bytes an entry, eight a chunk, and the header. Longer is refused unread. */
+export const maxSubmissionBytes = (layout: ParameterLayout, settings: SparseLoco): number =>
+  HEADER_BYTES + 64 + 2 * maxEntries(layout, settings) + 8 * layout.chunks;
+
+function headerBytes(header: SubmissionHeader): Uint8Array {
+  if (header.run.byteLength < BINDING_BYTES || header.contributor.byteLength < BINDING_BYTES) {
+    throw new RangeError('a submission header needs the run id and the contributor key');
+  }
+  const round = new Uint8Array(4);
+  new DataView(round.buffer).setUint32(0, header.round, true);
+  return concatBytes(
+    Uint8Array.of(WIRE_VERSION),
+    header.run.subarray(0, BINDING_BYTES),
+    round,
+    header.contributor.subarray(0, BINDING_BYTES),
+  );
+}
+
+/** Reads the header alone. Throws {@link SubmissionError} when the bytes are too short or of another version. */
+export function readHeader(bytes: Uint8Array): SubmissionHeader {
+  if (bytes.byteLength < HEADER_BYTES) throw new SubmissionError('too short for a submission header');
+  if (bytes[0] !== WIRE_VERSION)
+    throw new SubmissionError(`submission format ${bytes[0]}, not ${WIRE_VERSION}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return {
+    run: bytes.slice(1, 1 + BINDING_BYTES),
+    round: view.getUint32(1 + BINDING_BYTES, true),
+    contributor: bytes.slice(5 + BINDING_BYTES, HEADER_BYTES),
+  };
+}
+
+/** Throws {@link SubmissionError} unless the header was made for `expected`. */
+export function checkHeader(header: SubmissionHeader, expected: SubmissionHeader): void {
+  if (!bytesEqual(header.run, expected.run.subarray(0, BINDING_BYTES))) {
+    throw new SubmissionError('made for another run');
+  }
+  if (header.round !== expected.round) {
+    throw new SubmissionError(`made for round ${header.round}, not ${expected.round}`);
+  }
+  if (!bytesEqual(header.contributor, expected.contributor.subarray(0, BINDING_BYTES))) {
+    throw new SubmissionError('made by another contributor');
+  }
+}
+
+/** Adaptive models outside the positions; one set for matrices and one for vectors. */
+class ValueModels {
+  /** Whether a tile keeps exactly topK positions; whether a vector's chunk is not all zero. */
+  readonly full = new BitModels(2, 1 << 12);
+  /** Zigzag differences of levels, four bits with an escape; one context per use. */
+  readonly levels = new BitModels(2 * 4 * 16);
+  readonly codes = new BitModels(2 * CODES);
+}
+const ESCAPE = 15;
+/** Zigzag of a difference of two signed levels: 0..1020. */
+const LEVEL_BITS = 10;
+
+const zigzag = (x: number): number => (x < 0 ? -2 * x - 1 : 2 * x);
+const unzigzag = (x: number): number => (x & 1 ? -(x + 1) / 2 : x / 2);
+
+function encodeLevel(coder: RangeEncoder, models: BitModels, context: number, difference: number): void {
+  const z = zigzag(difference);
+  coder.tree(models, context * 16, Math.min(z, ESCAPE), 4);
+  if (z >= ESCAPE) coder.direct(z, LEVEL_BITS);
+}
+
+function decodeLevel(coder: RangeDecoder, models: BitModels, context: number): number {
+  const z = coder.tree(models, context * 16, 4);
+  return unzigzag(z < ESCAPE ? z : coder.direct(LEVEL_BITS));
+}
+
+/**
+ * Wire bytes of an update made for `settings`. `update` must be what the quantiser makes: ascending positions, all of
+ * a vector's (or none), tables of the quantiser's form.
+ */
+export function encodeSubmission(
+  update: SparseUpdate,
+  header: SubmissionHeader,
+  layout: ParameterLayout,
+  settings: SparseLoco,
+): Uint8Array<ArrayBuffer> {
+  const quantiser = quantiserOf(settings);
+  const coder = new RangeEncoder(headerBytes(header), Math.ceil(update.entries.length * 1.2));
+  const positions = new PositionModel();
+  const values = new ValueModels();
+  const { starts, entries, tables } = update;
+  const last = [0, 0];
+  for (const tensor of layout.tensors) {
+    const kind = tensor.shape.length === 2 ? 0 : 1;
+    if (quantiser.scope === 'tensor') {
+      for (let q = 0; q < CODES; q++) {
+        encodeLevel(coder, values.levels, kind * 4 + q, tables[tensor.firstChunk * CODES + q] as number);
+      }
+    }
+    for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
+      const from = starts[c] as number;
+      const to = starts[c + 1] as number;
+      if (kind === 0) {
+        const full = to - from === settings.topK ? 0 : 1;
+        coder.bit(values.full, 0, full);
+        if (full === 1) coder.direct(to - from, 10);
+        positions.encode(coder, entries, from, to);
+      } else {
+        coder.bit(values.full, 1, to > from ? 0 : 1);
+      }
+      if (to === from) continue;
+      if (quantiser.scope === 'chunk') {
+        const low = tables[c * CODES] as number;
+        encodeLevel(coder, values.levels, kind * 4, low - (last[kind] as number));
+        last[kind] = low;
+        if (quantiser.bits === 2) {
+          encodeLevel(coder, values.levels, kind * 4 + 1, (tables[c * CODES + 2] as number) - low);
+        }
+      }
+      for (let i = from; i < to; i++) {
+        const code = (entries[i] as number) >> 12;
+        if (quantiser.scope === 'tensor') {
+          coder.tree(values.codes, kind * CODES, code, 2);
+        } else {
+          coder.direct(code & 1, 1);
+          if (quantiser.bits === 2) coder.bit(values.codes, kind * CODES, code >> 1);
+        }
+      }
+    }
+  }
+  return coder.finish();
+}
+
+/**
+ * Decodes a submission for a run's `layout` and `settings`; with `expected`, checks what it is bound to first.
+ * Throws {@link SubmissionError} on any bytes that {@link encodeSubmission} would not have made.
+ */
+export function decodeSubmission(
+  bytes: Uint8Array,
+  layout: ParameterLayout,
+  settings: SparseLoco,
+  expected?: SubmissionHeader,
+): DecodedSubmission {
+  const header = readHeader(bytes);
+  if (expected !== undefined) checkHeader(header, expected);
+  const limit = maxSubmissionBytes(layout, settings);
+  if (bytes.byteLength > limit) {
+    throw new SubmissionError(`${bytes.byteLength} bytes, more than the ${limit} this run can need`);
+  }
+  const quantiser = quantiserOf(settings);
+  const coder = new RangeDecoder(bytes, HEADER_BYTES);
+  const positions = new PositionModel();
+  const values = new ValueModels();
+  const starts = new Uint32Array(layout.chunks + 1);
+  const entries = new Uint16Array(maxEntries(layout, settings));
+  const tables = new Int16Array(layout.chunks * CODES);
+  const places = chunkPlaces(layout);
+  const last = [0, 0];
+  const tensorTable = new Int16Array(CODES);
+  let at = 0;
+  for (const tensor of layout.tensors) {
+    const kind = tensor.shape.length === 2 ? 0 : 1;
+    if (quantiser.scope === 'tensor') {
+      for (let q = 0; q < CODES; q++) {
+        tensorTable[q] = checkLevel(decodeLevel(coder, values.levels, kind * 4 + q), -255);
+      }
+    }
+    for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
+      let count = 0;
+      if (kind === 0) {
+        count = coder.bit(values.full, 0) === 0 ? settings.topK : coder.direct(10);
+        if (count > settings.topK) throw new SubmissionError(`${count} values in a chunk, more than topK`);
+        if (!positions.decode(coder, entries, at, count)) {
+          throw new SubmissionError('a position outside its chunk');
+        }
+      } else if (coder.bit(values.full, 1) === 0) {
+        count = (places[c] as ChunkPlace).length;
+        for (let i = 0; i < count; i++) entries[at + i] = i % CHUNK;
+      }
+      starts[c + 1] = at + count;
+      if (quantiser.scope === 'tensor') {
+        tables.set(tensorTable, c * CODES);
+      } else if (count > 0) {
+        const low = checkLevel((last[kind] as number) + decodeLevel(coder, values.levels, kind * 4), 0);
+        last[kind] = low;
+        tables[c * CODES] = low;
+        tables[c * CODES + 1] = -low;
+        if (quantiser.bits === 2) {
+          const high = checkLevel(low + decodeLevel(coder, values.levels, kind * 4 + 1), low);
+          tables[c * CODES + 2] = high;
+          tables[c * CODES + 3] = -high;
+        }
+      }
+      for (let i = at; i < at + count; i++) {
+        let code: number;
+        if (quantiser.scope === 'tensor') {
+          code = coder.tree(values.codes, kind * CODES, 2);
+        } else {
+          code = coder.direct(1);
+          if (quantiser.bits === 2) code |= coder.bit(values.codes, kind * CODES) << 1;
+        }
+        entries[i] = (entries[i] as number) | (code << 12);
+      }
+      at += count;
+      if (coder.overrun > TRIM) throw new SubmissionError('cut short');
+    }
+  }
+  if (coder.left > 0) throw new SubmissionError(`${coder.left} bytes after the end`);
+  // The encoder leaves out as many zeros as it may, so a zero at the end without that is not its work.
+  if (coder.overrun < TRIM && bytes.byteLength > HEADER_BYTES && bytes[bytes.byteLength - 1] === 0) {
+    throw new SubmissionError('zero bytes after the end');
+  }
+  return { header, update: { starts, entries: entries.slice(0, at), tables } };
+}
+
+function checkLevel(level: number, min: number): number {
+  if (level < min || level > 255) throw new SubmissionError(`a magnitude of level ${level}`);
+  return level;
+}
