@@ -10,6 +10,7 @@ import { seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { Message, RefusedEntry } from '../protocol/messages.ts';
+import { sealOf } from '../protocol/seal.ts';
 import { decodeShard } from '../model/shards.ts';
 import type { Swarm } from '../swarm/types.ts';
 import { assignedShards, assignmentSeed } from '../training/assignment.ts';
@@ -154,7 +155,8 @@ export class Contributor {
     for (const index of assignedShards(seed, manifest.data.train.length)) {
       const ref = manifest.data.train[index];
       if (ref === undefined) continue;
-      shards.set(index, decodeShard(await fetchKept(ref, sources, signal), manifest.model.vocabSize));
+      const bytes = await fetchKept(ref, sources, signal);
+      shards.set(index, decodeShard(bytes, manifest.model.vocabSize, ref.tokens));
     }
     return { seed, height, shards };
   }
@@ -181,7 +183,8 @@ export class Contributor {
       kind: 'commit',
       run: runId,
       round,
-      submission,
+      seal: sealOf(runId, round, this.#o.identity.publicKey, submission.hash),
+      size: submission.size,
       tokens,
       innerSteps,
       baseRoot,

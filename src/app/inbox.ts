@@ -6,6 +6,7 @@ import { toHex, bytesEqual } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
+import { sealOf } from '../protocol/seal.ts';
 import type { GossipVerdict } from '../swarm/types.ts';
 import type { Follower } from './follower.ts';
 import type { Submissions } from './submissions.ts';
@@ -35,7 +36,7 @@ export interface InboxOptions {
 
 export class Inbox {
   readonly #o: InboxOptions;
-  /** This round's commits: contributor -> submission hash. */
+  /** This round's commits: contributor -> seal of the submission's hash. */
   #commits = new Map<string, string>();
   #commitRound = -1;
   #prefetched = 0;
@@ -100,18 +101,20 @@ export class Inbox {
   #commit(message: MessageOf<'commit'>, sender: Uint8Array): GossipVerdict {
     if (!this.#current(message.round)) return 'ignore';
     const key = toHex(sender);
-    const hash = toHex(message.submission.hash);
+    const sealed = toHex(message.seal);
     const known = this.#commits.get(key);
-    // The first commit counts; saying the same again is how lost packets are made good.
-    if (known !== undefined) return known === hash ? 'accept' : 'ignore';
-    this.#commits.set(key, hash);
+    // Saying the same again is how lost packets are made good. A second, different one is passed on too: validators
+    // must all see that a contributor said two things.
+    if (known !== undefined) return 'accept';
+    this.#commits.set(key, sealed);
     return 'accept';
   }
 
   #reveal(message: MessageOf<'reveal'>, sender: Uint8Array): GossipVerdict {
     if (!this.#current(message.round)) return 'ignore';
     const committed = this.#commits.get(toHex(sender));
-    if (committed !== undefined && committed !== toHex(message.submission.hash)) return 'reject';
+    const sealed = toHex(sealOf(message.run, message.round, sender, message.submission.hash));
+    if (committed !== undefined && committed !== sealed) return 'ignore';
     if (!bytesEqual(sender, this.#o.ownKey) && this.#prefetched < MAX_PREFETCH) {
       this.#prefetched++;
       this.#o.submissions.announce(message.submission, message.peer, message.round);

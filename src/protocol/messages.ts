@@ -3,7 +3,7 @@
  * sender, so no body repeats it. docs/protocol.md describes each with its limits.
  */
 import * as v from 'valibot';
-import { MAX_ACCEPTED, MAX_INNER_STEPS, MAX_REFUSED, MAX_WEIGHT } from './limits.ts';
+import { MAX_ACCEPTED, MAX_BLOB_BYTES, MAX_INNER_STEPS, MAX_REFUSED, MAX_WEIGHT } from './limits.ts';
 import {
   BlobRef,
   Bytes,
@@ -45,12 +45,17 @@ const Work = {
   innerSteps: positive(MAX_INNER_STEPS),
 };
 
-/** "I have a submission with this hash": sent before anybody's bytes are served, so nothing can be copied. */
+/**
+ * "I have a submission": sent before anybody's bytes are served, so nothing can be copied. The seal (seal.ts) binds
+ * sender and hash without showing the hash, so that repeating another's commit is worth nothing either.
+ */
 export const CommitSchema = v.strictObject({
   kind: v.literal('commit'),
   run: Hash,
   round: Round,
-  submission: BlobRef,
+  seal: Hash,
+  /** Bytes of the submission. */
+  size: positive(MAX_BLOB_BYTES),
   ...Work,
   /** State root the work started from. */
   baseRoot: Hash,
@@ -58,7 +63,7 @@ export const CommitSchema = v.strictObject({
   trainLoss: Loss,
 });
 
-/** "My bytes may be fetched now, for example from this libp2p peer." */
+/** "These bytes are what I sealed, and may be fetched now, for example from this libp2p peer." */
 export const RevealSchema = v.strictObject({
   kind: v.literal('reveal'),
   run: Hash,
@@ -129,7 +134,9 @@ export const CertificateBodySchema = v.strictObject({
   /** Sorted by contributor key. Not empty: a round without accepted work has no certificate. */
   accepted: v.pipe(v.array(AcceptedEntry), v.minLength(1), v.maxLength(MAX_ACCEPTED)),
   refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
-  /** Micro-credits. */
+  /** Micro-credits that all earlier certificates issued: makes a certificate's credits checkable at any height. */
+  issued: uint(Number.MAX_SAFE_INTEGER),
+  /** Micro-credits of this round, in the order of `accepted`. */
   credits: v.pipe(
     v.array(v.strictObject({ contributor: Key, amount: uint(Number.MAX_SAFE_INTEGER) })),
     v.maxLength(MAX_ACCEPTED),
