@@ -6,12 +6,13 @@
  */
 import { sha256, toHex } from '../protocol/bytes.ts';
 import { roundAt, roundStart } from '../protocol/clock.ts';
-import { seal } from '../protocol/envelope.ts';
+import { seal as sign } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { Message, RefusedEntry } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
 import { decodeShard } from '../model/shards.ts';
+import { sealOf } from '../protocol/seal.ts';
 import type { Swarm } from '../swarm/types.ts';
 import { assignedShards, assignmentSeed } from '../training/assignment.ts';
 import type { Assignment, RoundWork, TrainProgress } from '../worker/api.ts';
@@ -169,7 +170,8 @@ export class Contributor {
     work: RoundWork,
     signal: AbortSignal,
   ): Promise<void> {
-    const { submissions, manifest, runId, swarm, follower, onActivity, onSubmitted, trainer } = this.#o;
+    const { submissions, manifest, runId, identity, swarm, follower, onActivity, onSubmitted, trainer } =
+      this.#o;
     const { schedule } = manifest;
     const hash = await sha256(work.submission);
     const submission = { hash, size: work.submission.byteLength };
@@ -179,11 +181,12 @@ export class Contributor {
 
     onActivity('committing', null);
     const { tokens, innerSteps, trainLoss } = work;
+    const seal = sealOf(runId, round, identity.publicKey, hash);
     const commit: Message = {
       kind: 'commit',
       run: runId,
       round,
-      seal: sealOf(runId, round, this.#o.identity.publicKey, submission.hash),
+      seal,
       size: submission.size,
       tokens,
       innerSteps,
@@ -212,7 +215,7 @@ export class Contributor {
   /** Publishes a message at once and again until its deadline, so that one lost packet costs no round. */
   async #say(message: Message, deadline: number, done: () => boolean, signal: AbortSignal): Promise<void> {
     const { identity, swarm, clock } = this.#o;
-    const bytes = await seal(identity, message);
+    const bytes = await sign(identity, message);
     do {
       await swarm.publish(bytes);
       await this.#waitFor(done, Math.min(deadline, clock.now() + REPEAT_MS), signal);

@@ -45,20 +45,6 @@ const HeadAnswer = v.object({
 });
 export type HeadAnswer = v.InferOutput<typeof HeadAnswer>;
 
-const LedgerAnswer = v.object({
-  height: v.number(),
-  accounts: v.array(
-    v.object({
-      contributor: v.string(),
-      credits: v.number(),
-      accepted: v.number(),
-      refused: v.optional(v.number(), 0),
-      tokens: v.optional(v.number(), 0),
-    }),
-  ),
-});
-export type LedgerAnswer = v.InferOutput<typeof LedgerAnswer>;
-
 const TimeAnswer = v.object({ time: v.number() });
 
 const CertificatesAnswer = v.object({ certificates: v.array(v.string()) });
@@ -82,10 +68,6 @@ export class HostClient {
 
   head(signal?: AbortSignal): Promise<HeadAnswer> {
     return this.#json('/api/head', HeadAnswer, signal);
-  }
-
-  ledger(signal?: AbortSignal): Promise<LedgerAnswer> {
-    return this.#json('/api/ledger', LedgerAnswer, signal);
   }
 
   /** Certificates of heights from..., oldest first; the host may send fewer than exist: ask again. */

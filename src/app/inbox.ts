@@ -7,6 +7,7 @@ import { open } from '../protocol/envelope.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
+import { sealMatches } from '../protocol/seal.ts';
 import type { GossipVerdict } from '../swarm/types.ts';
 import type { Follower } from './follower.ts';
 import type { Submissions } from './submissions.ts';
@@ -54,7 +55,7 @@ export class Inbox {
   }
 
   /** Commits seen in the current round, by contributor. */
-  get commits(): ReadonlyMap<string, string> {
+  get commits(): ReadonlyMap<string, Uint8Array> {
     return this.#commits;
   }
 

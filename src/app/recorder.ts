@@ -4,6 +4,7 @@
  */
 import { toHex } from '../protocol/bytes.ts';
 import type { CheckedCertificate } from '../protocol/certificate.ts';
+import { applyToLedger, emptyLedger } from '../protocol/ledger.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { RefusedEntry } from '../protocol/messages.ts';
 import type { LinkPath, Swarm } from '../swarm/types.ts';
@@ -20,18 +21,12 @@ const TICK_MS = 1000;
 const RATE_TICKS = 5;
 const LEADERBOARD = 20;
 
-interface Account {
-  credits: number;
-  accepted: number;
-}
-
 export class Recorder {
   readonly #store: AppStore;
   readonly #host: HostClient;
   readonly #clock: RunClock;
-  readonly #accounts = new Map<string, Account>();
-  /** Certificates up to this height are already in the accounts. */
-  #ledgerHeight = 0;
+  /** Folded from the chain this tab has checked itself, so it needs nobody's word. */
+  #ledger = emptyLedger();
   #own = '';
   /** Submitted, verdict not known yet. */
   readonly #submitted = new Map<number, OwnSubmission>();
@@ -44,28 +39,9 @@ export class Recorder {
     this.#clock = clock;
   }
 
-  /** Takes the host's ledger as the starting point; certificates after its height are added to it. */
-  async loadLedger(ownKey: Uint8Array): Promise<void> {
-    const ledger = await this.#host.ledger();
-    this.#own = toHex(ownKey);
-    this.#accounts.clear();
-    for (const a of ledger.accounts)
-      this.#accounts.set(a.contributor, { credits: a.credits, accepted: a.accepted });
-    this.#ledgerHeight = ledger.height;
-    const own = ledger.accounts.find((a) => a.contributor === this.#own);
-    this.#store.setState((s) => ({
-      totals: { ...s.totals, accepted: own?.accepted ?? 0, credits: own?.credits ?? 0 },
-    }));
-    this.#showLeaderboard();
-  }
-
   certificate({ body }: CheckedCertificate, ownKey: Uint8Array): void {
     this.#own = toHex(ownKey);
-    if (body.height > this.#ledgerHeight) {
-      this.#ledgerHeight = body.height;
-      for (const { contributor, amount } of body.credits) this.#account(toHex(contributor)).credits += amount;
-      for (const { contributor } of body.accepted) this.#account(toHex(contributor)).accepted++;
-    }
+    this.#ledger = applyToLedger(this.#ledger, body);
     addHeldOutLoss(this.#store, body.time, body.heldOutLoss);
     const own = this.#ownPart(body);
     addRound(this.#store, {
@@ -77,7 +53,7 @@ export class Recorder {
       own,
       at: body.time,
     });
-    const account = this.#accounts.get(this.#own);
+    const account = this.#ledger.accounts.get(this.#own);
     this.#store.setState((s) => ({
       height: body.height,
       root: toHex(body.root),
@@ -89,6 +65,12 @@ export class Recorder {
       },
     }));
     this.#showLeaderboard();
+  }
+
+  /** A new follower starts from genesis: so do the ledger and the history. */
+  restart(): void {
+    this.#ledger = emptyLedger();
+    this.#store.setState({ rounds: [], heldOutLoss: [], height: 0, root: null });
   }
 
   submitted(own: OwnSubmission): void {
@@ -244,17 +226,9 @@ export class Recorder {
     };
   }
 
-  #account(contributor: string): Account {
-    const known = this.#accounts.get(contributor);
-    if (known !== undefined) return known;
-    const fresh: Account = { credits: 0, accepted: 0 };
-    this.#accounts.set(contributor, fresh);
-    return fresh;
-  }
-
   #showLeaderboard(): void {
-    const leaderboard: AppState['leaderboard'] = [...this.#accounts]
-      .map(([contributor, a]) => ({ contributor, ...a }))
+    const leaderboard: AppState['leaderboard'] = [...this.#ledger.accounts]
+      .map(([contributor, { credits, accepted }]) => ({ contributor, credits, accepted }))
       .sort((a, b) => b.credits - a.credits || (a.contributor < b.contributor ? -1 : 1))
       .slice(0, LEADERBOARD);
     this.#store.setState({ leaderboard });

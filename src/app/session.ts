@@ -198,6 +198,7 @@ class SessionImpl implements SessionActions {
           recovering: true,
         }),
     };
+    this.#recorder.restart();
     const submissions = new Submissions(swarm);
     const follower = new Follower({
       manifest,
@@ -239,10 +240,7 @@ class SessionImpl implements SessionActions {
       }, PRESENCE_MS),
     ];
     try {
-      await this.#retrying(async () => {
-        await follower.catchUp(signal);
-        await this.#recorder.loadLedger(identity.publicKey);
-      }, signal);
+      await this.#retrying(() => follower.catchUp(signal), signal);
       if (intent === 'watching') {
         await this.#watch(follower, signal);
         return;

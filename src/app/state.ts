@@ -33,6 +33,8 @@ export interface RunInfo {
   readonly dataSource: string;
   readonly dataLicence: string;
   readonly roundMs: number;
+  /** How long each phase of a round lasts, for the round's clock face; the page guesses when it is absent. */
+  readonly phaseMs?: Readonly<Record<Phase, number>>;
   /** Estimates shown before Start. */
   readonly gpuBytes: number;
   readonly downloadBytes: number;

@@ -7,9 +7,9 @@
 import { type Gpu, GpuUnavailableError, openGpu } from '../kernels/gpu.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { GpuReplica } from '../sparseloco/gpu-replica.ts';
-import { batchesFor } from '../training/assignment.ts';
+import { assignedBatches } from '../training/assignment.ts';
 import { createEngine } from '../training/engine.ts';
-import { innerLearningRate } from '../training/learning-rate.ts';
+import { learningRateAt } from '../training/learning-rate.ts';
 import { checkFit } from '../training/memory.ts';
 import type { TrainingEngine } from '../training/types.ts';
 import type { Assignment, OpenReport, RoundWork, SubmissionTag, TrainerApi, TrainProgress } from './api.ts';
@@ -85,7 +85,11 @@ export class Trainer implements TrainerApi {
     const settings = manifest.training;
     this.#stopRequested = false;
     this.#resetRound();
-    const batches = batchesFor(assignment.seed, assignment.shards, settings, manifest.model.vocabSize);
+    const data = {
+      shardTokens: manifest.data.train.map((shard) => shard.tokens),
+      sequence: settings.sequence,
+    };
+    const batches = assignedBatches(assignment.seed, data, settings.batch, assignment.shards);
     const started = performance.now();
     let computing = 0;
     let reportedAt = started;
@@ -96,8 +100,8 @@ export class Trainer implements TrainerApi {
       while (this.#paused && !this.#stopRequested && Date.now() < until) await this.#rest(until - Date.now());
       if (this.#stopRequested || Date.now() + stepMs > until) break;
       const begin = performance.now();
-      const micro = Array.from({ length: settings.accumulation }, () => batches.next());
-      await engine.step(micro, innerLearningRate(settings, assignment.height, this.#round.innerSteps));
+      const micro = Array.from({ length: settings.accumulation }, () => batches.next().value);
+      await engine.step(micro, learningRateAt(settings, assignment.height, this.#round.innerSteps));
       this.#checkDevice();
       this.#round.innerSteps++;
       for (const b of micro) this.#round.tokens += b.targets.reduce((n, t) => n + (t >= 0 ? 1 : 0), 0);
