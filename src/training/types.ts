@@ -60,5 +60,7 @@ export interface TrainingEngine {
   report(): Promise<StepReport>;
   /** Forward only: mean loss over a batch, without touching gradients or parameters. */
   evaluate(batch: Batch): Promise<number>;
+  /** Forward only: logits `[batch, sequence, vocabSize]`, for checks against a reference; never while training. */
+  logits?(batch: Batch): Promise<Float32Array>;
   destroy(): void;
 }

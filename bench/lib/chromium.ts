@@ -1,0 +1,123 @@
+/**
+ * A page in a headless Chromium for measuring: one module served from memory on 127.0.0.1, functions called by name.
+ *
+ * WebGPU needs a secure context, which `http://127.0.0.1` is. Big inputs and the module itself travel by HTTP.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { chromium, type Page } from 'playwright';
+import { CHROMIUM_ARGS, chromiumPath } from '../../scripts/browsers.ts';
+
+/** The runtime is not installed or has no usable GPU; `message` says what to do. */
+export class RuntimeMissingError extends Error {
+  static override readonly name = 'RuntimeMissingError';
+  override readonly name = 'RuntimeMissingError';
+}
+
+export interface ChromiumPage {
+  /** The browser's version, e.g. "156.0.7000.1". */
+  readonly version: string;
+  /** Calls the module's `globalThis[name](argument)` in the page; argument and result are JSON. */
+  call<T>(name: string, argument: unknown): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface ChromiumOptions {
+  /** The bundled module: assigns the functions to call to `globalThis`. */
+  readonly module: string;
+  /** Served at `/files/NAME`. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
+  /** Use the machine's GPU and not SwiftShader. */
+  readonly hardware?: boolean;
+  /** Lines the page logs. */
+  readonly onLog?: (line: string) => void;
+}
+
+export async function openChromium(options: ChromiumOptions): Promise<ChromiumPage> {
+  const executablePath = chromiumPath();
+  if (executablePath === null) {
+    throw new RuntimeMissingError(
+      'Chromium is not installed: run "npm run setup", or point CHROMIUM at one.',
+    );
+  }
+  const server = await serve(options);
+  const software = '--use-webgpu-adapter=swiftshader';
+  const browser = await chromium.launch({
+    executablePath,
+    headless: true,
+    // Playwright would pick its headless shell, which has no WebGPU.
+    ignoreDefaultArgs: ['--headless', '--headless=old'],
+    args: [
+      '--headless=new',
+      ...(options.hardware
+        ? ['--enable-features=Vulkan', '--use-angle=vulkan']
+        : ['--enable-unsafe-swiftshader']),
+      ...CHROMIUM_ARGS.filter((arg) => !(options.hardware && arg === software)),
+    ],
+  });
+  const close = async () => {
+    await browser.close();
+    server.close();
+    server.closeAllConnections();
+  };
+  try {
+    const page = await browser.newPage();
+    const failure = watch(page, options.onLog);
+    const { port } = server.address() as AddressInfo;
+    await page.goto(`http://127.0.0.1:${port}/`);
+    await Promise.race([
+      page.waitForFunction('globalThis.ready === true', undefined, { timeout: 120_000 }),
+      failure,
+    ]);
+    return {
+      version: browser.version(),
+      call: (name, argument) =>
+        Promise.race([
+          page.evaluate(`globalThis[${JSON.stringify(name)}](${JSON.stringify(argument)})`) as Promise<never>,
+          failure,
+        ]),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Rejects when the page's module throws or its process dies: a call would otherwise wait for ever. */
+function watch(page: Page, onLog: ((line: string) => void) | undefined): Promise<never> {
+  if (onLog !== undefined) page.on('console', (message) => onLog(message.text()));
+  const failure = new Promise<never>((_, reject) => {
+    page.on('pageerror', (error) => reject(error));
+    page.on('crash', () => reject(new Error('the page crashed (out of memory?)')));
+  });
+  failure.catch(() => undefined);
+  return failure;
+}
+
+async function serve({ module, files }: ChromiumOptions) {
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://127.0.0.1').pathname;
+    // SharedArrayBuffer and finer timers (5 µs, not 100) need an isolated page.
+    response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+    response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    response.setHeader('Cache-Control', 'no-store');
+    const file = path.startsWith('/files/') ? files?.get(decodeURIComponent(path.slice(7))) : undefined;
+    if (path === '/') {
+      response.setHeader('Content-Type', 'text/html');
+      response.end(
+        '<!doctype html><title>bench</title><script type="module">import "/module.js"; globalThis.ready = true;</script>',
+      );
+    } else if (path === '/module.js') {
+      response.setHeader('Content-Type', 'text/javascript');
+      response.end(module);
+    } else if (file !== undefined) {
+      response.end(file);
+    } else {
+      response.statusCode = path === '/favicon.ico' ? 204 : 404;
+      response.end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
