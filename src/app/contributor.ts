@@ -10,7 +10,6 @@ import { seal as sign } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { Message, RefusedEntry } from '../protocol/messages.ts';
-import { sealOf } from '../protocol/seal.ts';
 import { decodeShard } from '../model/shards.ts';
 import { sealOf } from '../protocol/seal.ts';
 import type { Swarm } from '../swarm/types.ts';

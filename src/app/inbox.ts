@@ -7,7 +7,6 @@ import { open } from '../protocol/envelope.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
-import { sealMatches } from '../protocol/seal.ts';
 import type { GossipVerdict } from '../swarm/types.ts';
 import type { Follower } from './follower.ts';
 import type { Submissions } from './submissions.ts';
@@ -55,7 +54,7 @@ export class Inbox {
   }
 
   /** Commits seen in the current round, by contributor. */
-  get commits(): ReadonlyMap<string, Uint8Array> {
+  get commits(): ReadonlyMap<string, string> {
     return this.#commits;
   }
 
