@@ -1,0 +1,54 @@
+/** Pause, Resume, Stop and the GPU share. Starting from here (while watching) needs a trusted click, as everywhere. */
+import { onTrusted } from './consent.ts';
+import { useActions, useApp } from './context.tsx';
+import { GpuShare } from './gpu-share.tsx';
+import { canStart } from './startable.ts';
+import { strings } from './strings.ts';
+
+const t = strings.controls;
+
+export function Controls() {
+  const intent = useApp((s) => s.intent);
+  const startable = useApp(canStart);
+  const actions = useActions();
+  const watching = intent === 'watching';
+  return (
+    <section className="controls" aria-labelledby="controls-heading">
+      <h2 id="controls-heading" className="visually-hidden">
+        {t.heading}
+      </h2>
+      <div className="controls-buttons">
+        {watching && (
+          <button
+            type="button"
+            className="button button-primary"
+            disabled={!startable}
+            onClick={onTrusted(() => actions?.start())}
+          >
+            {t.start}
+          </button>
+        )}
+        {intent === 'running' && (
+          <button type="button" className="button" key="toggle" onClick={() => actions?.pause()}>
+            {t.pause}
+          </button>
+        )}
+        {intent === 'paused' && (
+          <button
+            type="button"
+            className="button button-primary"
+            key="toggle"
+            onClick={onTrusted(() => actions?.resume())}
+          >
+            {t.resume}
+          </button>
+        )}
+        <button type="button" className="button" onClick={() => actions?.stop()}>
+          {watching ? t.stopWatching : t.stop}
+        </button>
+      </div>
+      {!watching && <GpuShare />}
+      {!watching && <p className="hint controls-hint">{t.pauseHint}</p>}
+    </section>
+  );
+}

@@ -1,0 +1,41 @@
+/** After Start: the instrument panel on top, the records below it. */
+import { useApp } from './context.tsx';
+import { Contribution } from './contribution.tsx';
+import { Controls } from './controls.tsx';
+import { Facts } from './facts.tsx';
+import { Leaderboard } from './leaderboard.tsx';
+import { LossChart } from './loss-chart.tsx';
+import { Peers } from './peers.tsx';
+import { RoundClock } from './round-clock.tsx';
+import { Rounds } from './rounds.tsx';
+import { Status } from './status.tsx';
+import { strings } from './strings.ts';
+import { TrafficPanel } from './traffic.tsx';
+
+export function Dashboard() {
+  const name = useApp((s) => s.run?.name);
+  const watching = useApp((s) => s.intent === 'watching');
+  return (
+    <div className="dashboard">
+      <h1 className="visually-hidden">{name ?? strings.product}</h1>
+      <div className="panel">
+        <RoundClock />
+        <div className="panel-side">
+          <Status />
+          <Controls />
+        </div>
+      </div>
+      <div className="column-main">
+        {!watching && <Contribution />}
+        <LossChart />
+        <Rounds />
+        <Peers />
+      </div>
+      <div className="column-side">
+        <TrafficPanel />
+        <Leaderboard />
+        <Facts />
+      </div>
+    </div>
+  );
+}

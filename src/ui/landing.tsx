@@ -1,0 +1,120 @@
+/**
+ * First visit: what will run, on whose behalf and what it costs, before anything does. It is also where Stop leads
+ * back to.
+ */
+import { onTrusted } from './consent.ts';
+import { useActions, useApp } from './context.tsx';
+import * as format from './format.ts';
+import { GpuShare } from './gpu-share.tsx';
+import { SwarmFigure } from './swarm-figure.tsx';
+import { canStart, canWatch, trainingBlocked } from './startable.ts';
+import { strings } from './strings.ts';
+
+const t = strings.landing;
+
+export function Landing() {
+  return (
+    <div className="landing">
+      <section className="pitch" aria-labelledby="headline">
+        <Pitch />
+        <Invitation />
+      </section>
+      <SwarmFigure />
+      <Costs />
+    </div>
+  );
+}
+
+function Pitch() {
+  const run = useApp((s) => s.run);
+  return (
+    <>
+      <p className="eyebrow">{run === null ? ' ' : t.runBy(run.organizer)}</p>
+      <h1 id="headline">{t.headline}</h1>
+      <p className="lead">{run === null ? t.loading : t.lead(run.name, format.compact(run.parameters))}</p>
+    </>
+  );
+}
+
+function Invitation() {
+  const actions = useActions();
+  const startable = useApp(canStart) && actions !== null;
+  const watchable = useApp(canWatch) && actions !== null;
+  const blocked = useApp(trainingBlocked);
+  const totals = useApp((s) => s.totals);
+  return (
+    <div className="invitation">
+      {totals.accepted > 0 && (
+        <p className="returning">
+          {t.returning(format.credits(totals.credits), format.count(totals.accepted))}
+        </p>
+      )}
+      <div className="invitation-buttons">
+        <button
+          type="button"
+          className="button button-primary button-big"
+          disabled={!startable}
+          aria-describedby="promise"
+          onClick={onTrusted(() => actions?.start())}
+        >
+          {t.start}
+        </button>
+        <button
+          type="button"
+          className="button button-big"
+          disabled={!watchable}
+          aria-describedby="watch-note"
+          onClick={onTrusted(() => actions?.watch())}
+        >
+          {t.watch}
+        </button>
+      </div>
+      <p id="promise" className="promise">
+        <strong>{blocked ? t.cannotStart : t.promise}</strong> {t.after}
+      </p>
+      <p id="watch-note" className="hint">
+        {t.watchNote}
+      </p>
+      <GpuShare />
+    </div>
+  );
+}
+
+function Costs() {
+  const run = useApp((s) => s.run);
+  const rows: readonly (readonly [string, string | null, boolean?])[] = [
+    [t.what, t.whatText],
+    [t.whom, run && `${run.organizer}. ${run.description}`],
+    [t.gpu, run && t.gpuText(format.bytes(run.gpuBytes)), true],
+    [t.download, run && t.downloadText(format.bytes(run.downloadBytes)), true],
+    [
+      t.bandwidth,
+      run &&
+        t.bandwidthText(
+          format.bytes(run.bytesPerRound),
+          format.duration(run.roundMs),
+          format.perHour(run.bytesPerRound, run.roundMs),
+        ),
+      true,
+    ],
+    [t.data, run && t.dataText(run.dataSource, run.dataLicence)],
+    [t.seen, t.seenText],
+    [t.kept, t.keptText],
+  ];
+  return (
+    <section className="costs" aria-labelledby="costs-heading">
+      <h2 id="costs-heading">{t.facts}</h2>
+      <dl className="ledger">
+        {rows.map(([term, text, estimate]) => (
+          <div key={term}>
+            <dt>
+              {term}
+              {estimate === true && <span className="tag">{strings.common.estimate}</span>}
+            </dt>
+            <dd>{text ?? <span className="skeleton" aria-hidden="true" />}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}

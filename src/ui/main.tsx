@@ -1,0 +1,27 @@
+/**
+ * Entry of the page. The first visit page is drawn at once from this small chunk; the session (libp2p, GPU workers)
+ * is loaded after that. Loading it starts nothing: only a click does.
+ */
+import { createRoot } from 'react-dom/client';
+import { createAppStore } from '../app/store.ts';
+import { App } from './app.tsx';
+import { strings } from './strings.ts';
+import './styles/index.css';
+
+const container = document.getElementById('app');
+if (container === null) throw new Error('index.html has no element #app');
+const root = createRoot(container);
+root.render(<App store={createAppStore()} actions={null} />);
+
+try {
+  const { createSession } = await import('../app/session.ts');
+  const { store, actions } = await createSession({ baseUrl: location.origin });
+  root.render(<App store={store} actions={actions} />);
+} catch (error) {
+  const detail = error instanceof Error ? error.message : String(error);
+  const store = createAppStore();
+  store.setState({
+    problems: [{ code: 'internal', message: `${strings.boot.failed} (${detail})`, recovering: false }],
+  });
+  root.render(<App store={store} actions={null} />);
+}

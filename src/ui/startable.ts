@@ -1,0 +1,19 @@
+/** Which problems rule out training, and which rule out even watching. */
+import type { AppState, Problem } from '../app/state.ts';
+
+const NO_WATCHING: readonly Problem['code'][] = ['bad-manifest', 'protocol-version'];
+const NO_TRAINING: readonly Problem['code'][] = [
+  ...NO_WATCHING,
+  'no-webgpu',
+  'insecure-page',
+  'no-adapter',
+  'adapter-too-small',
+];
+
+const blockedBy = (state: AppState, codes: readonly Problem['code'][]) =>
+  state.problems.some((p) => !p.recovering && codes.includes(p.code));
+
+/** A person can only consent to a run that is known. */
+export const canStart = (state: AppState): boolean => state.run !== null && !blockedBy(state, NO_TRAINING);
+export const canWatch = (state: AppState): boolean => state.run !== null && !blockedBy(state, NO_WATCHING);
+export const trainingBlocked = (state: AppState): boolean => blockedBy(state, NO_TRAINING);

@@ -1,0 +1,82 @@
+/** What the tab is doing and, when it does nothing, why; and the same for screen readers, without chatter. */
+import { useEffect, useRef } from 'react';
+import type { AppState } from '../app/state.ts';
+import { useApp, useViewStore } from './context.tsx';
+import { strings } from './strings.ts';
+
+const t = strings.status;
+
+/** Headline and reason of the state. */
+export function describe(state: Pick<AppState, 'intent' | 'activity' | 'waitingFor'>): {
+  readonly title: string;
+  readonly text: string;
+} {
+  const { intent, activity, waitingFor } = state;
+  if (intent === 'paused') return { title: strings.activities.paused, text: t.pausedText };
+  if (intent === 'watching' && (activity === 'idle' || activity === 'waiting'))
+    return { title: t.watching, text: waitingFor ?? t.watchingText };
+  const title = strings.activities[activity];
+  if (activity === 'training') return { title, text: t.trainingText };
+  if (activity === 'paused') return { title, text: waitingFor ?? t.pausedText };
+  return { title, text: waitingFor ?? t.routine[activity] };
+}
+
+/** Which light the status shows. */
+function tone({ intent, activity }: Pick<AppState, 'intent' | 'activity'>): string {
+  if (activity === 'failed') return 'bad';
+  if (intent === 'paused' || activity === 'paused' || activity === 'idle') return 'off';
+  return activity === 'waiting' || activity === 'connecting' || activity === 'syncing' ? 'wait' : 'on';
+}
+
+export function Status() {
+  const intent = useApp((s) => s.intent);
+  const activity = useApp((s) => s.activity);
+  const waitingFor = useApp((s) => s.waitingFor);
+  const slow = useApp((s) => s.adapter?.software === true && s.intent === 'running');
+  const { title, text } = describe({ intent, activity, waitingFor });
+  return (
+    <div className="status" data-testid="status" data-activity={activity} data-intent={intent}>
+      <p className={`status-title tone-${tone({ intent, activity })}`}>
+        <span className="status-light" aria-hidden="true" />
+        {title}
+      </p>
+      <p className="status-text">{text}</p>
+      {slow && <p className="status-note">{t.softwareAdapter}</p>}
+    </div>
+  );
+}
+
+/** A round's steps pass every few seconds; only what lasts is worth saying aloud. */
+const LASTING_MS = 1_500;
+const WAIT_LASTING_MS = 10_000;
+const ROUTINE = new Set<AppState['activity']>(['training', 'compressing', 'committing', 'applying']);
+
+/** A polite live region: connecting, training, paused, watching, stopped, and waits that last. */
+export function Announcer() {
+  const store = useViewStore();
+  const region = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    let key = '';
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const say = (text: string) => {
+      if (region.current !== null) region.current.textContent = text;
+    };
+    const check = () => {
+      const { intent, activity, waitingFor } = store.getState();
+      const { title, text } = describe({ intent, activity, waitingFor });
+      const routine = intent === 'running' && ROUTINE.has(activity);
+      const next = routine ? 'working' : `${title}. ${text}`;
+      if (next === key) return;
+      key = next;
+      clearTimeout(timer);
+      const words = routine ? strings.activities.training : next;
+      timer = setTimeout(() => say(words), activity === 'waiting' ? WAIT_LASTING_MS : LASTING_MS);
+    };
+    const release = store.subscribe(check);
+    return () => {
+      clearTimeout(timer);
+      release();
+    };
+  }, [store]);
+  return <p className="visually-hidden" role="status" aria-live="polite" ref={region} />;
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { REFUSAL_REASONS } from '../protocol/messages.ts';
+import { strings } from './strings.ts';
+
+/** Codes that the type lists; a new one fails to compile in strings.ts, and here if it is given no text. */
+const PROBLEM_CODES = Object.keys(strings.problems);
+
+describe('strings', () => {
+  it('explains every reason for which a submission can be refused', () => {
+    for (const reason of [...REFUSAL_REASONS, 'no-certificate' as const]) {
+      const { title, text } = strings.refusals[reason];
+      expect(title.length, reason).toBeGreaterThan(3);
+      expect(text, reason).toMatch(/^[A-Z].*\.$/s);
+    }
+    expect(Object.keys(strings.refusals)).toHaveLength(REFUSAL_REASONS.length + 1);
+  });
+
+  it('explains every problem', () => {
+    expect(PROBLEM_CODES).toHaveLength(11);
+    for (const code of PROBLEM_CODES) {
+      const { title, text } = strings.problems[code as keyof typeof strings.problems];
+      expect(title.length, code).toBeGreaterThan(10);
+      expect(text, code).toMatch(/^[A-Z].*\.$/s);
+    }
+  });
+
+  it('leaves no sentence empty', () => {
+    const empty: string[] = [];
+    const walk = (value: unknown, path: string): void => {
+      if (typeof value === 'string' && value.trim() === '') empty.push(path);
+      else if (typeof value === 'object' && value !== null)
+        for (const [key, inner] of Object.entries(value)) walk(inner, `${path}.${key}`);
+    };
+    walk(strings, 'strings');
+    expect(empty).toEqual([]);
+  });
+
+  it('uses singular and plural', () => {
+    expect(strings.round.peers(1)).toBe('1 other tab or peer');
+    expect(strings.round.peers(2)).toBe('2 other tabs and peers');
+  });
+});

@@ -1,0 +1,350 @@
+/**
+ * Every sentence the page shows, in one place, so that it can be read as a whole and translated.
+ *
+ * Rules: plain words, what happened and what to do; estimates say so; nothing is promised that the code does not do.
+ * Sentences that come from the session (a problem's message, a wait's reason) are shown as they are.
+ */
+import type { Activity, Phase, Problem, RoundRecord } from '../app/state.ts';
+import type { HostState, LinkPath } from '../swarm/types.ts';
+
+type OwnReason = NonNullable<NonNullable<RoundRecord['own']>['reason']>;
+
+/** A short name and one sentence of explanation. */
+export interface Explained {
+  readonly title: string;
+  readonly text: string;
+}
+
+const refusals: Readonly<Record<OwnReason, Explained>> = {
+  malformed: {
+    title: 'Not readable',
+    text: 'The bytes do not decode as work for this run. Reload the page; if it happens again, tell the organizer.',
+  },
+  'too-large': { title: 'Too large', text: 'The submission has more bytes than this run allows.' },
+  signature: { title: 'Signature wrong', text: 'The submission was not signed by the key that sent it.' },
+  'wrong-round': { title: 'Wrong round', text: 'The work was made for another round, so it no longer fits.' },
+  late: {
+    title: 'Too late',
+    text: 'The work arrived after the deadline. Other load on this computer or a slow connection can cause that.',
+  },
+  'not-revealed': {
+    title: 'Could not be fetched',
+    text: 'The work was announced, but nobody could download it from this tab in time. Keep the tab open until the round ends.',
+  },
+  'hash-mismatch': {
+    title: 'Bytes changed',
+    text: 'The bytes that arrived are not the ones that were announced.',
+  },
+  'not-finite': {
+    title: 'Numbers overflowed',
+    text: 'The work contains values that are no numbers. A graphics driver can cause that; update it.',
+  },
+  norm: {
+    title: 'Step too big',
+    text: 'The change is far bigger than everybody else’s. Such a step could hurt the model.',
+  },
+  copy: { title: 'Looks copied', text: 'The work overlaps with one that was announced earlier.' },
+  state: {
+    title: 'Out of date',
+    text: 'The work started from another model than the certified one. The tab fetches the right one by itself.',
+  },
+  loss: { title: 'Did not help', text: 'The model got worse on test text with this change.' },
+  capacity: {
+    title: 'Round was full',
+    text: 'The work was good, but this round had more good work than one certificate holds.',
+  },
+  duplicate: { title: 'Sent twice', text: 'Another submission with your key was already in this round.' },
+  'no-certificate': {
+    title: 'Round not certified',
+    text: 'Nobody’s work was certified in this round: the model did not change and no credit was issued to anyone.',
+  },
+};
+
+/** Title and what a person can do. `text` adds to the session's own message. */
+const problems: Readonly<Record<Problem['code'], Explained>> = {
+  'no-webgpu': {
+    title: 'This browser has no WebGPU',
+    text: 'Training needs it: Chrome or Edge 113 or newer on a computer, Chrome 121 or newer on Android, Safari 26 or newer, Firefox 141 or newer on Windows. Here you can still watch.',
+  },
+  'insecure-page': {
+    title: 'This address is not secure',
+    text: 'Browsers allow WebGPU only on https:// pages and on localhost. Open the https:// address of this run, or ask the organizer for it.',
+  },
+  'no-adapter': {
+    title: 'No graphics card was offered',
+    text: 'Turn on hardware acceleration in the browser’s settings, update the graphics driver, then reload. Until then you can watch.',
+  },
+  'adapter-too-small': {
+    title: 'This graphics card is too small for the run',
+    text: 'The model does not fit into its memory. You can watch, or take part from another computer.',
+  },
+  'device-lost': {
+    title: 'The graphics card was taken away',
+    text: 'That happens when the driver restarts or the computer sleeps. Only the current round’s work is lost.',
+  },
+  'host-unreachable': {
+    title: 'The organizer’s server cannot be reached',
+    text: 'It is tried again with longer and longer pauses. Check your connection; certified work and credits are safe.',
+  },
+  'bad-manifest': {
+    title: 'The description of this run is broken',
+    text: 'It does not match its own fingerprint, so nothing was started. Reload; if it stays, tell the organizer.',
+  },
+  'protocol-version': {
+    title: 'This page is from another version',
+    text: 'The swarm speaks a newer or older protocol than this tab. Reload to get the matching page.',
+  },
+  'corrupt-data': {
+    title: 'Some downloaded data was damaged',
+    text: 'Its fingerprint was wrong, so it was thrown away and is fetched from somewhere else.',
+  },
+  'out-of-sync': {
+    title: 'This tab’s model differs from the swarm’s',
+    text: 'It is replaced by the certified one before work goes on.',
+  },
+  internal: {
+    title: 'Something went wrong in this tab',
+    text: 'Reload the page. Certified work and credits are safe.',
+  },
+};
+
+const activities: Readonly<Record<Activity, string>> = {
+  idle: 'Not running',
+  connecting: 'Connecting to the swarm',
+  syncing: 'Fetching the current model',
+  training: 'Training',
+  compressing: 'Packing this round’s work',
+  committing: 'Announcing this round’s work',
+  waiting: 'Waiting',
+  applying: 'Updating the model',
+  paused: 'Paused',
+  failed: 'Stopped by a problem',
+};
+
+const phases: Readonly<Record<Phase, Explained>> = {
+  train: { title: 'Train', text: 'Every tab trains on its own piece of the text.' },
+  commit: { title: 'Commit', text: 'Tabs announce the fingerprint of their work, so nobody can copy it.' },
+  reveal: { title: 'Reveal', text: 'Now the work itself travels from tab to tab.' },
+  judge: { title: 'Judge', text: 'Validators test each piece of work and sign what counts.' },
+};
+
+const paths: Readonly<Record<LinkPath, Explained>> = {
+  direct: { title: 'Direct', text: 'Straight from browser to browser.' },
+  relayed: { title: 'Relayed', text: 'Through the organizer’s relay: slow, only small messages.' },
+  host: { title: 'Host', text: 'With the organizer’s server.' },
+};
+
+const hosts: Readonly<Record<HostState, string>> = {
+  connecting: 'Connecting to host',
+  connected: 'Host connected',
+  unreachable: 'Host unreachable',
+};
+
+export const strings = {
+  product: 'Tabswarm',
+  refusals,
+  problems,
+  activities,
+  phases,
+  paths,
+  hosts,
+  common: {
+    reload: 'Reload the page',
+    estimate: 'estimate',
+    yes: 'Yes',
+    no: 'No',
+    you: 'you',
+    none: 'None',
+    skip: 'Skip to the content',
+    bestEffort: 'Tabswarm keeps trying by itself.',
+    needsYou: 'This needs you.',
+    noScript: 'Tabswarm needs JavaScript: it runs the training in this tab.',
+  },
+  landing: {
+    headline: 'Lend your graphics card. Train a language model together.',
+    /** Shown where the run's own description will stand. */
+    loading: 'Fetching the description of this run…',
+    lead: (run: string, parameters: string) =>
+      `${run} is a language model with ${parameters} parameters. Instead of one data centre, many browser tabs train it together. Yours can be one of them.`,
+    runBy: (organizer: string) => `Run by ${organizer}`,
+    start: 'Start',
+    watch: 'Just watch',
+    promise: 'Nothing runs until you press Start.',
+    after: 'Pause, slow down or stop whenever you like. Closing the tab stops everything.',
+    watchNote: 'Watching shows the run live and computes nothing.',
+    cannotStart: 'Start is off because of the problem above.',
+    facts: 'What it takes',
+    what: 'What runs',
+    whatText:
+      'Training steps of this model, on your GPU, inside this tab. Nothing is installed and none of your files are read.',
+    whom: 'For whom',
+    gpu: 'GPU memory',
+    gpuText: (size: string) => `About ${size} while it runs`,
+    download: 'Download, once',
+    downloadText: (size: string) => `About ${size}: the model and the training text`,
+    bandwidth: 'Bandwidth',
+    bandwidthText: (perRound: string, round: string, hour: string) =>
+      `About ${perRound} per round of ${round}, up to ${hour} an hour`,
+    data: 'Training text',
+    dataText: (source: string, licence: string) => `${source} (${licence})`,
+    seen: 'What others see',
+    seenText:
+      'Your IP address, as in any video call, the name of your graphics card and a random key. No account, no name.',
+    kept: 'Kept on this device',
+    keptText: 'That key, which owns your credits. Clearing this site’s data deletes it.',
+    returning: (credits: string, accepted: string) =>
+      `Welcome back. This browser has ${credits} credits from ${accepted} accepted submissions.`,
+    figure: 'Seven browser tabs around the ring of a training round',
+  },
+  controls: {
+    heading: 'Control',
+    pause: 'Pause',
+    resume: 'Resume',
+    stop: 'Stop',
+    start: 'Start',
+    stopWatching: 'Stop watching',
+    share: 'GPU share',
+    shareHint: 'How much of the graphics card’s time this tab may use. Lower is quieter and cooler.',
+    pauseHint: 'Pausing or stopping keeps every credit and all certified work.',
+  },
+  status: {
+    watching: 'Watching',
+    watchingText: 'You see the run live. This tab computes nothing.',
+    trainingText: 'Your graphics card is working on this round.',
+    pausedText: 'Nothing is computed. Press Resume to go on.',
+    routine: {
+      idle: 'Press Start to take part.',
+      connecting: 'Looking for the organizer’s server and other tabs.',
+      syncing: 'The model is downloaded and checked against its fingerprint.',
+      compressing: 'The change to the model is squeezed to a few kilobytes.',
+      committing: 'Its fingerprint goes out to the swarm.',
+      waiting: 'The next step of the round starts soon.',
+      applying: 'The certified changes are added to the model.',
+      failed: 'See the message above.',
+    },
+    softwareAdapter:
+      'This computer offers no real graphics card to the browser: a processor stands in for it, so training is slow.',
+  },
+  round: {
+    heading: 'Round',
+    label: (round: number) => `Round ${round}`,
+    left: 'left',
+    peers: (n: number) => (n === 1 ? '1 other tab or peer' : `${n} other tabs and peers`),
+    none: 'No round yet',
+    noneText: 'The clock appears once the run is known.',
+  },
+  mine: {
+    heading: 'My contribution',
+    credits: 'Credits',
+    creditsHint: 'From certificates only, so they appear when a round is certified.',
+    steps: 'Inner steps',
+    tokens: 'Tokens trained on',
+    accepted: 'Accepted',
+    refused: 'Refused',
+    speed: 'Tokens per second',
+    swarmSpeed: (speed: string) => `whole swarm: ${speed}`,
+    lastRefusal: 'Last refusal',
+    noRefusal: 'No submission was refused.',
+    inRound: (round: number) => `round ${round}`,
+  },
+  traffic: {
+    heading: 'Bandwidth',
+    down: 'Down',
+    up: 'Up',
+    path: 'Path',
+    total: 'Total',
+    now: 'Now',
+    caption: 'Bytes received and sent since the page was opened, by path',
+    relayedAdvice: (n: number) =>
+      n === 1
+        ? 'One peer can only be reached through the relay. A firewall, a VPN or a strict router on either side may block the direct path.'
+        : `${n} peers can only be reached through the relay. A firewall, a VPN or a strict router on either side may block the direct path.`,
+    allDirect: 'Every peer is reached directly.',
+    alone: 'No other peer yet.',
+  },
+  loss: {
+    heading: 'Loss',
+    hint: 'How surprised the model is by text, in nats per token. Lower is better.',
+    train: 'My training text',
+    heldOut: 'Held-out text',
+    now: 'now',
+    sinceStart: (change: string) => `${change} since the first round shown`,
+    empty: 'The curve starts with the first certified round.',
+    table: 'Show the numbers as a table',
+    time: 'Time',
+    value: 'Loss (nats per token)',
+    caption: 'Held-out loss by certified round, newest first',
+    captionTrain: 'Training loss in this tab, newest first',
+    summary: (train: string, heldOut: string) =>
+      `Line chart of loss over time. Training loss now ${train}, held-out loss now ${heldOut}.`,
+  },
+  rounds: {
+    heading: 'Rounds',
+    caption: 'The latest rounds, newest first',
+    round: 'Round',
+    time: 'Ended',
+    mine: 'My work',
+    why: 'Why',
+    work: 'Steps · tokens',
+    credits: 'Credits',
+    people: 'Accepted',
+    loss: 'Held-out loss',
+    outcome: { accepted: 'Accepted', refused: 'Refused', lost: 'Lost', none: 'Took no part' },
+    acceptedWhy: (size: string) => `Your ${size} are part of the model now.`,
+    acceptedZero: 'Accepted, but this run has no credits left to issue.',
+    noneWhy: 'Nothing was sent from this tab in this round.',
+    notCertified: 'Not certified',
+    empty: 'No round has ended since this page was opened.',
+    more: (n: number) => `Show all ${n} rounds`,
+    less: 'Show fewer',
+  },
+  peers: {
+    heading: 'Peers',
+    caption: 'Who this tab is connected to',
+    peer: 'Peer',
+    path: 'Path',
+    role: 'Role',
+    adapter: 'Adapter',
+    state: 'State',
+    speed: 'Tokens/s',
+    rtt: 'Ping',
+    sync: 'In sync',
+    roles: { contributor: 'Contributor', watcher: 'Watcher', validator: 'Validator', unknown: 'Unknown' },
+    inSync: 'Same model',
+    outOfSync: 'Other model',
+    empty: 'Nobody else is here yet. Open this page in another browser or on another computer.',
+    more: (n: number) => `Show all ${n} peers`,
+    less: 'Show fewer',
+    relayedHint: 'Direct connections keep the organizer’s server out of the way.',
+  },
+  facts: {
+    heading: 'This run',
+    name: 'Name',
+    organizer: 'Organizer',
+    model: 'Model',
+    parameters: (n: string) => `${n} parameters`,
+    roundLength: 'Round',
+    height: 'Certified rounds',
+    root: 'Model fingerprint',
+    run: 'Run id',
+    adapter: 'My adapter',
+    software: 'software, slow',
+    noAdapter: 'Not opened',
+    identity: 'My key',
+    peer: 'My peer id',
+    data: 'Training text',
+  },
+  leaderboard: {
+    heading: 'Leaderboard',
+    caption: 'Contributors by credits',
+    rank: 'Rank',
+    who: 'Contributor',
+    credits: 'Credits',
+    accepted: 'Accepted',
+    empty: 'Nobody has earned a credit yet.',
+    hint: 'Credits have no money value unless the organizer pays for them.',
+  },
+  boot: {
+    failed: 'The page’s code could not be loaded. Check your connection and reload.',
+  },
+} as const;
