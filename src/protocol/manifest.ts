@@ -80,6 +80,12 @@ export const GauntletSchema = v.strictObject({
   maxNormRatio: real(1, 1e6),
   /** A submission sharing more of its positions with an earlier commit than this is a copy. */
   maxOverlap: real(0, 1),
+  /** Accepted rounds over which a newcomer's weight rises to that of its tokens. Absent or 0: no ramp. */
+  rampRounds: v.exactOptional(uint(10_000)),
+  /** Greatest share of a round's weight that one identity gets (never less than an equal share). Absent: no cap. */
+  maxShare: v.exactOptional(real(1e-3, 1)),
+  /** Who is judged when more commit than can be accepted: drawn by lot (the default), or best ratings first. */
+  selection: v.exactOptional(v.picklist(['lottery', 'rating'])),
 });
 export type GauntletRules = v.InferOutput<typeof GauntletSchema>;
 

@@ -1,0 +1,428 @@
+/**
+ * A validator's book of one round: who committed and revealed what and when, which bytes to fetch, and the verdict.
+ *
+ * No I/O, no clock, no GPU: the caller passes opened messages, fetched bytes and the time (swarm time, epoch ms), and
+ * injects how bytes are inspected and how losses are measured. Checks run cheapest first, and each refusal carries a
+ * reason code and the numbers behind it. The same messages in the same order give the same verdict.
+ *
+ *   commit() reveal()  ->  toFetch()  ->  bytes() / notServed()  ->  judge()
+ */
+import { bytesEqual, compareBytes, sha256, toHex } from '../protocol/bytes.ts';
+import { deadlines, roundStart } from '../protocol/clock.ts';
+import { MAX_REFUSED } from '../protocol/limits.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { MessageOf, RefusalReason, RefusedEntry } from '../protocol/messages.ts';
+import type { BlobRef } from '../protocol/schema.ts';
+import { sealMatches } from '../protocol/seal.ts';
+import { commitProblem, lowerMedian, normProblem, type Refusal, refusal, stateProblem } from './checks.ts';
+import type { Inspect, Inspected } from './inspect.ts';
+import { findCopies } from './overlap.ts';
+import { type LossMeasurement, lossProblem, lossScore } from './scores.ts';
+import { lotSeed, selectionOrder } from './selection.ts';
+import type { Standings } from './standings.ts';
+import { weightsOf } from './weights.ts';
+
+type Commit = MessageOf<'commit'>;
+type Reveal = MessageOf<'reveal'>;
+type Verdict = MessageOf<'verdict'>;
+
+/** What became of a message: fine, or refused with the reason. `ok` also for an exact repetition. */
+export type Receipt = { readonly ok: true } | ({ readonly ok: false } & Refusal);
+
+/** Bytes that the caller should fetch by hash, best source first. */
+export interface FetchRequest {
+  readonly contributor: Uint8Array;
+  readonly submission: BlobRef;
+  /** libp2p peer id that its sender named. */
+  readonly peer: string;
+}
+
+/** A submission that passed all cheap checks, for the loss measurement. */
+export interface Candidate {
+  readonly contributor: Uint8Array;
+  readonly submission: BlobRef;
+  readonly bytes: Uint8Array;
+  readonly tokens: number;
+  readonly innerSteps: number;
+}
+
+/**
+ * Measures a candidate's losses around a step scaled by manifest.gauntlet.evaluationScale. Null: no time left, which
+ * refuses it for capacity. Must not throw for what the bytes hold.
+ */
+export type Evaluate = (candidate: Candidate) => Promise<LossMeasurement | null>;
+
+export interface BookOptions {
+  readonly manifest: Manifest;
+  readonly runId: Uint8Array;
+  readonly round: number;
+  /** The certified state root now; asked late, since the last round's certificate may still be on its way. */
+  readonly baseRoot: () => Uint8Array;
+  /** Decodes bytes; see inspectorFor (inspect.ts). */
+  readonly inspect: Inspect;
+  /** Largest submission in bytes (maxSubmissionBytes of sparseloco/wire.ts). */
+  readonly maxBytes: number;
+  /** Null: no loss gate, for tests and validators that only check form. */
+  readonly evaluate: Evaluate | null;
+  /** What is known of contributors; empty when the manifest's rules need none. */
+  readonly standings?: Standings;
+}
+
+/** Where a contributor stands in the round, for status pages. */
+export type EntryState = 'committed' | 'revealed' | 'fetched' | 'accepted' | 'refused';
+
+interface Entry {
+  readonly contributor: Uint8Array;
+  readonly commit: Commit;
+  reveal: Reveal | null;
+  bytes: Uint8Array | null;
+  inspected: Inspected | null;
+  refused: Refusal | null;
+}
+
+/** Commits kept in a round; a flood of identities beyond it finds the book full. */
+const MAX_COMMITS = 4096;
+/** Refusals kept for senders without a valid commit (late, wrong state of mind), so that they too hear why. */
+const MAX_STRAY = 256;
+/** Submissions fetched, as a multiple of those a certificate can hold: some will be refused. */
+const FETCH_FACTOR = 2;
+/** Measured beyond maxAccepted, as a share of it. */
+const RESERVES = 0.25;
+
+const ok: Receipt = { ok: true };
+
+export class RoundBook {
+  readonly #o: BookOptions;
+  /** By hex key, in the order of first commits: that order decides who copied whom. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #stray = new Map<string, RefusedEntry>();
+  #order: { keys: string[]; seed: Uint8Array } | null = null;
+  #accepted: ReadonlySet<string> = new Set();
+
+  constructor(options: BookOptions) {
+    this.#o = options;
+  }
+
+  get round(): number {
+    return this.#o.round;
+  }
+
+  /** Takes a contributor's commit. Two different commits of one contributor void its round. */
+  commit(contributor: Uint8Array, commit: Commit, now: number): Receipt {
+    const wrong = this.#wrongRound(commit);
+    if (wrong !== null) return receipt(wrong);
+    const key = toHex(contributor);
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      if (bytesEqual(known.commit.seal, commit.seal)) return ok;
+      known.refused ??= refusal('duplicate', 'two different commits in one round; neither counts');
+      return receipt(known.refused);
+    }
+    const problem = this.#lateCommit(now) ?? commitProblem(commit, this.#o.manifest, this.#o.maxBytes);
+    if (problem !== null) return this.#refuseStray(contributor, problem);
+    if (this.#entries.size >= MAX_COMMITS) {
+      return this.#refuseStray(
+        contributor,
+        refusal('capacity', `${MAX_COMMITS} commits in this round already`),
+      );
+    }
+    this.#entries.set(key, {
+      contributor,
+      commit,
+      reveal: null,
+      bytes: null,
+      inspected: null,
+      refused: null,
+    });
+    return ok;
+  }
+
+  /** Takes a reveal. Early ones are kept, but nothing is fetched before the commit deadline. */
+  reveal(contributor: Uint8Array, reveal: Reveal, now: number): Receipt {
+    const wrong = this.#wrongRound(reveal);
+    if (wrong !== null) return receipt(wrong);
+    const entry = this.#entries.get(toHex(contributor));
+    if (entry === undefined) {
+      return this.#refuseStray(contributor, refusal('late', 'no commit was seen before the deadline'));
+    }
+    if (entry.refused !== null) return receipt(entry.refused);
+    if (entry.reveal !== null && bytesEqual(entry.reveal.submission.hash, reveal.submission.hash)) return ok;
+    const { commit } = entry;
+    if (
+      reveal.submission.size !== commit.size ||
+      !sealMatches(commit.seal, this.#o.runId, this.#o.round, contributor, reveal.submission.hash)
+    ) {
+      // Not held against the entry: the true reveal may still come.
+      return receipt(refusal('hash-mismatch', 'reveals another submission than was sealed'));
+    }
+    const late = now - this.#deadlines().reveal;
+    if (late >= 0) {
+      entry.refused = refusal('late', `revealed ${late} ms after the deadline`);
+      return receipt(entry.refused);
+    }
+    entry.reveal = reveal;
+    return ok;
+  }
+
+  /**
+   * What to fetch now: nothing before the commit deadline, then the revealed submissions in the order of selection, as
+   * many as could be needed. Call it again after reveals, fetched bytes or failures; what is under way is listed again.
+   */
+  toFetch(now: number): FetchRequest[] {
+    if (now < this.#deadlines().commit) return [];
+    const root = this.#o.baseRoot();
+    let places = FETCH_FACTOR * this.#o.manifest.gauntlet.maxAccepted;
+    const requests: FetchRequest[] = [];
+    for (const key of this.#selection().keys) {
+      if (places === 0) break;
+      const entry = this.#entries.get(key) as Entry;
+      if (entry.refused !== null || entry.reveal === null) continue;
+      if (stateProblem(entry.commit, root) !== null) continue;
+      places--;
+      if (entry.bytes !== null) continue;
+      const { submission, peer } = entry.reveal;
+      requests.push({ contributor: entry.contributor, submission, peer });
+    }
+    return requests;
+  }
+
+  /** Takes fetched bytes: checks their hash, decodes and measures them. */
+  async bytes(contributor: Uint8Array, bytes: Uint8Array): Promise<Receipt> {
+    const entry = this.#entries.get(toHex(contributor));
+    if (entry === undefined || entry.reveal === null) return receipt(refusal('late', 'nothing was revealed'));
+    if (entry.refused !== null) return receipt(entry.refused);
+    if (entry.bytes !== null) return ok;
+    const { hash, size } = entry.reveal.submission;
+    if (bytes.byteLength !== size || !bytesEqual(await sha256(bytes), hash)) {
+      // Whoever served them may be the liar, so that another source may still do.
+      return receipt(refusal('hash-mismatch', 'the bytes served are not those sealed'));
+    }
+    const { runId: run, round } = this.#o;
+    const inspected = this.#o.inspect(bytes, { run, round, contributor });
+    if (!inspected.ok) {
+      entry.refused ??= inspected.refusal;
+      return receipt(entry.refused);
+    }
+    entry.bytes = bytes;
+    entry.inspected = inspected.inspected;
+    return ok;
+  }
+
+  /** Nobody serves these bytes, or only wrong ones; final. */
+  notServed(contributor: Uint8Array, detail: string): void {
+    const entry = this.#entries.get(toHex(contributor));
+    if (entry !== undefined && entry.bytes === null) entry.refused ??= refusal('not-revealed', detail);
+  }
+
+  /**
+   * Judges what is there and returns the verdict; `accepted` may be empty (then: {@link noCertificate}). Call it once,
+   * after the reveal deadline or as soon as nothing is left to fetch.
+   */
+  async judge(): Promise<Verdict> {
+    const { manifest, runId, round } = this.#o;
+    const rules = manifest.gauntlet;
+    const root = this.#o.baseRoot();
+    const selection = this.#selection();
+
+    for (const entry of this.#entries.values()) {
+      entry.refused ??= stateProblem(entry.commit, root);
+      if (entry.refused !== null || entry.bytes !== null) continue;
+      entry.refused =
+        entry.reveal === null
+          ? refusal('not-revealed', 'committed, but nothing was revealed before the deadline')
+          : refusal('capacity', 'not fetched in time, or more work than this round could judge');
+    }
+    this.#refuseNorms();
+    this.#refuseCopies(selection.seed);
+
+    const accepted: Entry[] = [];
+    const scores: Verdict['scores'] = [];
+    const measureAtMost = rules.maxAccepted + Math.ceil(rules.maxAccepted * RESERVES);
+    let measured = 0;
+    for (const key of selection.keys) {
+      const entry = this.#entries.get(key) as Entry;
+      if (entry.refused !== null) continue;
+      if (accepted.length === rules.maxAccepted || measured === measureAtMost) {
+        entry.refused = refusal('capacity', `${rules.maxAccepted} others were drawn for this round`);
+        continue;
+      }
+      const problem = await this.#measure(entry, scores);
+      measured++;
+      if (problem === null) accepted.push(entry);
+      else entry.refused = problem;
+    }
+
+    const weights = weightsOf(
+      accepted.map((entry) => ({
+        tokens: entry.commit.tokens,
+        verifiedRounds: this.#o.standings?.get(toHex(entry.contributor))?.verified ?? 0,
+      })),
+      rules,
+    );
+    this.#accepted = new Set(accepted.map((entry) => toHex(entry.contributor)));
+    return {
+      kind: 'verdict',
+      run: runId,
+      round,
+      baseRoot: root,
+      accepted: accepted
+        .map((entry, i) => ({
+          contributor: entry.contributor,
+          submission: (entry.reveal as Reveal).submission,
+          tokens: entry.commit.tokens,
+          innerSteps: entry.commit.innerSteps,
+          weight: weights[i] as number,
+        }))
+        .sort(byContributor),
+      refused: this.#refusals(),
+      scores: scores.sort(byContributor),
+    };
+  }
+
+  /** Bytes of an accepted or candidate submission, for applying it. */
+  bytesOf(contributor: Uint8Array): Uint8Array | null {
+    return this.#entries.get(toHex(contributor))?.bytes ?? null;
+  }
+
+  /** Everybody's state, in the order of commits. */
+  entries(): { contributor: Uint8Array; state: EntryState; refusal: Refusal | null }[] {
+    return [...this.#entries].map(([key, entry]) => ({
+      contributor: entry.contributor,
+      state: this.#stateOf(key, entry),
+      refusal: entry.refused,
+    }));
+  }
+
+  #stateOf(key: string, entry: Entry): EntryState {
+    if (entry.refused !== null) return 'refused';
+    if (this.#accepted.has(key)) return 'accepted';
+    if (entry.bytes !== null) return 'fetched';
+    return entry.reveal === null ? 'committed' : 'revealed';
+  }
+
+  #deadlines() {
+    return deadlines(this.#o.manifest.schedule, this.#o.round);
+  }
+
+  #wrongRound(message: Commit | Reveal): Refusal | null {
+    if (!bytesEqual(message.run, this.#o.runId)) return refusal('wrong-round', 'made for another run');
+    if (message.round === this.#o.round) return null;
+    return refusal('wrong-round', `made for round ${message.round}, this is ${this.#o.round}`);
+  }
+
+  #lateCommit(now: number): Refusal | null {
+    const early = roundStart(this.#o.manifest.schedule, this.#o.round) - now;
+    if (early > 0) return refusal('wrong-round', `committed ${early} ms before the round began`);
+    const late = now - this.#deadlines().commit;
+    return late >= 0 ? refusal('late', `committed ${late} ms after the deadline`) : null;
+  }
+
+  #refuseStray(contributor: Uint8Array, problem: Refusal): Receipt {
+    const key = toHex(contributor);
+    if (!this.#stray.has(key) && this.#stray.size < MAX_STRAY)
+      this.#stray.set(key, { contributor, ...problem });
+    return receipt(problem);
+  }
+
+  /** Order of selection, fixed at its first use after the commit deadline. */
+  #selection(): { keys: string[]; seed: Uint8Array } {
+    if (this.#order === null) {
+      const entries = [...this.#entries.values()];
+      const seed = lotSeed(entries.map((entry) => entry.commit.seal));
+      const contributors = entries.map((entry) => entry.contributor);
+      const { gauntlet } = this.#o.manifest;
+      const order = selectionOrder(contributors, gauntlet, this.#o.standings ?? new Map(), seed);
+      this.#order = { keys: order.map(toHex), seed };
+    }
+    return this.#order;
+  }
+
+  /** Entries that are still in the race and whose bytes are there, in the order of commits. */
+  #inRace(): Entry[] {
+    return [...this.#entries.values()].filter((entry) => entry.refused === null && entry.inspected !== null);
+  }
+
+  #refuseNorms(): void {
+    const entries = this.#inRace();
+    const norms = entries.map((entry) => (entry.inspected as Inspected).norm);
+    const median = lowerMedian(norms.filter((norm) => norm > 0));
+    entries.forEach((entry, i) => {
+      entry.refused = normProblem(norms[i] as number, median, this.#o.manifest.gauntlet.maxNormRatio);
+    });
+  }
+
+  #refuseCopies(seed: Uint8Array): void {
+    // Originals include refused ones: a copy of a copy, or of an oversized original, is still a copy.
+    const entries = [...this.#entries.values()].filter((entry) => entry.inspected !== null);
+    const limit = this.#o.manifest.gauntlet.maxOverlap;
+    const sampleSeed = new DataView(seed.buffer, seed.byteOffset).getUint32(0);
+    const found = findCopies(
+      entries.map((entry) => entry.inspected as Inspected),
+      limit,
+      sampleSeed,
+    );
+    for (const { copy, original, overlap } of found) {
+      const other = toHex((entries[original] as Entry).contributor).slice(0, 8);
+      const detail = `${percent(overlap)} of its positions are those of an earlier commit (${other}), limit ${percent(limit)}`;
+      (entries[copy] as Entry).refused ??= refusal('copy', detail);
+    }
+  }
+
+  async #measure(entry: Entry, scores: Verdict['scores']): Promise<Refusal | null> {
+    if (this.#o.evaluate === null) return null;
+    const { contributor, commit } = entry;
+    const measurement = await this.#o.evaluate({
+      contributor,
+      submission: (entry.reveal as Reveal).submission,
+      bytes: entry.bytes as Uint8Array,
+      tokens: commit.tokens,
+      innerSteps: commit.innerSteps,
+    });
+    if (measurement === null) return refusal('capacity', 'not measured in time');
+    const unassigned = lossScore(measurement.unassigned);
+    const assigned = lossScore(measurement.assigned);
+    scores.push({ contributor, assigned: bounded(assigned.gain), unassigned: bounded(unassigned.gain) });
+    return lossProblem(unassigned);
+  }
+
+  /** Refusals for the verdict: whoever came furthest is told first, should there be more than it can list. */
+  #refusals(): RefusedEntry[] {
+    const listed = [...this.#entries.values()]
+      .filter((entry) => entry.refused !== null)
+      .map((entry) => ({
+        rank: entry.bytes !== null ? 0 : entry.reveal !== null ? 1 : 2,
+        refused: { contributor: entry.contributor, ...(entry.refused as Refusal) },
+      }));
+    for (const [key, refused] of this.#stray) {
+      if (!this.#entries.has(key)) listed.push({ rank: 3, refused });
+    }
+    return listed
+      .sort((a, b) => a.rank - b.rank)
+      .slice(0, MAX_REFUSED)
+      .map((entry) => entry.refused)
+      .sort(byContributor);
+  }
+}
+
+/** What a validator publishes when its verdict accepted nothing. */
+export const noCertificate = ({ run, round, refused }: Verdict): MessageOf<'no-certificate'> => ({
+  kind: 'no-certificate',
+  run,
+  round,
+  refused,
+});
+
+/**
+ * What a gossip handler does with a message's receipt: other validators may see its time or place differently, so
+ * only what is wrong for everybody is rejected at the sender's cost.
+ */
+export const isForgery = (reason: RefusalReason): boolean =>
+  reason === 'malformed' || reason === 'too-large' || reason === 'signature';
+
+const receipt = (problem: Refusal): Receipt => ({ ok: false, ...problem });
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+/** Schema bounds of a score; a loss that is no number counts as the worst. */
+const bounded = (gain: number): number =>
+  Number.isFinite(gain) ? Math.max(-1e6, Math.min(1e6, gain)) : -1e6;
+const byContributor = (a: { contributor: Uint8Array }, b: { contributor: Uint8Array }): number =>
+  compareBytes(a.contributor, b.contributor);

@@ -1,0 +1,46 @@
+/**
+ * Who is fetched and judged first when more commit than one certificate can hold.
+ *
+ * The lot's seed is the hash of all commits' seals: nobody knows it before the commit deadline, and nobody can grind a
+ * key for a good place without knowing every other commit.
+ */
+import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
+import type { GauntletRules } from '../protocol/manifest.ts';
+import { type Standings, standingScore } from './standings.ts';
+
+/** By rating, every fourth place still goes to a newcomer: nobody earns a rating without being judged. */
+const NEWCOMER_EVERY = 4;
+
+/** Seed of a round's lot, of the sampled chunks and of the probes: SHA-256 of all seals in ascending order. */
+export function lotSeed(seals: readonly Uint8Array[]): Uint8Array {
+  return sha256Sync(concatBytes(...[...seals].sort(compareBytes)));
+}
+
+/** The contributors in the order in which they are judged. */
+export function selectionOrder(
+  contributors: readonly Uint8Array[],
+  rules: GauntletRules,
+  standings: Standings,
+  seed: Uint8Array,
+): Uint8Array[] {
+  const drawn = contributors
+    .map((contributor) => {
+      const standing = standings.get(toHex(contributor));
+      return {
+        contributor,
+        lot: sha256Sync(concatBytes(seed, contributor)),
+        score: standing === undefined ? 0 : standingScore(standing),
+      };
+    })
+    .sort((a, b) => compareBytes(a.lot, b.lot));
+  if (rules.selection !== 'rating') return drawn.map((entry) => entry.contributor);
+  const newcomers = drawn.filter((entry) => entry.score === 0);
+  const rated = drawn.filter((entry) => entry.score > 0).sort((a, b) => b.score - a.score);
+  const order: Uint8Array[] = [];
+  while (order.length < drawn.length) {
+    const turn = order.length % NEWCOMER_EVERY === NEWCOMER_EVERY - 1;
+    const next = (turn ? newcomers.shift() : rated.shift()) ?? rated.shift() ?? newcomers.shift();
+    order.push((next as (typeof drawn)[number]).contributor);
+  }
+  return order;
+}

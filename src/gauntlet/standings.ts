@@ -1,0 +1,99 @@
+/**
+ * What a validator remembers of contributors from round to round: a pure fold over its own signed verdicts, so that
+ * anybody with the verdicts recomputes it.
+ *
+ * - rating: Plackett-Luce over the order of unassigned loss gains within each round (rating.ts);
+ * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. Who really
+ *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation);
+ * - verified: rounds accepted, for the newcomers' ramp. A provable lie costs all of it, a bad round half.
+ */
+import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
+import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
+import { newRating, ordinal, rateMatch, type Rating } from './rating.ts';
+
+export interface Standing {
+  readonly contributor: Uint8Array;
+  readonly rating: Rating;
+  /** -1..1; 0 before the first measurement. */
+  readonly work: number;
+  readonly measurements: number;
+  readonly verified: number;
+  readonly lastRound: number;
+}
+
+/** By hex key. */
+export type Standings = ReadonlyMap<string, Standing>;
+
+/** Weight of the newest measurement in `work`: a memory of about 20 rounds. */
+const WORK_WEIGHT = 0.05;
+/** Measurements before `work` counts, and the value below which it then counts as none. */
+const WORK_WARMUP = 10;
+const WORK_FLOOR = 0.1;
+/** Identities remembered; beyond, those silent for longest with the least to lose are forgotten. */
+const MAX_STANDINGS = 20_000;
+
+/** Refusals that only a dishonest or broken sender gets, whatever its luck. */
+const LIES: ReadonlySet<RefusalReason> = new Set([
+  'copy',
+  'hash-mismatch',
+  'malformed',
+  'norm',
+  'not-finite',
+]);
+
+export const newStanding = (contributor: Uint8Array): Standing => ({
+  contributor,
+  rating: newRating,
+  work: 0,
+  measurements: 0,
+  verified: 0,
+  lastRound: -1,
+});
+
+/** Rank score for the selection of contributors: ordinal times proof of work; 0 for newcomers and for non-workers. */
+export function standingScore(standing: Standing): number {
+  const work = standing.measurements > WORK_WARMUP && standing.work < WORK_FLOOR ? 0 : standing.work;
+  return Math.max(0, ordinal(standing.rating)) * Math.max(0, work);
+}
+
+/** Standings after a verdict. */
+export function updateStandings(standings: Standings, verdict: MessageOf<'verdict'>): Standings {
+  const next = new Map(standings);
+  const change = (contributor: Uint8Array, update: (old: Standing) => Partial<Standing>) => {
+    const id = toHex(contributor);
+    const old = next.get(id) ?? newStanding(contributor);
+    next.set(id, { ...old, ...update(old), lastRound: verdict.round });
+  };
+  // Equal gains are ordered by a hash of the round, so that no key is always the luckier one.
+  const round = new Uint8Array(4);
+  new DataView(round.buffer).setUint32(0, verdict.round);
+  const lot = (contributor: Uint8Array) => sha256Sync(concatBytes(round, contributor));
+  const ranked = [...verdict.scores].sort(
+    (a, b) => b.unassigned - a.unassigned || compareBytes(lot(a.contributor), lot(b.contributor)),
+  );
+  const ratings = rateMatch(ranked.map((s) => next.get(toHex(s.contributor))?.rating ?? newRating));
+  ranked.forEach((score, i) => {
+    const sign = score.assigned > score.unassigned ? 1 : -1;
+    change(score.contributor, (old) => ({
+      rating: ratings[i] as Rating,
+      work: old.work + WORK_WEIGHT * (sign - old.work),
+      measurements: old.measurements + 1,
+    }));
+  });
+  for (const { contributor } of verdict.accepted) {
+    change(contributor, (old) => ({ verified: old.verified + 1 }));
+  }
+  for (const { contributor, reason } of verdict.refused) {
+    // Somebody unknown has nothing to lose, and must not fill our memory by being refused.
+    if (!next.has(toHex(contributor))) continue;
+    if (LIES.has(reason)) change(contributor, () => ({ verified: 0 }));
+    else if (reason === 'loss') change(contributor, (old) => ({ verified: old.verified >> 1 }));
+  }
+  if (next.size > MAX_STANDINGS) forget(next);
+  return next;
+}
+
+function forget(standings: Map<string, Standing>): void {
+  const order = [...standings].sort(([, a], [, b]) => a.lastRound - b.lastRound || a.verified - b.verified);
+  for (const [id] of order.slice(0, standings.size - MAX_STANDINGS)) standings.delete(id);
+}
