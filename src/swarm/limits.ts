@@ -125,7 +125,9 @@ export const MAX_AUTHORS = 4096;
 /** Rejected messages of one neighbour (forgotten at one in 10 s) until it is banned. Honest peers do not forward them. */
 export const MAX_REJECTED = 20;
 export const REJECTED_DECAY_RATE = 0.1;
-/** A link without open gossip streams both ways, seen at two checks in a row, is dropped and dialled anew. */
-export const GOSSIP_CHECK_INTERVAL = 3 * SECOND;
+/** How often the gossip streams of all links are looked at: a closed page is gone from the view after that. */
+export const GOSSIP_CHECK_INTERVAL = 1 * SECOND;
+/** A link that lacks an open gossip stream in one direction for so long is dropped and dialled anew. */
+export const GOSSIP_MUTE = 5 * SECOND;
 /** Before that age a link may still be negotiating; identify alone can take seconds in a busy tab. */
 export const GOSSIP_GRACE = 20 * SECOND;

@@ -14,20 +14,24 @@ export class Meter {
     blob: { in: zero(), out: zero() },
     gossip: { in: zero(), out: zero() },
   };
-  readonly #peers = new Map<string, Record<Direction, number>>();
+  readonly #peers = new Map<string, Record<Purpose, Record<Direction, number>>>();
 
   count(peer: string, path: LinkPath, purpose: Purpose, direction: Direction, bytes: number): void {
     this.#totals[purpose][direction][path] += bytes;
     let entry = this.#peers.get(peer);
     if (entry === undefined) {
-      entry = { in: 0, out: 0 };
+      entry = { blob: { in: 0, out: 0 }, gossip: { in: 0, out: 0 } };
       this.#peers.set(peer, entry);
     }
-    entry[direction] += bytes;
+    entry[purpose][direction] += bytes;
   }
 
-  peer(peer: string): Readonly<Record<Direction, number>> {
-    return this.#peers.get(peer) ?? { in: 0, out: 0 };
+  /** Bytes exchanged with one connected peer, for one purpose or for all. */
+  peer(peer: string, purpose?: Purpose): Readonly<Record<Direction, number>> {
+    const entry = this.#peers.get(peer);
+    if (entry === undefined) return { in: 0, out: 0 };
+    if (purpose !== undefined) return entry[purpose];
+    return { in: entry.blob.in + entry.gossip.in, out: entry.blob.out + entry.gossip.out };
   }
 
   /** Drops the entry of a peer that is gone; totals stay. */

@@ -39,7 +39,7 @@ export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
         if (running.size === 0) finish(() => resolve(null));
         return;
       }
-      const source = race.sources[next++] as S;
+      const source = race.sources[next++];
       const controller = new AbortController();
       const entry = { started: false, timer: setTimeout(launch, race.hedgeDelay) };
       running.set(controller, entry);

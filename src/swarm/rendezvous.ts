@@ -20,7 +20,7 @@ export function sample<T>(from: readonly T[], count: number, random: () => numbe
   const all = [...from];
   for (let i = all.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
-    [all[i], all[j]] = [all[j] as T, all[i] as T];
+    [all[i], all[j]] = [all[j], all[i]];
   }
   return all.slice(0, count);
 }

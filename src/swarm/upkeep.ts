@@ -3,6 +3,7 @@ import { isUsable, pathOf } from './addresses.ts';
 import {
   GOSSIP_CHECK_INTERVAL,
   GOSSIP_GRACE,
+  GOSSIP_MUTE,
   PING_INTERVAL,
   PING_TIMEOUT,
   RELAYED_LINGER,
@@ -40,42 +41,61 @@ export function keepRtt(swarm: PeerSwarm): void {
 }
 
 /**
- * A gossipsub stream that died (an oversized message, a full send buffer) is never opened again while its connection
- * lives, and publish() does not tell. Peers without open gossip streams both ways are dropped; whoever keeps the links
- * dials them again. Relayed connections beside a direct link are closed as well.
+ * Looks after the links' gossip streams.
+ *
+ * A link that loses both at once is dead: that is how a closing page shows, seconds before WebRTC notices. One that
+ * has lost one, or never got both, is mute: gossipsub never opens a stream again while the connection lives (after an
+ * oversized message or a full send buffer), and publish() does not tell. Both are dropped, and whoever keeps the links
+ * dials again. Relayed connections beside a direct link are closed as well: they were for signalling.
  */
 export function keepGossip(swarm: PeerSwarm): void {
-  const suspects = new Set<string>();
-  const check = (): void => {
-    const peers = new Map<string, { since: number; directions: Set<string> }>();
-    for (const connection of swarm.node.getConnections()) {
-      if (!isUsable(connection)) continue;
-      const peer = connection.remotePeer.toString();
-      const entry = peers.get(peer) ?? { since: connection.timeline.open, directions: new Set() };
-      entry.since = Math.max(entry.since, connection.timeline.open);
-      for (const stream of connection.streams)
-        if (stream.protocol.startsWith('/meshsub/') && stream.status === 'open')
-          entry.directions.add(stream.direction);
-      peers.set(peer, entry);
-    }
-    for (const [peer, { since, directions }] of peers) {
-      if (directions.size === 2 || Date.now() - since < GOSSIP_GRACE) suspects.delete(peer);
-      else if (suspects.delete(peer)) hangUp(swarm, peer, 'gossip streams lost');
-      else suspects.add(peer);
-    }
-    for (const peer of suspects) if (!peers.has(peer)) suspects.delete(peer);
+  const muteSince = new Map<string, number>();
 
-    const direct = swarm.peers('direct');
-    for (const connection of swarm.node.getConnections())
-      if (
-        pathOf(connection) === 'relayed' &&
-        direct.has(connection.remotePeer.toString()) &&
-        Date.now() - connection.timeline.open > RELAYED_LINGER
-      )
-        connection.close().catch(() => connection.abort(new Error('relayed connection no longer needed')));
+  const check = (): void => {
+    const now = Date.now();
+    const peers = gossipStreams(swarm);
+    for (const [peer, { since, directions }] of peers) {
+      if (directions.size === 2) {
+        muteSince.delete(peer);
+      } else if (directions.size === 0 && swarm.meter.peer(peer, 'gossip').in > 0) {
+        hangUp(swarm, peer, 'all gossip streams closed');
+      } else {
+        const start = muteSince.get(peer) ?? now;
+        muteSince.set(peer, start);
+        if (now - start > GOSSIP_MUTE && now - since > GOSSIP_GRACE)
+          hangUp(swarm, peer, 'a gossip stream was lost');
+      }
+    }
+    for (const peer of muteSince.keys()) if (!peers.has(peer)) muteSince.delete(peer);
+    closeSpareRelayed(swarm, now);
   };
   const timer = setInterval(check, GOSSIP_CHECK_INTERVAL);
   swarm.onStop(() => clearInterval(timer));
+}
+
+/** Directions of the open gossip streams of each linked peer, and when its newest connection began. */
+function gossipStreams(swarm: PeerSwarm): Map<string, { since: number; directions: Set<string> }> {
+  const peers = new Map<string, { since: number; directions: Set<string> }>();
+  for (const connection of swarm.node.getConnections()) {
+    if (!isUsable(connection)) continue;
+    const peer = connection.remotePeer.toString();
+    const entry = peers.get(peer) ?? { since: 0, directions: new Set() };
+    entry.since = Math.max(entry.since, connection.timeline.open);
+    for (const stream of connection.streams)
+      if (stream.protocol.startsWith('/meshsub/') && stream.status === 'open')
+        entry.directions.add(stream.direction);
+    peers.set(peer, entry);
+  }
+  return peers;
+}
+
+function closeSpareRelayed(swarm: PeerSwarm, now: number): void {
+  const direct = swarm.peers('direct');
+  for (const connection of swarm.node.getConnections()) {
+    if (pathOf(connection) !== 'relayed' || !direct.has(connection.remotePeer.toString())) continue;
+    if (now - connection.timeline.open < RELAYED_LINGER) continue;
+    connection.close().catch(() => connection.abort(new Error('relayed connection no longer needed')));
+  }
 }
 
 /** Aborts every connection to a peer. */
