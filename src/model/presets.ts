@@ -1,0 +1,250 @@
+/**
+ * The run sizes an organizer can name, each with the settings that go with it.
+ *
+ * Sizes are for what takes part: `1m` for software adapters and demos, `10m` for phones and laptops, `30m` and `124m`
+ * for real GPUs. Every number can be overridden when a run is made; all of them end up in the manifest.
+ */
+import * as v from 'valibot';
+import { PROTOCOL_VERSION } from '../protocol/limits.ts';
+import { type Manifest, ManifestSchema, type ShardRef, type Training } from '../protocol/manifest.ts';
+import type { BlobRef } from '../protocol/schema.ts';
+import type { ModelConfig } from './config.ts';
+
+type Rules = Pick<Manifest, 'model' | 'training' | 'sparseloco' | 'gauntlet' | 'credits'>;
+
+export interface Preset extends Rules {
+  readonly name: PresetName;
+  readonly description: string;
+  /** Round length and the offsets in it, without the start time. */
+  readonly schedule: Omit<Manifest['schedule'], 'startMs'>;
+}
+
+export const PRESET_NAMES = ['tiny', '1m', '10m', '30m', '124m'] as const;
+export type PresetName = (typeof PRESET_NAMES)[number];
+
+const llama = (
+  sizes: Pick<ModelConfig, 'vocabSize' | 'hiddenSize' | 'intermediateSize' | 'layers' | 'heads' | 'kvHeads'>,
+): ModelConfig => ({ ...sizes, tiedEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-5 });
+
+/** AdamW as SparseLoCo and Covenant-72B use it (arXiv 2508.15706), with what differs by size. */
+const training = (
+  own: Pick<
+    Training,
+    'batch' | 'accumulation' | 'sequence' | 'maxInnerSteps' | 'learningRate' | 'warmupRounds' | 'totalRounds'
+  >,
+): Training => ({
+  minLearningRateRatio: 0.1,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  clipNorm: 1,
+  ...own,
+});
+
+/** Train for 70 % of the round; the rest is for bytes to travel and for the validator to measure. */
+const schedule = (roundMs: number): Preset['schedule'] => ({
+  roundMs,
+  trainMs: Math.round(roundMs * 0.7),
+  commitMs: Math.round(roundMs * 0.78),
+  revealMs: Math.round(roundMs * 0.88),
+});
+
+const sparseloco: Manifest['sparseloco'] = {
+  topK: 64,
+  quantiser: 'sign2',
+  beta: 0.95,
+  alpha: 1,
+  average: 'senders',
+  fractionBits: 24,
+};
+
+const gauntlet: Manifest['gauntlet'] = {
+  maxAccepted: 16,
+  // Gauntlet's b < 1: whole steps of one contributor give noisier rankings.
+  evaluationScale: 0.5,
+  evaluationSequences: 8,
+  heldOutSequences: 32,
+  maxNormRatio: 10,
+  // Honest contributors share some positions; templar penalises from 0.4, resets from 0.5 and bans from 0.6.
+  maxOverlap: 0.6,
+};
+
+const MICRO = 1_000_000;
+/** 100 credits a round at first, 2,100,000 in all: the first halving comes after 10,500 rounds. */
+const credits: Manifest['credits'] = { perRound: 100 * MICRO, total: 2_100_000 * MICRO };
+
+const PRESETS: Readonly<Record<PresetName, Preset>> = {
+  tiny: {
+    name: 'tiny',
+    description: 'For tests: too small to write sentences.',
+    model: llama({ vocabSize: 512, hiddenSize: 64, intermediateSize: 192, layers: 2, heads: 2, kvHeads: 2 }),
+    training: training({
+      batch: 2,
+      accumulation: 1,
+      sequence: 64,
+      maxInnerSteps: 20,
+      learningRate: 5e-3,
+      warmupRounds: 1,
+      totalRounds: 200,
+    }),
+    schedule: schedule(10_000),
+    sparseloco,
+    gauntlet: { ...gauntlet, evaluationSequences: 4, heldOutSequences: 16 },
+    credits,
+  },
+  '1m': {
+    name: '1m',
+    description: 'About 1 M parameters: takes part even without a real GPU.',
+    model: llama({
+      vocabSize: 2048,
+      hiddenSize: 128,
+      intermediateSize: 384,
+      layers: 4,
+      heads: 4,
+      kvHeads: 2,
+    }),
+    training: training({
+      batch: 2,
+      accumulation: 1,
+      sequence: 128,
+      maxInnerSteps: 30,
+      learningRate: 3e-3,
+      warmupRounds: 2,
+      totalRounds: 1000,
+    }),
+    schedule: schedule(30_000),
+    sparseloco,
+    gauntlet,
+    credits,
+  },
+  '10m': {
+    name: '10m',
+    description: 'About 10 M parameters: laptops and phones with a GPU.',
+    model: llama({
+      vocabSize: 4096,
+      hiddenSize: 256,
+      intermediateSize: 704,
+      layers: 12,
+      heads: 4,
+      kvHeads: 2,
+    }),
+    training: training({
+      batch: 8,
+      accumulation: 1,
+      sequence: 256,
+      maxInnerSteps: 30,
+      learningRate: 1.5e-3,
+      warmupRounds: 5,
+      totalRounds: 2000,
+    }),
+    schedule: schedule(60_000),
+    sparseloco,
+    gauntlet,
+    credits,
+  },
+  '30m': {
+    name: '30m',
+    description: 'About 30 M parameters: desktop GPUs.',
+    model: llama({
+      vocabSize: 8192,
+      hiddenSize: 384,
+      intermediateSize: 1088,
+      layers: 16,
+      heads: 6,
+      kvHeads: 2,
+    }),
+    training: training({
+      batch: 8,
+      accumulation: 2,
+      sequence: 512,
+      maxInnerSteps: 30,
+      learningRate: 1e-3,
+      warmupRounds: 10,
+      totalRounds: 4000,
+    }),
+    schedule: schedule(180_000),
+    sparseloco,
+    gauntlet: { ...gauntlet, evaluationSequences: 4, heldOutSequences: 16 },
+    credits,
+  },
+  '124m': {
+    name: '124m',
+    description: "GPT-2's size: strong desktop GPUs and long rounds.",
+    model: llama({
+      vocabSize: 50_304,
+      hiddenSize: 768,
+      intermediateSize: 2048,
+      layers: 12,
+      heads: 12,
+      kvHeads: 12,
+    }),
+    training: training({
+      batch: 4,
+      accumulation: 8,
+      sequence: 1024,
+      maxInnerSteps: 30,
+      learningRate: 6e-4,
+      warmupRounds: 20,
+      totalRounds: 10_000,
+    }),
+    schedule: schedule(600_000),
+    sparseloco,
+    gauntlet: { ...gauntlet, maxAccepted: 32, evaluationSequences: 4, heldOutSequences: 16 },
+    credits,
+  },
+};
+
+/** Looks a preset up by name. Throws RangeError that lists the names. */
+export function preset(name: string): Preset {
+  if (!Object.hasOwn(PRESETS, name))
+    throw new RangeError(`There is no preset "${name}". Presets: ${PRESET_NAMES.join(', ')}.`);
+  return PRESETS[name as PresetName];
+}
+
+/** What a run adds to its preset. */
+export interface RunParts {
+  readonly name: string;
+  readonly description: string;
+  readonly organizer: Manifest['organizer'];
+  readonly tokenizer: BlobRef;
+  readonly data: {
+    readonly source: string;
+    readonly licence: string;
+    readonly train: readonly ShardRef[];
+    readonly heldOut: ShardRef;
+  };
+  readonly genesis: Manifest['genesis'];
+  readonly validators: Manifest['validators'];
+  readonly startMs: number;
+  /** Replaces single settings of the preset. */
+  readonly overrides?: {
+    readonly training?: Partial<Manifest['training']>;
+    readonly schedule?: Partial<Preset['schedule']>;
+    readonly sparseloco?: Partial<Manifest['sparseloco']>;
+    readonly gauntlet?: Partial<Manifest['gauntlet']>;
+    readonly credits?: Partial<Manifest['credits']>;
+  };
+}
+
+/** The manifest of a run by a preset. Throws valibot's ValiError when a part or an override is out of bounds. */
+export function presetManifest(base: Preset, parts: RunParts): Manifest {
+  const over = parts.overrides ?? {};
+  const { source, licence, train, heldOut } = parts.data;
+  return v.parse(ManifestSchema, {
+    protocol: PROTOCOL_VERSION,
+    name: parts.name,
+    description: parts.description,
+    organizer: parts.organizer,
+    model: base.model,
+    tokenizer: parts.tokenizer,
+    data: { source, licence, train: [...train], heldOut },
+    training: { ...base.training, ...over.training },
+    sparseloco: { ...base.sparseloco, ...over.sparseloco },
+    schedule: { ...base.schedule, ...over.schedule, startMs: parts.startMs },
+    gauntlet: { ...base.gauntlet, ...over.gauntlet },
+    credits: { ...base.credits, ...over.credits },
+    genesis: parts.genesis,
+    validators: parts.validators,
+  });
+}
