@@ -35,6 +35,9 @@ export interface CompressCpuOutput {
   readonly error: Float32Array;
 }
 
+/** A parameter this large is no training result; kernels/sparseloco/check-finite.wgsl refuses the same. */
+const MAX_PARAMETER = 2 ** 64;
+
 /** Throws {@link NotFiniteError}, naming the tensor, when the model has a NaN or infinity. */
 export function compressCpu(
   input: CompressCpuInput,
@@ -47,7 +50,7 @@ export function compressCpu(
   for (const tensor of layout.tensors) {
     for (let i = tensor.offset; i < tensor.offset + tensor.size; i++) {
       const delta = (start[i] as number) - (parameters[i] as number);
-      if (!Number.isFinite(Math.fround(delta))) throw new NotFiniteError(tensor.name);
+      if (!(Math.abs(parameters[i] as number) < MAX_PARAMETER)) throw new NotFiniteError(tensor.name);
       accumulated[i] = settings.beta * (error[i] as number) + delta;
     }
   }

@@ -15,11 +15,15 @@ export interface Selection {
   readonly values: Float32Array;
 }
 
-/** Quantises in place: `selection.entries` become the update's. */
+/**
+ * Quantises in place: `selection.entries` become the update's. Chunks before `firstChunk` are left as they are: the
+ * GPU has put codes into their entries already.
+ */
 export function quantiseUpdate(
   selection: Selection,
   layout: ParameterLayout,
   settings: SparseLoco,
+  firstChunk = 0,
 ): SparseUpdate {
   const { starts, entries, values } = selection;
   const quantiser = quantiserOf(settings);
@@ -27,6 +31,7 @@ export function quantiseUpdate(
   const tables = new Int16Array(layout.chunks * CODES);
   const table = new Int16Array(CODES);
   for (const tensor of layout.tensors) {
+    if (tensor.firstChunk < firstChunk) continue;
     const end = tensor.firstChunk + tensor.chunks;
     const step = quantiser.scope === 'tensor' ? tensor.chunks : 1;
     for (let c = tensor.firstChunk; c < end; c += step) {
@@ -34,7 +39,7 @@ export function quantiseUpdate(
       for (let i = c; i < c + step; i++) tables.set(table, i * CODES);
     }
   }
-  for (let i = 0; i < entries.length; i++) {
+  for (let i = starts[firstChunk] as number; i < entries.length; i++) {
     entries[i] = (entries[i] as number) | ((codes[i] as number) << 12);
   }
   return { starts, entries, tables };

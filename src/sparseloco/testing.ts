@@ -1,6 +1,8 @@
 /** Inputs for tests and benches of this folder: a small layout and deterministic, heavy-tailed pseudo-gradients. */
+import type { ModelConfig } from '../model/config.ts';
 import { type ParameterLayout, parameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
+import { type ChunkPlace, chunkPlaces, flatIndex } from './update.ts';
 import type { SubmissionHeader } from './wire.ts';
 
 /** Mulberry32: a 32-bit generator, uniform in [0, 1). */
@@ -15,19 +17,19 @@ export function randomSource(seed: number): () => number {
 }
 
 /** About 0.12 M parameters: 29 tiles and 5 vectors. */
-export function smallLayout(): ParameterLayout {
-  return parameterLayout({
-    vocabSize: 192,
-    hiddenSize: 64,
-    intermediateSize: 192,
-    layers: 2,
-    heads: 2,
-    kvHeads: 2,
-    tiedEmbeddings: true,
-    ropeTheta: 10_000,
-    rmsNormEps: 1e-5,
-  });
-}
+export const smallConfig: ModelConfig = {
+  vocabSize: 192,
+  hiddenSize: 64,
+  intermediateSize: 192,
+  layers: 2,
+  heads: 2,
+  kvHeads: 2,
+  tiedEmbeddings: true,
+  ropeTheta: 10_000,
+  rmsNormEps: 1e-5,
+};
+
+export const smallLayout = (): ParameterLayout => parameterLayout(smallConfig);
 
 export const testSettings = (change: Partial<SparseLoco> = {}): SparseLoco => ({
   topK: 64,
@@ -66,5 +68,17 @@ export function randomDelta(layout: ParameterLayout, seed: number): Float32Array
       out[offset + i] = 0.002 * rowScale * (columnScale[i % columns] as number) * draw();
     }
   }
+  return out;
+}
+
+/**
+ * Parameters (around a zero state) whose first chunk has 3900 equal magnitudes from position 100 on, whose second
+ * has five values other than zero, and which are zero in all others.
+ */
+export function tiedDelta(layout: ParameterLayout): Float32Array {
+  const out = new Float32Array(layout.elements);
+  const [first, second] = chunkPlaces(layout) as [ChunkPlace, ChunkPlace];
+  for (let p = 100; p < 4000; p++) out[flatIndex(first, p)] = p % 3 === 0 ? 0.5 : -0.5;
+  for (const p of [0, 63, 64, 2000, 4095]) out[flatIndex(second, p)] = 0.25;
   return out;
 }

@@ -1,0 +1,414 @@
+/**
+ * The replica on WebGPU, beside the training engine: compression, the integer outer step and the state's leaf hashes
+ * never leave the GPU; what crosses is the kept entries, one integer per code, and 32 bytes a chunk.
+ */
+import type { Gpu } from '../kernels/gpu.ts';
+import { f32, GRID_X, Passes, u32 } from '../kernels/sparseloco/passes.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { type ParameterLayout, parameterLayout } from '../model/layout.ts';
+import type { SparseLoco } from '../protocol/manifest.ts';
+import { merkleRoot } from '../protocol/merkle.ts';
+import { decodeAll, l2 } from './cpu-replica.ts';
+import { prepareStep } from './outer-step.ts';
+import { quantiseUpdate } from './quantise-update.ts';
+import { stepTables } from './step-tables.ts';
+import { type CertifiedSubmission, type CompressReport, NotFiniteError, type Replica } from './types.ts';
+import { chunkPlaces, CODES, type SparseUpdate, tableValues, tensorNorms } from './update.ts';
+import { encodeSubmission, type SubmissionHeader } from './wire.ts';
+
+const NONE_BAD = 0xffffffff;
+/** Modes of select.wgsl. */
+const MODES = { tensor4: 0, sign1: 1, sign2: 2 } as const;
+
+export class GpuReplica implements Replica {
+  readonly layout: ParameterLayout;
+  readonly settings: SparseLoco;
+  /** Bytes of GPU memory held for as long as the replica lives. */
+  readonly allocatedBytes: number;
+  private readonly passes: Passes;
+  private readonly theta: GPUBuffer;
+  private readonly error: GPUBuffer;
+  /** [chunks] (first scalar, stride); and the same with the chunk's length, for hashing. */
+  private readonly places: GPUBuffer;
+  private readonly leafPlaces: GPUBuffer;
+  private readonly digests: GPUBuffer;
+  private readonly firstBad: GPUBuffer;
+  private readonly kept: GPUBuffer;
+  private readonly keptValues: GPUBuffer;
+  private readonly summary: GPUBuffer;
+  private sent: SparseUpdate | null = null;
+  private saturated = 0;
+
+  private constructor(passes: Passes, layout: ParameterLayout, settings: SparseLoco) {
+    this.passes = passes;
+    this.layout = layout;
+    this.settings = settings;
+    const places = chunkPlaces(layout);
+    const bytes = 4 * layout.elements;
+    const keptBytes = 4 * layout.matrixChunks * settings.topK;
+    this.theta = passes.storage(bytes, 'theta');
+    this.error = passes.storage(bytes, 'error feedback');
+    this.places = passes.upload(Uint32Array.from(places.flatMap((p) => [p.base, p.stride])), 'places');
+    this.leafPlaces = passes.upload(
+      Uint32Array.from(places.flatMap((p) => [p.base, p.stride, p.length, 0])),
+      'leaf places',
+    );
+    this.digests = passes.storage(32 * layout.chunks, 'leaf digests');
+    this.firstBad = passes.storage(16, 'first bad scalar');
+    this.kept = passes.storage(keptBytes, 'kept entries');
+    this.keptValues = passes.storage(settings.quantiser === 'tensor4' ? keptBytes : 16, 'kept values');
+    this.summary = passes.storage(16 * layout.matrixChunks, 'chunk summaries');
+    this.allocatedBytes = [
+      this.theta,
+      this.error,
+      this.places,
+      this.leafPlaces,
+      this.digests,
+      this.firstBad,
+      this.kept,
+      this.keptValues,
+      this.summary,
+    ].reduce((n, b) => n + b.size, 0);
+  }
+
+  /** A zero state with no error feedback. Rejects with the shader compiler's message. */
+  static async create(gpu: Gpu, model: ModelConfig, settings: SparseLoco): Promise<GpuReplica> {
+    return new GpuReplica(await Passes.of(gpu.device), parameterLayout(model), settings);
+  }
+
+  private get device(): GPUDevice {
+    return this.passes.device;
+  }
+
+  async load(theta: Int32Array): Promise<void> {
+    if (theta.length !== this.layout.elements) {
+      throw new RangeError(`a state of ${theta.length} scalars, but the model has ${this.layout.elements}`);
+    }
+    this.device.queue.writeBuffer(this.theta, 0, theta as Int32Array<ArrayBuffer>);
+  }
+
+  async read(): Promise<Int32Array> {
+    const encoder = this.device.createCommandEncoder();
+    const [data] = await this.passes.finish(encoder, [{ buffer: this.theta, size: this.theta.size }]);
+    return new Int32Array(data as ArrayBuffer).subarray(0, this.layout.elements);
+  }
+
+  async root(): Promise<Uint8Array> {
+    return this.hash(this.device.createCommandEncoder());
+  }
+
+  /** Records the leaf hashes, submits, and builds the tree above them. */
+  private async hash(encoder: GPUCommandEncoder, extra: GPUBuffer | null = null): Promise<Uint8Array> {
+    const { chunks } = this.layout;
+    this.passes.dispatch(
+      encoder,
+      'leafHash',
+      Math.ceil(chunks / 32),
+      [GRID_X, u32(chunks)],
+      [this.theta, this.leafPlaces, this.digests],
+    );
+    const [digests, more] = await this.passes.finish(encoder, [
+      { buffer: this.digests, size: 32 * chunks },
+      ...(extra === null ? [] : [{ buffer: extra, size: 4 }]),
+    ]);
+    if (more !== undefined) this.saturated += new Uint32Array(more)[0] as number;
+    // The kernel writes words; a digest is their big-endian bytes.
+    const view = new DataView(digests as ArrayBuffer);
+    for (let at = 0; at < view.byteLength; at += 4) view.setUint32(at, view.getUint32(at, true));
+    return merkleRoot(new Uint8Array(view.buffer));
+  }
+
+  async apply(submissions: readonly CertifiedSubmission[]): Promise<Uint8Array> {
+    const accepted = decodeAll(submissions, this.layout, this.settings);
+    const step = prepareStep(accepted, this.layout, this.settings);
+    const tables = stepTables(accepted, step, this.layout);
+    const { passes, layout } = this;
+    const saturated = passes.storage(16, 'saturated coordinates');
+    const temporary = [
+      passes.upload(tables.starts, 'step starts'),
+      passes.upload(tables.entries, 'step entries'),
+      passes.upload(tables.products, 'step products'),
+      passes.upload(tables.weights, 'step weights'),
+    ];
+    const encoder = this.device.createCommandEncoder();
+    passes.dispatch(
+      encoder,
+      'outerStep',
+      accepted.length === 0 ? 0 : 4 * layout.chunks,
+      [
+        GRID_X,
+        u32(4 * layout.chunks),
+        u32(accepted.length),
+        u32(layout.chunks),
+        u32(this.settings.average === 'all' ? step.totalWeight : 0),
+      ],
+      [this.theta, this.places, ...temporary, saturated],
+    );
+    this.saturated = step.saturated;
+    const root = await this.hash(encoder, saturated);
+    for (const buffer of [...temporary, saturated]) buffer.destroy();
+    return root;
+  }
+
+  /** Values and coordinates that the last apply() cut to their range. Not 0: α, weights or fractionBits are off. */
+  get saturatedCount(): number {
+    return this.saturated;
+  }
+
+  /** Fills the engine's f32 buffer with the model that inner steps start from. */
+  writeParameters(parameters: GPUBuffer): void {
+    const encoder = this.device.createCommandEncoder();
+    this.recordToFloat(encoder, parameters);
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /** The same, then minus `scale` x an update (each tensor's share times `factors`): a validator's trial model. */
+  writeTrial(parameters: GPUBuffer, update: SparseUpdate, scale: number, factors?: Float64Array): void {
+    const encoder = this.device.createCommandEncoder();
+    this.recordToFloat(encoder, parameters);
+    const temporary = this.recordScatter(encoder, parameters, update, -scale, factors);
+    this.device.queue.submit([encoder.finish()]);
+    for (const buffer of temporary) buffer.destroy();
+  }
+
+  private recordToFloat(encoder: GPUCommandEncoder, parameters: GPUBuffer): void {
+    const length = this.layout.elements / 4;
+    this.passes.dispatch(
+      encoder,
+      'toFloat',
+      Math.ceil(length / 256),
+      [u32(length), GRID_X, f32(2 ** -this.settings.fractionBits)],
+      [this.theta, parameters],
+    );
+  }
+
+  /** target += scale x update; returns buffers to destroy once submitted. */
+  private recordScatter(
+    encoder: GPUCommandEncoder,
+    target: GPUBuffer,
+    update: SparseUpdate,
+    scale: number,
+    factors?: Float64Array,
+    chunks = this.layout.chunks,
+  ): GPUBuffer[] {
+    const values = Float32Array.from(tableValues(update), (v) => scale * v);
+    if (factors !== undefined) {
+      this.layout.tensors.forEach((tensor, t) => {
+        const end = (tensor.firstChunk + tensor.chunks) * CODES;
+        for (let i = tensor.firstChunk * CODES; i < end; i++) {
+          values[i] = (values[i] as number) * (factors[t] as number);
+        }
+      });
+    }
+    const buffers = [
+      this.passes.upload(update.starts, 'update starts'),
+      this.passes.upload(update.entries, 'update entries'),
+      this.passes.upload(values, 'update values'),
+    ];
+    this.passes.dispatch(
+      encoder,
+      'scatterAdd',
+      chunks,
+      [GRID_X, u32(chunks)],
+      [target, this.places, ...buffers],
+    );
+    return buffers;
+  }
+
+  /**
+   * Compresses what inner steps made of the model in `parameters`. Rejects with NotFiniteError, error feedback
+   * unchanged, when it has a NaN or infinity. `parameters` is read only.
+   */
+  async compress(parameters: GPUBuffer, header: SubmissionHeader): Promise<CompressReport> {
+    const { passes, layout, settings } = this;
+    const { matrixChunks, matrixElements } = layout;
+    const unit = 2 ** -settings.fractionBits;
+    const vectorElements = layout.elements - matrixElements;
+    this.device.queue.writeBuffer(this.firstBad, 0, Uint32Array.of(NONE_BAD));
+    const encoder = this.device.createCommandEncoder();
+    passes.dispatch(
+      encoder,
+      'checkFinite',
+      Math.ceil(layout.elements / 1024),
+      [u32(layout.elements / 4), GRID_X],
+      [parameters, this.firstBad],
+    );
+    passes.dispatch(
+      encoder,
+      'select',
+      matrixChunks,
+      [
+        f32(settings.beta),
+        f32(unit),
+        u32(settings.topK),
+        u32(MODES[settings.quantiser]),
+        GRID_X,
+        u32(matrixChunks),
+      ],
+      [
+        this.theta,
+        parameters,
+        this.error,
+        this.places,
+        this.firstBad,
+        this.kept,
+        this.keptValues,
+        this.summary,
+      ],
+    );
+    passes.dispatch(
+      encoder,
+      'accumulate',
+      Math.ceil(vectorElements / 64),
+      [u32(matrixElements), u32(vectorElements), f32(settings.beta), f32(unit)],
+      [this.theta, parameters, this.error, this.firstBad],
+    );
+    const raw = settings.quantiser === 'tensor4';
+    const keptSize = 4 * matrixChunks * settings.topK;
+    const [bad, summary, kept, vectors, keptValues] = (
+      await passes.finish(encoder, [
+        { buffer: this.firstBad, size: 4 },
+        { buffer: this.summary, size: 16 * matrixChunks },
+        { buffer: this.kept, size: keptSize },
+        { buffer: this.error, offset: 4 * matrixElements, size: 4 * vectorElements },
+        ...(raw ? [{ buffer: this.keptValues, size: keptSize }] : []),
+      ])
+    ).map((b) => new Uint32Array(b)) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array?];
+    const badAt = bad[0] as number;
+    if (badAt !== NONE_BAD) {
+      const tensor = layout.tensors.find((t) => badAt < t.offset + t.size);
+      throw new NotFiniteError(tensor?.name ?? `scalar ${badAt}`);
+    }
+    const { update, vectorError, matrixSquare } = this.assemble(summary, kept, vectors, keptValues);
+    if (raw) {
+      const subtract = this.device.createCommandEncoder();
+      const temporary = this.recordScatter(subtract, this.error, update, -1, undefined, matrixChunks);
+      this.device.queue.submit([subtract.finish()]);
+      for (const buffer of temporary) buffer.destroy();
+    }
+    this.device.queue.writeBuffer(this.error, 4 * matrixElements, vectorError);
+    this.sent = update;
+    return {
+      bytes: encodeSubmission(update, header, layout, settings),
+      sentNorm: l2(tensorNorms(update, layout)),
+      errorNorm: Math.sqrt(matrixSquare + l2(vectorError) ** 2),
+    };
+  }
+
+  /** The update from what select.wgsl left, with the vectors and (tensor4) the matrices quantised here. */
+  private assemble(
+    summary: Uint32Array,
+    kept: Uint32Array,
+    vectorBits: Uint32Array,
+    keptBits: Uint32Array | undefined,
+  ): { update: SparseUpdate; vectorError: Float32Array<ArrayBuffer>; matrixSquare: number } {
+    const { layout, settings } = this;
+    const { topK } = settings;
+    const vectors = new Float32Array(vectorBits.buffer as ArrayBuffer);
+    const keptFloats = keptBits === undefined ? undefined : new Float32Array(keptBits.buffer);
+    const squares = new Float32Array(summary.buffer);
+    const places = chunkPlaces(layout);
+    const starts = new Uint32Array(layout.chunks + 1);
+    const entries = new Uint16Array(layout.matrixChunks * topK + vectors.length);
+    const values = new Float32Array(entries.length);
+    let at = 0;
+    let matrixSquare = 0;
+    for (let c = 0; c < layout.matrixChunks; c++) {
+      const count = summary[4 * c] as number;
+      for (let i = 0; i < count; i++) {
+        entries[at + i] = kept[c * topK + i] as number;
+        if (keptFloats !== undefined) values[at + i] = keptFloats[c * topK + i] as number;
+      }
+      at += count;
+      starts[c + 1] = at;
+      matrixSquare += squares[4 * c + 2] as number;
+    }
+    for (let c = layout.matrixChunks; c < layout.chunks; c++) {
+      const { base, length } = places[c] as { base: number; length: number };
+      const from = base - layout.matrixElements;
+      const part = vectors.subarray(from, from + length);
+      if (part.some((x) => x !== 0)) {
+        for (let i = 0; i < length; i++) entries[at + i] = i;
+        values.set(part, at);
+        at += length;
+      }
+      starts[c + 1] = at;
+    }
+    const selection = { starts, entries: entries.slice(0, at), values: values.subarray(0, at) };
+    const quantisedChunks = keptFloats === undefined ? layout.matrixChunks : 0;
+    const update = quantiseUpdate(selection, layout, settings, quantisedChunks);
+    takeLevels(update.tables, summary, quantisedChunks);
+    const quantised = tableValues(update);
+    if (keptFloats !== undefined) {
+      // select.wgsl summed a before anything was sent.
+      for (let c = 0; c < layout.matrixChunks; c++) {
+        for (let i = starts[c] as number; i < (starts[c + 1] as number); i++) {
+          const a = values[i] as number;
+          const left = a - (quantised[c * CODES + ((update.entries[i] as number) >> 12)] as number);
+          matrixSquare += left * left - a * a;
+        }
+      }
+    }
+    const vectorError = vectors.slice();
+    for (let c = layout.matrixChunks; c < layout.chunks; c++) {
+      const from = (places[c] as { base: number }).base - layout.matrixElements;
+      for (let i = starts[c] as number; i < (starts[c + 1] as number); i++) {
+        const entry = update.entries[i] as number;
+        const p = from + (entry & 0xfff);
+        vectorError[p] = (vectorError[p] as number) - (quantised[c * CODES + (entry >> 12)] as number);
+      }
+    }
+    return { update, vectorError, matrixSquare: Math.max(0, matrixSquare) };
+  }
+
+  /** Puts what was sent last back into the error feedback: it was not applied, so it is still owed. Once a send. */
+  async restoreError(): Promise<void> {
+    if (this.sent === null) return;
+    const encoder = this.device.createCommandEncoder();
+    const temporary = this.recordScatter(encoder, this.error, this.sent, 1);
+    this.device.queue.submit([encoder.finish()]);
+    for (const buffer of temporary) buffer.destroy();
+    this.sent = null;
+  }
+
+  /** Forgets all error feedback, as a joiner starts. */
+  async clearError(): Promise<void> {
+    const encoder = this.device.createCommandEncoder();
+    encoder.clearBuffer(this.error);
+    this.device.queue.submit([encoder.finish()]);
+    this.sent = null;
+  }
+
+  /** Error feedback, f32. */
+  async readError(): Promise<Float32Array> {
+    const encoder = this.device.createCommandEncoder();
+    const [data] = await this.passes.finish(encoder, [{ buffer: this.error, size: this.error.size }]);
+    return new Float32Array(data as ArrayBuffer).subarray(0, this.layout.elements);
+  }
+
+  destroy(): void {
+    for (const buffer of [
+      this.theta,
+      this.error,
+      this.places,
+      this.leafPlaces,
+      this.digests,
+      this.firstBad,
+      this.kept,
+      this.keptValues,
+      this.summary,
+    ]) {
+      buffer.destroy();
+    }
+  }
+}
+
+/** Puts the levels that select.wgsl chose for the first `chunks` chunks into their tables. */
+function takeLevels(tables: Int16Array, summary: Uint32Array, chunks: number): void {
+  for (let c = 0; c < chunks; c++) {
+    const levels = summary[4 * c + 1] as number;
+    const low = levels & 0xff;
+    const high = levels >> 8;
+    tables.set([low, -low, high, -high], c * CODES);
+  }
+}
