@@ -13,8 +13,9 @@ import { Table } from './table.tsx';
 
 const t = strings.loss;
 const HEIGHT = 260;
-/** Redraws at most once in this time; the eye does not miss the rest. */
+/** Redraws at most once in this time; the eye does not miss the rest, and in a hidden tab there is no eye. */
 const REDRAW_MS = 1000;
+const HIDDEN_REDRAW_MS = 15_000;
 
 type Points = AppState['trainLoss'];
 const last = (points: Points): number | null => points.at(-1)?.[1] ?? null;
@@ -84,9 +85,10 @@ function Canvas() {
     let timer: ReturnType<typeof setTimeout> | undefined;
 
     const draw = () => {
+      clearTimeout(timer);
       timer = undefined;
       const { trainLoss, heldOutLoss } = store.getState();
-      if (document.hidden || (drawn?.[0] === trainLoss && drawn[1] === heldOutLoss)) return;
+      if (drawn?.[0] === trainLoss && drawn[1] === heldOutLoss) return;
       drawn = [trainLoss, heldOutLoss];
       chart?.setData(joinCurves(trainLoss, heldOutLoss));
       element.setAttribute(
@@ -95,7 +97,7 @@ function Canvas() {
       );
     };
     const later = () => {
-      timer ??= setTimeout(draw, REDRAW_MS);
+      timer ??= setTimeout(draw, document.hidden ? HIDDEN_REDRAW_MS : REDRAW_MS);
     };
     /** Colours come from the stylesheet, so a change of scheme needs a new chart. */
     const build = () => {
@@ -111,12 +113,12 @@ function Canvas() {
     });
     resize.observe(element);
     scheme.addEventListener('change', build);
-    document.addEventListener('visibilitychange', later);
+    document.addEventListener('visibilitychange', draw);
     const release = store.subscribe(later);
     return () => {
       release();
       clearTimeout(timer);
-      document.removeEventListener('visibilitychange', later);
+      document.removeEventListener('visibilitychange', draw);
       scheme.removeEventListener('change', build);
       resize.disconnect();
       chart?.destroy();

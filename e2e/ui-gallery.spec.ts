@@ -1,0 +1,152 @@
+/**
+ * The page in every state it can be in, driven by a pretended session: looks (screenshots at two widths, light and
+ * dark), accessibility (axe), consent, and that it stays calm under fifty state changes a second.
+ */
+import AxeBuilder from '@axe-core/playwright';
+import { expect, test } from '@playwright/test';
+import { createServer, type ViteDevServer } from 'vite';
+import { scenarios } from '../src/ui/gallery/scenarios.ts';
+
+const WIDTHS = [1280, 390] as const;
+const SCHEMES = ['light', 'dark'] as const;
+/** States whose look differs; the others are checked for accessibility and overflow only. */
+const PICTURED = new Set([
+  'first-visit',
+  'training',
+  'paused',
+  'watching',
+  'refused',
+  'empty',
+  'many-peers',
+  'long-names',
+  'problem-no-webgpu',
+  'problem-several',
+]);
+
+let server: ViteDevServer;
+let gallery: string;
+
+test.beforeAll(async () => {
+  server = await createServer({
+    configFile: 'vite.config.ts',
+    server: { port: 0, host: '127.0.0.1', watch: null, hmr: false },
+    logLevel: 'error',
+  });
+  await server.listen();
+  const address = server.httpServer?.address();
+  if (typeof address !== 'object' || address === null) throw new Error('the gallery server has no port');
+  gallery = `http://127.0.0.1:${address.port}/src/ui/gallery/`;
+});
+
+test.afterAll(async () => {
+  await server.close();
+});
+
+for (const scheme of SCHEMES) {
+  for (const width of WIDTHS) {
+    test.describe(`${scheme}, ${width} px`, () => {
+      test.use({ colorScheme: scheme, viewport: { width, height: width === 390 ? 844 : 900 } });
+
+      test('every state is accessible, fits its width and logs nothing', async ({ page }) => {
+        const logged: string[] = [];
+        page.on('console', (message) => {
+          if (message.type() === 'error' || message.type() === 'warning') logged.push(message.text());
+        });
+        page.on('pageerror', (error) => logged.push(String(error)));
+        const faults: string[] = [];
+        for (const state of Object.keys(scenarios)) {
+          await page.goto(`${gallery}?state=${state}`);
+          await expect(page.getByRole('banner')).toContainText('Tabswarm');
+          const overflow = await page.evaluate(
+            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          );
+          if (overflow !== 0) faults.push(`${state}: ${overflow} px wider than the screen`);
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          for (const { id, nodes } of violations)
+            faults.push(`${state}: ${id} at ${nodes.map((n) => n.target.join(' ')).join(', ')}`);
+          if (PICTURED.has(state))
+            await page.screenshot({ path: `artifacts/ui/${state}-${scheme}-${width}.png`, fullPage: true });
+        }
+        expect(faults).toEqual([]);
+        expect(logged).toEqual([]);
+      });
+    });
+  }
+}
+
+test('only a person’s own click starts anything', async ({ page }) => {
+  await page.goto(`${gallery}?state=first-visit`);
+  const start = page.getByRole('button', { name: 'Start' });
+  await start.evaluate((button: HTMLButtonElement) => {
+    button.click();
+    button.dispatchEvent(new MouseEvent('click', { bubbles: true }));
+  });
+  await expect(page.getByText('Nothing runs until you press Start.')).toBeVisible();
+  await expect(page.getByTestId('status')).toHaveCount(0);
+  await start.click();
+  await expect(page.getByTestId('status')).toHaveAttribute('data-activity', 'training');
+});
+
+test('works from the keyboard alone: start, pause, resume, share, stop', async ({ page }) => {
+  await page.goto(`${gallery}?state=first-visit`);
+  const press = async (name: string) => {
+    await page.getByRole('button', { name, exact: true }).focus();
+    await page.keyboard.press('Enter');
+  };
+  await press('Start');
+  const status = page.getByTestId('status');
+  await expect(status).toHaveAttribute('data-intent', 'running');
+  await press('Pause');
+  await expect(status).toHaveAttribute('data-intent', 'paused');
+  // The same button in the same place: a second Enter resumes.
+  await page.keyboard.press('Enter');
+  await expect(status).toHaveAttribute('data-intent', 'running');
+  const slider = page.getByRole('slider', { name: 'GPU share' });
+  await slider.focus();
+  await page.keyboard.press('Home');
+  await expect(slider).toHaveAttribute('aria-valuetext', '10 %');
+  await press('Stop');
+  await expect(page.getByRole('button', { name: 'Start', exact: true })).toBeVisible();
+});
+
+test('a refusal says why, in plain words', async ({ page }) => {
+  await page.goto(`${gallery}?state=refused`);
+  await expect(page.getByTestId('last-refusal')).toContainText('no numbers');
+  const row = page.locator('[data-testid=round-row][data-round="1"]');
+  await expect(row).toContainText('Step too big');
+  await expect(row).toContainText('norm 41.2, median 0.9, limit 10x');
+});
+
+test('a page of another version offers to reload', async ({ page }) => {
+  await page.goto(`${gallery}?state=problem-protocol-version`);
+  await expect(page.getByRole('button', { name: 'Start' })).toBeDisabled();
+  await expect(page.getByRole('button', { name: 'Just watch' })).toBeDisabled();
+  await Promise.all([
+    page.waitForEvent('load'),
+    page.getByRole('button', { name: 'Reload the page' }).click(),
+  ]);
+});
+
+test('without WebGPU one can still watch', async ({ page }) => {
+  await page.goto(`${gallery}?state=problem-no-webgpu`);
+  await expect(page.getByRole('button', { name: 'Start' })).toBeDisabled();
+  await page.getByRole('button', { name: 'Just watch' }).click();
+  await expect(page.getByTestId('status')).toHaveAttribute('data-intent', 'watching');
+});
+
+test('fifty state changes a second redraw at most about four times', async ({ page }) => {
+  await page.goto(`${gallery}?state=training&live`);
+  const changes = await page.evaluate(async () => {
+    const cell = document.querySelector('[data-testid=bytes-in]');
+    if (cell === null) throw new Error('no bandwidth total');
+    const seen: string[] = [];
+    const observer = new MutationObserver(() => seen.push(cell.getAttribute('data-value') ?? ''));
+    observer.observe(cell, { attributes: true, attributeFilter: ['data-value'] });
+    await new Promise((done) => setTimeout(done, 3000));
+    observer.disconnect();
+    return seen.length;
+  });
+  expect(changes).toBeGreaterThan(3);
+  // Twelve ticks, and one each for a phase and an activity that may have changed meanwhile.
+  expect(changes).toBeLessThanOrEqual(15);
+});

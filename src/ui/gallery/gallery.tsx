@@ -1,0 +1,33 @@
+/**
+ * Every state of the page, without a swarm: `npm run dev`, then /src/ui/gallery/?state=training. `&live` lets the
+ * numbers move. A development page; the production build does not contain it.
+ */
+import { createRoot } from 'react-dom/client';
+import { App } from '../app.tsx';
+import '../styles/index.css';
+import { fakeSession } from './fake-session.ts';
+import { scenarios } from './scenarios.ts';
+
+const query = new URLSearchParams(location.search);
+const name = query.get('state');
+const scenario = name === null ? undefined : scenarios[name];
+const container = document.getElementById('app');
+if (container === null) throw new Error('gallery/index.html has no element #app');
+
+if (scenario === undefined) {
+  createRoot(container).render(
+    <main>
+      <h1>Gallery</h1>
+      <ul>
+        {Object.keys(scenarios).map((key) => (
+          <li key={key}>
+            <a href={`?state=${key}`}>{key}</a> (<a href={`?state=${key}&live`}>live</a>)
+          </li>
+        ))}
+      </ul>
+    </main>,
+  );
+} else {
+  const { store, actions } = fakeSession(scenario(), query.has('live'));
+  createRoot(container).render(<App store={store} actions={actions} />);
+}
