@@ -14,7 +14,7 @@ import { bytesEqual, fromHex, toHex } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
-import { decodeCheckpoint } from '../model/checkpoint.ts';
+import { claimsRun, decodeCheckpoint } from '../model/checkpoint.ts';
 import type { TrainerClient } from '../worker/client.ts';
 import { type BlobSources, fetchBlob } from './blobs.ts';
 import type { Submissions } from './submissions.ts';
@@ -175,7 +175,7 @@ export class Follower {
     // The checkpoint's claim is worth nothing: the root is computed from its values and compared with the
     // certificate's (or, at height 0, with the manifest's).
     const expected = this.#certifiedRoot(height);
-    if (expected === null || !bytesEqual(checkpoint.runId, runId)) {
+    if (expected === null || !claimsRun(checkpoint, runId)) {
       throw new OutOfSyncError('The host offers a checkpoint that no certificate of this run covers.');
     }
     const root = await trainer.load(checkpoint.theta);

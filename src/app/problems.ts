@@ -39,6 +39,7 @@ export function toProblem(error: unknown): Problem {
     return { code: 'host-unreachable', message: `${message} Trying again.`, recovering: true };
   }
   if (isNamed(error, 'GpuUnavailableError')) return gpuProblem(message);
+  if (isNamed(error, 'DoesNotFitError')) return { code: 'adapter-too-small', message, recovering: false };
   if (isNamed(error, 'DeviceLostError')) {
     return {
       code: 'device-lost',
@@ -52,6 +53,5 @@ export function toProblem(error: unknown): Problem {
 function gpuProblem(message: string): Problem {
   if (globalThis.isSecureContext === false) return { code: 'insecure-page', message, recovering: false };
   if (globalThis.navigator?.gpu === undefined) return { code: 'no-webgpu', message, recovering: false };
-  const tooSmall = /needs|too small|limit/i.test(message);
-  return { code: tooSmall ? 'adapter-too-small' : 'no-adapter', message, recovering: false };
+  return { code: 'no-adapter', message, recovering: false };
 }

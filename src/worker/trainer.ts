@@ -4,21 +4,16 @@
  * Free of comlink and of `self`, so that Node tests and experiments can drive the very same object. Long work is cut
  * at inner steps: pausing, stopping and the GPU share take effect between two of them.
  */
-import { type Gpu, GpuUnavailableError, openGpu } from '../kernels/gpu.ts';
+import { type Gpu, openGpu } from '../kernels/gpu.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { GpuReplica } from '../sparseloco/gpu-replica.ts';
 import { assignedBatches } from '../training/assignment.ts';
 import { createEngine } from '../training/engine.ts';
 import { learningRateAt } from '../training/learning-rate.ts';
-import { checkFit } from '../training/memory.ts';
+import { DeviceLostError } from '../training/errors.ts';
+import { estimateMemory } from '../training/memory.ts';
 import type { TrainingEngine } from '../training/types.ts';
 import type { Assignment, OpenReport, RoundWork, SubmissionTag, TrainerApi, TrainProgress } from './api.ts';
-
-/** The GPU was taken away (driver reset, sleep, another program). The session opens a new trainer and reloads. */
-export class DeviceLostError extends Error {
-  static override readonly name = 'DeviceLostError';
-  override readonly name = 'DeviceLostError';
-}
 
 /** Read-backs wait for the queue, so the loss is fetched this often and not every step. */
 const REPORT_EVERY_MS = 1000;
@@ -48,11 +43,8 @@ export class Trainer implements TrainerApi {
   async open(manifest: Manifest): Promise<OpenReport> {
     await this.close();
     const { batch, sequence, accumulation } = manifest.training;
-    const probe = await openGpu({ gpu: this.#gpuEntry });
-    const fit = checkFit(manifest.model, { batch, sequence, adapter: probe.adapter });
-    probe.device.destroy();
-    if (!fit.fits) throw new GpuUnavailableError(fit.message);
-    const gpu = await openGpu({ gpu: this.#gpuEntry, bufferBytes: fit.largestBuffer });
+    const estimate = estimateMemory(manifest.model, batch, sequence);
+    const gpu = await openGpu({ gpu: this.#gpuEntry, bufferBytes: estimate.largestBuffer });
     this.#lost = null;
     void gpu.device.lost.then((info) => {
       if (this.#open?.gpu !== gpu) return;
@@ -69,7 +61,7 @@ export class Trainer implements TrainerApi {
     });
     const replica = await GpuReplica.create(gpu, manifest.model, manifest.sparseloco);
     this.#open = { gpu, manifest, engine, replica };
-    return { adapter: gpu.adapter, bytesNeeded: fit.bytes };
+    return { adapter: gpu.adapter, bytesNeeded: engine.allocatedBytes + replica.allocatedBytes };
   }
 
   async load(theta: Int32Array): Promise<Uint8Array> {
