@@ -15,6 +15,9 @@ export interface AdapterReport {
   readonly shaderF16: boolean;
   readonly subgroups: boolean;
   readonly timestampQuery: boolean;
+  /** Smallest and largest subgroup (lanes that run in step); 0 where the adapter does not say. */
+  readonly subgroupMinSize: number;
+  readonly subgroupMaxSize: number;
   readonly maxBufferSize: number;
   readonly maxStorageBufferBindingSize: number;
 }
@@ -45,8 +48,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
   if (gpu === undefined) {
     throw new GpuUnavailableError(
-      !
-      globalThis.isSecureContext
+      !globalThis.isSecureContext
         ? 'WebGPU needs a secure page: open this address with https:// (or on localhost).'
         : 'This browser has no WebGPU. Use Chrome or Edge 113+, Safari 26+, or Firefox 141+ on Windows.',
     );
@@ -84,6 +86,8 @@ function describe(adapter: GPUAdapter, device: GPUDevice): AdapterReport {
     software: /swiftshader|llvmpipe|lavapipe|warp|basic render/.test(words),
     shaderF16: device.features.has('shader-f16'),
     subgroups: device.features.has('subgroups'),
+    subgroupMinSize: info.subgroupMinSize ?? 0,
+    subgroupMaxSize: info.subgroupMaxSize ?? 0,
     timestampQuery: device.features.has('timestamp-query'),
     maxBufferSize: device.limits.maxBufferSize,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,

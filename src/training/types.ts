@@ -1,4 +1,5 @@
 /** What the rest of the app may ask of the training engine. Implemented in engine.ts on WebGPU. */
+import type { KernelChoice } from '../kernels/choice.ts';
 import type { Gpu } from '../kernels/gpu.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { ParameterLayout } from '../model/layout.ts';
@@ -19,6 +20,10 @@ export interface EngineOptions {
   readonly sequence: number;
   readonly accumulation: number;
   readonly optimizer: OptimizerSettings;
+  /** Keep only each layer's input and compute the rest again in the backward pass: slower, far less memory. */
+  readonly recompute?: boolean | undefined;
+  /** Kernel variants; default by adapter. A tuning run makes better ones. */
+  readonly choice?: KernelChoice | undefined;
 }
 
 /** Token ids and targets, row-major `[batch, sequence]`; a target of -1 does not count in the loss. */
@@ -47,6 +52,8 @@ export interface TrainingEngine {
   readonly gradients: GPUBuffer;
   /** Bytes of GPU memory that the engine allocated. */
   readonly allocatedBytes: number;
+  /** Compute dispatches of one step. */
+  readonly dispatchesPerStep: number;
   setParameters(values: Float32Array): void;
   readParameters(): Promise<Float32Array>;
   /** Zeroes Adam's moments and its step count (a joiner starts so). */

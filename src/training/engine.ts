@@ -1,0 +1,313 @@
+/**
+ * The training engine: allocates the buffers of memory.ts, compiles the plan of plan.ts once, and replays it every step.
+ * A step creates no buffer, bind group or pipeline and reads nothing back.
+ */
+import { ropeTable } from '../kernels/attention.ts';
+import { defaultChoice } from '../kernels/choice.ts';
+import { COPY_DST, COPY_SRC, type Launch, MAP_READ, Programs, STORAGE, UNIFORM } from '../kernels/program.ts';
+import { parameterLayout } from '../model/layout.ts';
+import { DeviceLostError } from './errors.ts';
+import { dimensions, planBuffers } from './memory.ts';
+import { planStep, STATS } from './plan.ts';
+import { SubmitQueue } from './queue.ts';
+import type { Batch, EngineOptions, StepReport, TrainingEngine } from './types.ts';
+
+/** Makes an engine; parameters and moments are zero until set. Throws {@link DoesNotFitError} with the numbers. */
+export async function createEngine(options: EngineOptions): Promise<WebGpuEngine> {
+  const { gpu, config, batch, sequence } = options;
+  const { device } = gpu;
+  const memory = {
+    recompute: options.recompute === true,
+    maxBinding: gpu.adapter.maxStorageBufferBindingSize,
+  };
+  const sizes = dimensions(config, batch, sequence, memory);
+  const buffers = new Map<string, GPUBuffer>();
+  for (const [name, size] of planBuffers(config, batch, sequence, memory)) {
+    const usage =
+      name === 'readback'
+        ? MAP_READ | COPY_DST
+        : name === 'step'
+          ? UNIFORM | COPY_DST
+          : STORAGE | COPY_SRC | COPY_DST;
+    buffers.set(name, device.createBuffer({ label: name, size, usage }));
+  }
+  device.queue.writeBuffer(
+    buffers.get('angles') as GPUBuffer,
+    0,
+    ropeTable(sequence, sizes.headDim, config.ropeTheta),
+  );
+  const specs = planStep({
+    config,
+    batch,
+    sequence,
+    dimensions: sizes,
+    buffers,
+    optimizer: options.optimizer,
+    recompute: memory.recompute,
+    choice: options.choice ?? defaultChoice(gpu.adapter),
+  });
+  const programs = new Programs(device);
+  const prepare = (list: Parameters<Programs['prepare']>[0]) => programs.prepare(list);
+  const [micro, update, evaluate, forward, logits] = await Promise.all([
+    prepare(specs.micro),
+    prepare(specs.update),
+    prepare(specs.evaluate),
+    prepare(specs.forward),
+    Promise.all(specs.logits.map(async (l) => ({ ...l, launches: await prepare(l.launches) }))),
+  ]);
+  return new WebGpuEngine(options, buffers, { micro, update, evaluate, forward, logits });
+}
+
+interface Launches {
+  readonly micro: readonly Launch[];
+  readonly update: readonly Launch[];
+  readonly evaluate: readonly Launch[];
+  readonly forward: readonly Launch[];
+  readonly logits: readonly {
+    readonly launches: readonly Launch[];
+    readonly first: number;
+    readonly rows: number;
+  }[];
+}
+
+export class WebGpuEngine implements TrainingEngine {
+  readonly gpu: EngineOptions['gpu'];
+  readonly layout: TrainingEngine['layout'];
+  readonly parameters: GPUBuffer;
+  readonly gradients: GPUBuffer;
+  readonly allocatedBytes: number;
+  /** Compute dispatches of one step. */
+  readonly dispatchesPerStep: number;
+  readonly #options: EngineOptions;
+  readonly #buffers: ReadonlyMap<string, GPUBuffer>;
+  readonly #launches: Launches;
+  readonly #queue: SubmitQueue;
+  readonly #lost: Promise<never>;
+  /** Calls that use the shared activations run one after the other. */
+  #tail: Promise<unknown> = Promise.resolve();
+  #steps = 0;
+  #counted = 0;
+  readonly #scalars = new Float32Array(4);
+  readonly #order: Int32Array<ArrayBuffer>;
+
+  /** Use {@link createEngine}. */
+  constructor(options: EngineOptions, buffers: ReadonlyMap<string, GPUBuffer>, launches: Launches) {
+    this.#options = options;
+    this.#buffers = buffers;
+    this.#launches = launches;
+    this.gpu = options.gpu;
+    this.layout = parameterLayout(options.config);
+    this.parameters = this.#buffer('parameters');
+    this.gradients = this.#buffer('gradients');
+    this.#order = new Int32Array(2 * options.batch * options.sequence + 2);
+    let bytes = 0;
+    for (const b of buffers.values()) bytes += b.size;
+    this.allocatedBytes = bytes;
+    this.dispatchesPerStep = options.accumulation * launches.micro.length + launches.update.length;
+    const { device } = options.gpu;
+    this.#lost = device.lost.then((info) => {
+      throw new DeviceLostError(`the GPU was lost (${info.reason}): ${info.message}`);
+    });
+    this.#lost.catch(() => {});
+    this.#queue = new SubmitQueue(device, options.gpu.adapter.software, (work) => this.#guard(work));
+  }
+
+  setParameters(values: Float32Array): void {
+    if (values.length !== this.layout.elements) {
+      throw new RangeError(`expected ${this.layout.elements} parameters, got ${values.length}`);
+    }
+    this.#write('parameters', values);
+  }
+
+  readParameters(): Promise<Float32Array> {
+    return this.#exclusive(() => this.#read(this.parameters));
+  }
+
+  /** The flat gradient of the last step, before clipping; for checks. */
+  readGradients(): Promise<Float32Array> {
+    return this.#exclusive(() => this.#read(this.gradients));
+  }
+
+  resetOptimizer(): void {
+    this.#steps = 0;
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.clearBuffer(this.#buffer('moment1'));
+    encoder.clearBuffer(this.#buffer('moment2'));
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  step(batches: readonly Batch[], learningRate: number): Promise<void> {
+    return this.#exclusive(async () => {
+      const { accumulation, optimizer, config } = this.#options;
+      if (batches.length !== accumulation) {
+        throw new RangeError(`a step takes ${accumulation} micro-batches, got ${batches.length}`);
+      }
+      for (const b of batches) this.#check(b);
+      await this.#queue.room();
+      let counted = 0;
+      for (const b of batches) counted += countTargets(b.targets);
+      const t = this.#steps + 1;
+      this.#scalars[0] = learningRate;
+      this.#scalars[1] = 1 / (1 - optimizer.beta1 ** t);
+      this.#scalars[2] = 1 / Math.sqrt(1 - optimizer.beta2 ** t);
+      this.#scalars[3] = counted === 0 ? 0 : 1 / counted;
+      this.#write('step', this.#scalars);
+      // With an untied head nothing else writes the embedding's gradient, and the scatter only adds.
+      const embedding = this.layout.tensors[0] as { size: number };
+      const clear = config.tiedEmbeddings
+        ? undefined
+        : (encoder: GPUCommandEncoder) => encoder.clearBuffer(this.gradients, 0, embedding.size * 4);
+      for (const [i, b] of batches.entries()) {
+        this.#upload(b);
+        await this.#queue.run(this.#launches.micro, i > 0, i === 0 ? clear : undefined);
+      }
+      await this.#queue.run(this.#launches.update, false);
+      this.#steps = t;
+      this.#counted = counted;
+      await this.#queue.room();
+    });
+  }
+
+  report(): Promise<StepReport> {
+    return this.#exclusive(async () => {
+      const stats = await this.#stats();
+      return {
+        loss: (stats[STATS.loss] as number) / Math.max(1, this.#counted),
+        gradientNorm: stats[STATS.norm] as number,
+      };
+    });
+  }
+
+  evaluate(batch: Batch): Promise<number> {
+    return this.#exclusive(async () => {
+      this.#check(batch);
+      this.#upload(batch);
+      await this.#queue.run(this.#launches.evaluate, false);
+      const stats = await this.#stats();
+      return (stats[STATS.evaluation] as number) / Math.max(1, countTargets(batch.targets));
+    });
+  }
+
+  /** Logits `[batch * sequence, vocabulary]` at the present parameters; for checks, all of them on the host. */
+  logits(batch: Batch): Promise<Float32Array> {
+    return this.#exclusive(async () => {
+      this.#check(batch);
+      this.#upload(batch);
+      const vocab = this.#options.config.vocabSize;
+      const out = new Float32Array(batch.tokens.length * vocab);
+      await this.#queue.run(this.#launches.forward, false);
+      for (const { launches, first, rows } of this.#launches.logits) {
+        await this.#queue.run(launches, false);
+        out.set(await this.#read(this.#buffer('logits'), rows * vocab), first * vocab);
+      }
+      return out;
+    });
+  }
+
+  destroy(): void {
+    for (const b of this.#buffers.values()) b.destroy();
+  }
+
+  #buffer(name: string): GPUBuffer {
+    const buffer = this.#buffers.get(name);
+    if (buffer === undefined) throw new Error(`no buffer "${name}"`);
+    return buffer;
+  }
+
+  #write(name: string, data: Float32Array | Int32Array): void {
+    this.gpu.device.queue.writeBuffer(
+      this.#buffer(name),
+      0,
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      data.byteLength,
+    );
+  }
+
+  #check({ tokens, targets }: Batch): void {
+    const { batch, sequence, config } = this.#options;
+    const n = batch * sequence;
+    if (tokens.length !== n || targets.length !== n) {
+      throw new RangeError(`a batch has ${n} tokens and targets, got ${tokens.length} and ${targets.length}`);
+    }
+    for (let i = 0; i < n; i++) {
+      const token = tokens[i] as number;
+      const target = targets[i] as number;
+      if (token < 0 || token >= config.vocabSize || target < -1 || target >= config.vocabSize) {
+        throw new RangeError(`position ${i}: token ${token} or target ${target} is outside the vocabulary`);
+      }
+    }
+  }
+
+  #upload({ tokens, targets }: Batch): void {
+    this.#write('tokens', tokens);
+    this.#write('targets', targets);
+    orderByToken(tokens, this.#options.config.vocabSize, this.#order);
+    this.#write('order', this.#order);
+  }
+
+  async #stats(): Promise<Float32Array> {
+    const readback = this.#buffer('readback');
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(this.#buffer('stats'), 0, readback, 0, 16);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    await this.#guard(readback.mapAsync(1));
+    const stats = new Float32Array(readback.getMappedRange().slice(0));
+    readback.unmap();
+    return stats;
+  }
+
+  async #read(source: GPUBuffer, elements = source.size / 4): Promise<Float32Array> {
+    const size = elements * 4;
+    const { device } = this.gpu;
+    const staging = device.createBuffer({ size, usage: MAP_READ | COPY_DST });
+    try {
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(source, 0, staging, 0, size);
+      device.queue.submit([encoder.finish()]);
+      await this.#guard(staging.mapAsync(1));
+      return new Float32Array(staging.getMappedRange().slice(0));
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Fails with {@link DeviceLostError} as soon as the device is lost, whatever the driver does with `work`. */
+  async #guard<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#lost]);
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => {});
+    return result;
+  }
+}
+
+function countTargets(targets: Int32Array): number {
+  let n = 0;
+  for (const t of targets) if (t >= 0) n++;
+  return n;
+}
+
+/** Fills `order` as embed-backward.wgsl reads it: count, positions sorted by token, starts of the runs. */
+export function orderByToken(tokens: Int32Array, vocab: number, order: Int32Array): void {
+  const rows = tokens.length;
+  const starts = new Int32Array(vocab + 1);
+  for (const t of tokens) starts[t + 1] = (starts[t + 1] as number) + 1;
+  let runs = 0;
+  let position = 0;
+  for (let t = 0; t < vocab; t++) {
+    const count = starts[t + 1] as number;
+    if (count > 0) order[1 + rows + runs++] = position;
+    starts[t] = position;
+    position += count;
+  }
+  order[1 + rows + runs] = rows;
+  order[0] = runs;
+  for (let i = 0; i < rows; i++) {
+    const t = tokens[i] as number;
+    order[1 + (starts[t] as number)] = i;
+    starts[t] = (starts[t] as number) + 1;
+  }
+}

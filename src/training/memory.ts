@@ -1,0 +1,154 @@
+/**
+ * Every GPU buffer of the training engine, by name and size. The engine allocates exactly this list, so an estimate made
+ * without a device is the truth to the byte.
+ */
+import { NORM_BLOCK, NORM_GROUPS, type VocabPart } from '../kernels/rows.ts';
+import { ROW_PADDING } from '../kernels/matmul.ts';
+import { headDim, kvSize, type ModelConfig } from '../model/config.ts';
+import { parameterLayout } from '../model/layout.ts';
+
+export interface MemoryOptions {
+  /** Keep only each layer's input and compute the rest again in the backward pass: a third more work, far less memory. */
+  readonly recompute?: boolean | undefined;
+  /** Largest storage binding in bytes; default WebGPU's guaranteed 128 MiB. */
+  readonly maxBinding?: number | undefined;
+}
+
+/** Sizes that the buffers and the plan must agree on. */
+export interface Dimensions {
+  readonly rows: number;
+  /** rows, rounded up to whole {@link ROW_PADDING}s. */
+  readonly padded: number;
+  readonly d: number;
+  readonly f: number;
+  readonly kv: number;
+  /** Columns of qkv: d + 2 kv. */
+  readonly ld: number;
+  readonly headDim: number;
+  readonly norms: number;
+  /** Rows of logits that exist at a time. */
+  readonly chunk: number;
+  /** The vocabulary in parts that fit a binding; usually one. */
+  readonly vocabParts: readonly VocabPart[];
+  /** Scalars of the flat buffers that one binding may hold. */
+  readonly flatPart: number;
+  readonly elements: number;
+}
+
+const DEFAULT_BINDING = 128 * 2 ** 20;
+/** Logits at a time, at most; more would only lengthen single dispatches. */
+const LOGIT_BYTES = 48 * 2 ** 20;
+
+export const roundUp = (x: number, step: number): number => Math.ceil(x / step) * step;
+
+export function dimensions(
+  c: ModelConfig,
+  batch: number,
+  sequence: number,
+  options: MemoryOptions = {},
+): Dimensions {
+  const maxBinding = options.maxBinding ?? DEFAULT_BINDING;
+  const rows = batch * sequence;
+  const padded = roundUp(rows, ROW_PADDING);
+  const d = c.hiddenSize;
+  const kv = kvSize(c);
+  const fitting =
+    Math.floor(Math.min(LOGIT_BYTES, maxBinding) / (c.vocabSize * 4) / ROW_PADDING) * ROW_PADDING;
+  // Never all rows at once, unless there are so few that they are one block.
+  const chunk = Math.max(ROW_PADDING, Math.min(fitting, roundUp(padded / 2, ROW_PADDING)));
+  const partRows = Math.max(64, Math.floor(maxBinding / (d * 4) / 64) * 64);
+  const vocabParts: VocabPart[] = [];
+  for (let first = 0; first < c.vocabSize; first += partRows) {
+    vocabParts.push({ first, count: Math.min(partRows, c.vocabSize - first) });
+  }
+  return {
+    rows,
+    padded,
+    d,
+    f: c.intermediateSize,
+    kv,
+    ld: d + 2 * kv,
+    headDim: headDim(c),
+    norms: 2 * c.layers + 1,
+    chunk,
+    vocabParts,
+    flatPart: Math.floor(maxBinding / 256) * 64,
+    elements: parameterLayout(c).elements,
+  };
+}
+
+/** Names of one layer's saved activations; with recomputation all layers share one set. */
+export const layerBuffer = (name: string, layer: number, recompute: boolean): string =>
+  recompute ? `shared.${name}` : `${layer}.${name}`;
+
+/** Name to bytes, of every buffer. */
+export function planBuffers(
+  c: ModelConfig,
+  batch: number,
+  sequence: number,
+  options: MemoryOptions = {},
+): Map<string, number> {
+  const s = dimensions(c, batch, sequence, options);
+  const recompute = options.recompute === true;
+  const buffers = new Map<string, number>();
+  const add = (name: string, elements: number) => buffers.set(name, roundUp(Math.max(elements, 4), 4) * 4);
+  for (const name of ['parameters', 'gradients', 'moment1', 'moment2']) add(name, s.elements);
+  add('tokens', s.rows);
+  add('targets', s.rows);
+  add('order', 2 * s.rows + 2);
+  add('angles', sequence * s.headDim);
+  for (let i = 0; i <= c.layers; i++) add(`${i}.x`, s.padded * s.d);
+  for (let i = 0; i < (recompute ? 1 : c.layers); i++) {
+    const layer = (name: string, elements: number) => add(layerBuffer(name, i, recompute), elements);
+    layer('h1', s.padded * s.d);
+    layer('rstd1', s.padded);
+    layer('qkv', s.padded * s.ld);
+    layer('attention', s.padded * s.d);
+    layer('lse', s.padded * c.heads);
+    layer('middle', s.padded * s.d);
+    layer('h2', s.padded * s.d);
+    layer('rstd2', s.padded);
+    layer('gu', s.padded * 2 * s.f);
+    layer('act', s.padded * s.f);
+  }
+  add('hFinal', s.padded * s.d);
+  add('rstdFinal', s.padded);
+  add('logits', s.chunk * c.vocabSize);
+  add('loss', s.rows);
+  add('dx', s.padded * s.d);
+  add('dh', s.padded * s.d);
+  add('dqkv', s.padded * s.ld);
+  add('dact', s.padded * s.f);
+  add('delta', s.padded * c.heads);
+  add('gainPartials', Math.ceil(s.rows / NORM_BLOCK) * s.norms * s.d);
+  add('normPartials', Math.ceil(s.elements / s.flatPart) * NORM_GROUPS);
+  add('stats', 4);
+  add('step', 4);
+  add('readback', 4);
+  return buffers;
+}
+
+export interface MemoryEstimate {
+  /** Bytes of everything. */
+  readonly total: number;
+  /** Parameters, gradients and Adam's two moments. */
+  readonly state: number;
+  /** The rest: activations, their gradients, one chunk of logits. */
+  readonly activations: number;
+  /** The largest single buffer. */
+  readonly largestBuffer: number;
+}
+
+/** Bytes of GPU memory that `createEngine` will allocate for this configuration; needs no device. */
+export function estimateMemory(
+  c: ModelConfig,
+  batch: number,
+  sequence: number,
+  options: MemoryOptions = {},
+): MemoryEstimate {
+  const buffers = planBuffers(c, batch, sequence, options);
+  let total = 0;
+  for (const bytes of buffers.values()) total += bytes;
+  const state = 4 * (buffers.get('parameters') as number);
+  return { total, state, activations: total - state, largestBuffer: Math.max(...buffers.values()) };
+}
