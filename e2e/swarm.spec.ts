@@ -4,7 +4,6 @@ import { sha256, toHex } from '../src/protocol/bytes.ts';
 import { RELAY_DATA_LIMIT } from '../src/swarm/limits.ts';
 import { blobOf } from './swarm/blob.ts';
 import { buildPage, linked, openTab, startHost, type TestHost, type TestTab } from './swarm/harness.ts';
-import type {} from './swarm/page.ts';
 
 /** Patience for things that happen by themselves; generous, since the cores may be busy. Not a measure. */
 const SOON = { timeout: 60_000 };

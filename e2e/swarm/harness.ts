@@ -1,7 +1,7 @@
 /** A host with one port for page and WebSocket, and tabs in contexts of their own, for swarm.spec.ts. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
@@ -27,6 +27,18 @@ export async function buildPage(): Promise<{ dir: string; remove: () => void }> 
   return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 
+async function answer(dir: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = new URL(request.url ?? '/', 'http://host').pathname;
+  try {
+    const file = await readFile(join(dir, path === '/' ? 'index.html' : path));
+    response.setHeader('content-type', TYPES[extname(path)] ?? 'text/html');
+    response.end(file);
+  } catch {
+    response.statusCode = 404;
+    response.end();
+  }
+}
+
 export interface TestHost {
   readonly swarm: HostSwarm;
   readonly port: number;
@@ -34,19 +46,7 @@ export interface TestHost {
 }
 
 export async function startHost(dir: string, port = 0): Promise<TestHost> {
-  const server: Server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://host').pathname;
-    readFile(join(dir, path === '/' ? 'index.html' : path)).then(
-      (file) => {
-        response.setHeader('content-type', TYPES[extname(path)] ?? 'text/html');
-        response.end(file);
-      },
-      () => {
-        response.statusCode = 404;
-        response.end();
-      },
-    );
-  });
+  const server: Server = createServer((request, response) => void answer(dir, request, response));
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const swarm = await createHostSwarm({ privateKeySeed: new Uint8Array(32).fill(5), topic: 'e2e', server });
   return {

@@ -43,7 +43,22 @@ export interface BlobExchangeOptions {
   readonly meter: Meter;
   /** Called when a peer sent wrong bytes or nonsense too often. */
   readonly onAbuse: (peer: string, reason: string) => void;
+  /** Shorter times for tests. */
+  readonly timing?: Partial<BlobTiming>;
 }
+
+/** Patience with a source, in milliseconds; reasons in limits.ts. */
+export interface BlobTiming {
+  readonly hedgeDelay: number;
+  readonly firstPiece: number;
+  readonly piece: number;
+}
+
+const TIMING: BlobTiming = {
+  hedgeDelay: limits.HEDGE_DELAY,
+  firstPiece: limits.FIRST_PIECE_TIMEOUT,
+  piece: limits.PIECE_TIMEOUT,
+};
 
 /** The usable connection to a peer, the direct one first. */
 export function usableConnection(node: Libp2p, peer: string): Connection | null {
@@ -55,6 +70,7 @@ export class BlobExchange {
   readonly #node: Libp2p;
   readonly #meter: Meter;
   readonly #onAbuse: (peer: string, reason: string) => void;
+  readonly #timing: BlobTiming;
   readonly #store = new Map<string, Uint8Array>();
   readonly #budgets = new Map<string, TokenBucket>();
   readonly #faults = new Map<string, number>();
@@ -65,6 +81,7 @@ export class BlobExchange {
     this.#node = options.node;
     this.#meter = options.meter;
     this.#onAbuse = options.onAbuse;
+    this.#timing = { ...TIMING, ...options.timing };
   }
 
   async start(): Promise<void> {
@@ -115,7 +132,7 @@ export class BlobExchange {
     const result = await raceSources<string, Uint8Array<ArrayBuffer>>({
       sources: this.#order(sources),
       attempt: (peer, signal, started) => this.#pull(peer, hash, options.size, signal, started),
-      hedgeDelay: limits.HEDGE_DELAY,
+      hedgeDelay: this.#timing.hedgeDelay,
       maxParallel: limits.MAX_PARALLEL_SOURCES,
       onFailure: (peer, error) => failures.push(this.#judge(peer, error)),
       signal: options.signal,
@@ -165,7 +182,7 @@ export class BlobExchange {
     if (connection === null) throw new SourceError('unreachable', 'no direct connection');
     const path = pathOf(connection);
     const begin = performance.now();
-    const deadline = begin + limits.PIECE_TIMEOUT + (size / limits.MIN_SOURCE_RATE) * 1000;
+    const deadline = begin + this.#timing.piece + (size / limits.MIN_SOURCE_RATE) * 1000;
     const within = (ms: number): AbortSignal =>
       AbortSignal.any([
         cancelled,
@@ -174,7 +191,7 @@ export class BlobExchange {
 
     let stream: Stream | undefined;
     try {
-      const first = within(limits.FIRST_PIECE_TIMEOUT);
+      const first = within(this.#timing.firstPiece);
       stream = await connection.newStream(BLOB_PROTOCOL, { signal: first });
       const lp = lpStream(stream, { maxDataLength: limits.PIECE_BYTES + ANSWER_HEADER_BYTES });
       const pieces = Math.ceil(size / limits.PIECE_BYTES);
@@ -187,14 +204,14 @@ export class BlobExchange {
       while (asked < Math.min(pieces, limits.PIECE_WINDOW)) await ask(asked++, first);
       let out: Uint8Array<ArrayBuffer> | undefined;
       for (let index = 0; index < pieces; index++) {
-        const signal = index === 0 ? first : within(limits.PIECE_TIMEOUT);
+        const signal = index === 0 ? first : within(this.#timing.piece);
         const answer = (await lp.read({ signal })).subarray();
         this.#meter.count(peer, path, 'blob', 'in', answer.byteLength);
         const piece = readAnswer(answer, size, pieceLength(index, size));
         out ??= new Uint8Array(size); // only once a source has shown a piece of the right shape
         out.set(piece, index * limits.PIECE_BYTES);
         if (index === 0) started();
-        if (asked < pieces) await ask(asked++, within(limits.PIECE_TIMEOUT));
+        if (asked < pieces) await ask(asked++, within(this.#timing.piece));
       }
       stream.close({ signal: AbortSignal.timeout(limits.PIECE_TIMEOUT) }).catch(() => {});
       const whole = out as Uint8Array<ArrayBuffer>;

@@ -63,9 +63,16 @@ export interface HostSwarm extends Swarm {
   attach(server: UpgradeSource): () => void;
 }
 
+/** Of the `ws` package's socket. */
+interface ServerWebSocket {
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+}
+
 /** libp2p's WebSocket listener, as far as an upgrade from another server needs it. */
 interface UpgradingListener extends Listener {
-  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  onUpgrade: UpgradeListener;
+  onWsServerConnection(socket: ServerWebSocket, request: IncomingMessage): void;
 }
 
 interface HostServices extends SwarmServices {
@@ -144,8 +151,14 @@ function webSocketsWithUpgrades() {
     const inner = webSockets()(components);
     const create = inner.createListener.bind(inner);
     inner.createListener = (listenOptions) => {
-      listener = create(listenOptions) as UpgradingListener;
-      return listener;
+      const made = create(listenOptions) as UpgradingListener;
+      const accept = made.onWsServerConnection.bind(made);
+      made.onWsServerConnection = (socket, request) => {
+        closeOnReset(socket);
+        accept(socket, request);
+      };
+      listener = made;
+      return made;
     };
     return inner;
   };
@@ -155,6 +168,18 @@ function webSocketsWithUpgrades() {
     else listener.onUpgrade(request, socket, head);
   };
   return { transport, onUpgrade };
+}
+
+/**
+ * libp2p aborts a WebSocket with `close(1006)`, a code that no side may send: the call throws, and the socket of a
+ * banned or unresponsive peer stays open for good. Such a close becomes an abrupt end.
+ */
+function closeOnReset(socket: ServerWebSocket): void {
+  const close = socket.close.bind(socket);
+  socket.close = (code, reason) => {
+    if (code === 1006) socket.terminate();
+    else close(code, reason);
+  };
 }
 
 /**

@@ -16,7 +16,7 @@ export function shimInitRace(): void {
   const prototype = globalThis.RTCPeerConnection?.prototype;
   if (prototype === undefined || patched.has(prototype)) return;
   patched.add(prototype);
-  const create = prototype.createDataChannel;
+  const create: RTCPeerConnection['createDataChannel'] = Reflect.get(prototype, 'createDataChannel');
   prototype.createDataChannel = function (this: RTCPeerConnection, label, options) {
     const channel = create.call(this, label, options);
     if (label === 'init') {

@@ -26,28 +26,40 @@ function keepOne(swarm: PeerSwarm, relay: string): void {
     clearTimeout(timer);
     if (!swarm.stopped) timer = setTimeout(() => void dial(), jitter(ms));
   };
+  const failed = (): void => {
+    if (connected()) return;
+    if (swarm.peers('host').size === 0) swarm.setHostState('unreachable');
+    schedule(wait);
+    wait = Math.min(MAX_HOST_BACKOFF, wait * 1.7);
+  };
   const dial = async (): Promise<void> => {
     if (dialling || swarm.stopped || connected()) return;
     dialling = true;
     try {
       await swarm.node.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT) });
-      wait = MIN_HOST_BACKOFF;
     } catch {
-      if (swarm.peers('host').size === 0) swarm.setHostState('unreachable');
-      schedule(wait);
-      wait = Math.min(MAX_HOST_BACKOFF, wait * 1.7);
+      failed();
     } finally {
       dialling = false;
     }
   };
 
-  swarm.node.addEventListener('connection:open', ({ detail }) => {
-    if (detail.remotePeer.toString() === host) swarm.setHostState('connected');
+  // A host that refuses us (a ban, no room) lets the connection come up and drops it: only one that answers identify
+  // counts as reached.
+  let answered = false;
+  swarm.node.addEventListener('peer:identify', ({ detail }) => {
+    if (detail.peerId.toString() !== host || !connected()) return;
+    answered = true;
+    wait = MIN_HOST_BACKOFF;
+    swarm.setHostState('connected');
   });
   swarm.node.addEventListener('connection:close', ({ detail }) => {
     if (detail.remotePeer.toString() !== host || connected()) return;
-    if (swarm.peers('host').size === 0) swarm.setHostState('connecting');
-    schedule(wait);
+    if (answered) {
+      answered = false;
+      if (swarm.peers('host').size === 0) swarm.setHostState('connecting');
+      schedule(wait);
+    } else failed();
   });
   // A redial that was cut short (a page restored from the cache, a missed event) is caught by the clock.
   const watchdog = setInterval(() => void dial(), MAX_HOST_BACKOFF);

@@ -50,6 +50,8 @@ export const MONITOR_PING_TIMEOUT = 30 * SECOND;
 export const BAN_DURATION = 10 * MINUTE;
 /** Entries of the deny list; the oldest go first. */
 export const MAX_BANS = 1024;
+/** An orderly close of a WebSocket may take this long before it is aborted. */
+export const CLOSE_TIMEOUT = 1 * SECOND;
 /** `change` events are gathered, since a page redraws at each. */
 export const CHANGE_INTERVAL = 100;
 

@@ -9,7 +9,7 @@ import { isUsable, pathOf } from './addresses.ts';
 import type { BanList } from './bans.ts';
 import { BlobExchange } from './blobs.ts';
 import { Gossip, type GossipHandler } from './gossip.ts';
-import { CHANGE_INTERVAL } from './limits.ts';
+import { CHANGE_INTERVAL, CLOSE_TIMEOUT } from './limits.ts';
 import type { Meter } from './meter.ts';
 import { sample } from './rendezvous.ts';
 import type { FetchOptions, HostState, LinkPath, PeerLink, Swarm, SwarmEvents, Traffic } from './types.ts';
@@ -175,9 +175,22 @@ export class PeerSwarm implements Swarm {
   ban(peer: string, reason: string): void {
     if (peer === this.peerId || this.#hosts.has(peer)) return;
     this.#bans.add(peer, reason);
-    for (const connection of this.node.getConnections())
-      if (connection.remotePeer.toString() === peer) connection.abort(new Error(`banned: ${reason}`));
+    this.hangUp(peer, `banned: ${reason}`);
     this.changed();
+  }
+
+  /**
+   * Ends every connection to a peer at once. In a browser libp2p cannot abort a WebSocket (it closes with code 1006,
+   * which throws), so those are closed in order first.
+   */
+  hangUp(peer: string, reason: string): void {
+    for (const connection of this.node.getConnections()) {
+      if (connection.remotePeer.toString() !== peer) continue;
+      const abort = (): void => connection.abort(new Error(reason));
+      if (pathOf(connection) === 'host' && this.#hosts.has(peer))
+        connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT) }).then(abort, abort);
+      else abort();
+    }
   }
 
   async stop(): Promise<void> {

@@ -13,10 +13,15 @@ export interface SourceRace<S, T> {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface Running {
+  started: boolean;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
 /** The first result, or null when every source failed. Rejects only with the signal's reason. */
 export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
   return new Promise<T | null>((resolve, reject) => {
-    const running = new Map<AbortController, { started: boolean; timer: ReturnType<typeof setTimeout> }>();
+    const running = new Map<AbortController, Running>();
     let next = 0;
     let done = false;
 
@@ -43,21 +48,22 @@ export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
       const controller = new AbortController();
       const entry = { started: false, timer: setTimeout(launch, race.hedgeDelay) };
       running.set(controller, entry);
-      race
-        .attempt(source, controller.signal, () => {
+      void run(source, controller, entry);
+    };
+
+    const run = async (source: S, controller: AbortController, entry: Running): Promise<void> => {
+      try {
+        const result = await race.attempt(source, controller.signal, () => {
           entry.started = true;
-        })
-        .then(
-          (result) => finish(() => resolve(result)),
-          (error: unknown) => {
-            if (!done) race.onFailure(source, error);
-          },
-        )
-        .finally(() => {
-          clearTimeout(entry.timer);
-          running.delete(controller);
-          launch();
         });
+        running.delete(controller); // only the others are cancelled
+        finish(() => resolve(result));
+      } catch (error) {
+        if (!done) race.onFailure(source, error);
+      }
+      clearTimeout(entry.timer);
+      running.delete(controller);
+      launch();
     };
 
     if (race.signal?.aborted === true) return onAbort();

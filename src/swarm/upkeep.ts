@@ -58,12 +58,12 @@ export function keepGossip(swarm: PeerSwarm): void {
       if (directions.size === 2) {
         muteSince.delete(peer);
       } else if (directions.size === 0 && swarm.meter.peer(peer, 'gossip').in > 0) {
-        hangUp(swarm, peer, 'all gossip streams closed');
+        swarm.hangUp(peer, 'all gossip streams closed');
       } else {
         const start = muteSince.get(peer) ?? now;
         muteSince.set(peer, start);
         if (now - start > GOSSIP_MUTE && now - since > GOSSIP_GRACE)
-          hangUp(swarm, peer, 'a gossip stream was lost');
+          swarm.hangUp(peer, 'a gossip stream was lost');
       }
     }
     for (const peer of muteSince.keys()) if (!peers.has(peer)) muteSince.delete(peer);
@@ -96,12 +96,6 @@ function closeSpareRelayed(swarm: PeerSwarm, now: number): void {
     if (now - connection.timeline.open < RELAYED_LINGER) continue;
     connection.close().catch(() => connection.abort(new Error('relayed connection no longer needed')));
   }
-}
-
-/** Aborts every connection to a peer. */
-export function hangUp(swarm: PeerSwarm, peer: string, reason: string): void {
-  for (const connection of swarm.node.getConnections())
-    if (connection.remotePeer.toString() === peer) connection.abort(new Error(reason));
 }
 
 /**

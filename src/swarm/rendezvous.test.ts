@@ -1,0 +1,107 @@
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import type { Stream } from '@libp2p/interface';
+import { lpStream } from '@libp2p/utils';
+import type { Libp2p } from 'libp2p';
+import { afterEach, describe, expect, it } from 'vitest';
+import { MAX_RENDEZVOUS_BYTES, RENDEZVOUS_PEERS, RENDEZVOUS_RATE } from './limits.ts';
+import {
+  askRendezvous,
+  parseRendezvous,
+  RENDEZVOUS_PROTOCOL,
+  rendezvousHandler,
+  sample,
+} from './rendezvous.ts';
+import { createTestNode } from './testing.ts';
+
+const nodes: Libp2p[] = [];
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.stop();
+});
+
+async function pair(): Promise<{ host: Libp2p; tab: Libp2p; ask: () => Promise<string[] | null> }> {
+  const host = await createTestNode();
+  const tab = await createTestNode();
+  nodes.push(host, tab);
+  const connection = await tab.dial(host.getMultiaddrs());
+  return { host, tab, ask: () => askRendezvous(connection) };
+}
+
+const newId = async (): Promise<string> => peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString();
+const ids = (count: number): Promise<string[]> => Promise.all(Array.from({ length: count }, newId));
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+describe('sample', () => {
+  it('takes distinct elements and leaves the input alone', () => {
+    const from = Array.from({ length: 20 }, (_, i) => i);
+    const taken = sample(from, 5);
+    expect(new Set(taken).size).toBe(5);
+    expect(from).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    expect(sample(from, 50).toSorted((a, b) => a - b)).toEqual(from);
+  });
+
+  it('follows the random numbers: Fisher-Yates from the end', () => {
+    const draws = [0, 0.9, 0.5]; // 4 elements: swap 3 with 0, 2 with 2, 1 with 1
+    expect(sample(['a', 'b', 'c', 'd'], 4, () => draws.shift() ?? 0)).toEqual(['d', 'b', 'c', 'a']);
+  });
+});
+
+describe('parseRendezvous', () => {
+  it('takes real peer ids, each once', async () => {
+    const [a, b] = (await ids(2)) as [string, string];
+    expect(parseRendezvous(encode([a, b, a]))).toEqual([a, b]);
+    expect(parseRendezvous(encode([]))).toEqual([]);
+  });
+
+  it.each([
+    ['nothing', new Uint8Array(0)],
+    ['no JSON', new Uint8Array([0xff, 0xfe])],
+    ['an object', encode({ length: 1 })],
+    ['null', encode(null)],
+    ['numbers', encode([1, 2])],
+    ['an address instead of an id', encode(['/ip4/10.0.0.1/tcp/22/ws/p2p/12D3KooW'])],
+    ['a path out of the multiaddr', encode([`12D3KooW${'a'.repeat(44)}/p2p-circuit`])],
+    ['too many', encode(Array.from({ length: RENDEZVOUS_PEERS + 1 }, () => `12D3KooW${'a'.repeat(44)}`))],
+  ])('refuses %s', (_name, bytes) => {
+    expect(parseRendezvous(bytes)).toBeNull();
+  });
+});
+
+describe('the protocol', () => {
+  it('names at most 16 of the others, never the asker', async () => {
+    const { host, tab, ask } = await pair();
+    const known = [...(await ids(30)), tab.peerId.toString()];
+    await host.handle(
+      RENDEZVOUS_PROTOCOL,
+      rendezvousHandler(() => known),
+    );
+    const answer = (await ask()) ?? [];
+    expect(answer).toHaveLength(RENDEZVOUS_PEERS);
+    expect(answer).not.toContain(tab.peerId.toString());
+    expect(answer.every((id) => known.includes(id))).toBe(true);
+  });
+
+  it('answers who asks too often with nobody', async () => {
+    const { host, ask } = await pair();
+    const known = await ids(1);
+    await host.handle(
+      RENDEZVOUS_PROTOCOL,
+      rendezvousHandler(() => known),
+    );
+    const answers: (string[] | null)[] = [];
+    for (let i = 0; i < 40 * RENDEZVOUS_RATE; i++) answers.push(await ask());
+    expect(answers[0]).toEqual(known);
+    expect(answers.filter((answer) => answer?.length === 0).length).toBeGreaterThan(0);
+  });
+
+  it.each<[string, (stream: Stream) => Promise<void>]>([
+    ['is not spoken there', async (stream) => stream.abort(new Error('no'))],
+    ['answers garbage', async (stream) => lpStream(stream).write(new Uint8Array(100))],
+    ['answers too much', async (stream) => lpStream(stream).write(new Uint8Array(MAX_RENDEZVOUS_BYTES + 1))],
+    ['closes without an answer', async (stream) => stream.close()],
+  ])('gives null when the host %s', async (_name, behave) => {
+    const { host, ask } = await pair();
+    await host.handle(RENDEZVOUS_PROTOCOL, behave);
+    expect(await ask()).toBeNull();
+  });
+});

@@ -1,0 +1,192 @@
+/** Host and tabs as whole nodes in one process, over WebSockets: WebRTC needs a browser (e2e/swarm.spec.ts). */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { bytesEqual } from '../protocol/bytes.ts';
+import { hostMultiaddr } from './addresses.ts';
+import { createHostSwarm, type HostSwarm } from './host-node.ts';
+import { createTabSwarm } from './tab-node.ts';
+import { testBlob, until } from './testing.ts';
+import type { Swarm } from './types.ts';
+
+const SEED = new Uint8Array(32).fill(7);
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).toReversed()) await stop();
+});
+
+async function listen(port = 0): Promise<{ server: Server; port: number; close: () => Promise<void> }> {
+  const server = createServer((_request, response) => response.end('page'));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const close = async (): Promise<void> => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { server, port: (server.address() as AddressInfo).port, close };
+}
+
+async function startHost(port = 0) {
+  const http = await listen(port);
+  const swarm = await createHostSwarm({ privateKeySeed: SEED, topic: 't', server: http.server });
+  const stop = async (): Promise<void> => {
+    await swarm.stop();
+    await http.close();
+  };
+  stops.push(stop);
+  return { swarm, port: http.port, stop };
+}
+
+/** A tab that seeks no direct links, connected to the host. */
+async function startTab(port: number, host: HostSwarm, topic = 't'): Promise<Swarm> {
+  const relays = [hostMultiaddr(`http://127.0.0.1:${port}`, host.peerId)];
+  const tab = await createTabSwarm({ relays, topic, maxLinks: 0 });
+  stops.push(() => tab.stop());
+  await until(
+    () => tab.hostState === 'connected',
+    (again) => tab.on('change', again),
+  );
+  return tab;
+}
+
+const linked = (swarm: Swarm, count: number): Promise<void> =>
+  until(
+    () => swarm.links().length === count,
+    (again) => swarm.on('change', again),
+  );
+
+/** Publishes until the topic has formed: gossipsub needs a moment after the connection. */
+async function publishTo(count: number, swarm: Swarm, message: Uint8Array): Promise<void> {
+  while ((await swarm.publish(message)) < count) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('host and tabs', () => {
+  it('share one port with the page', async () => {
+    const { swarm, port } = await startHost();
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('page');
+    const tab = await startTab(port, swarm);
+    expect(tab.links().map(({ peer, path }) => ({ peer, path }))).toEqual([
+      { peer: swarm.peerId, path: 'host' },
+    ]);
+    await linked(swarm, 1);
+    expect(swarm.links()[0]).toMatchObject({ peer: tab.peerId, path: 'host' });
+  });
+
+  it('keep the peer id over restarts, and refuse a seed that is none', async () => {
+    const first = await startHost();
+    const second = await startHost();
+    expect(second.swarm.peerId).toBe(first.swarm.peerId);
+    await expect(createHostSwarm({ privateKeySeed: new Uint8Array(31), topic: 't' })).rejects.toThrow(
+      /32 bytes/,
+    );
+  });
+
+  it('gossip to each other through the host, with authors, not to themselves', async () => {
+    const { swarm, port } = await startHost();
+    const [a, b] = [await startTab(port, swarm), await startTab(port, swarm)];
+    const heard: string[] = [];
+    let wake: (() => void) | undefined;
+    const listenTo = (name: string, s: Swarm): void =>
+      s.onMessage((message, from) => {
+        heard.push(`${name} heard ${message[0]} of ${from}`);
+        wake?.();
+        return 'accept';
+      });
+    listenTo('host', swarm);
+    listenTo('a', a);
+    listenTo('b', b);
+    await publishTo(2, swarm, new Uint8Array([1])); // both tabs are in the topic now
+    await publishTo(1, a, new Uint8Array([2]));
+    await until(
+      () => heard.includes(`host heard 2 of ${a.peerId}`) && heard.includes(`b heard 2 of ${a.peerId}`),
+      (again) => {
+        wake = again;
+        return () => {};
+      },
+    );
+    expect(heard.filter((line) => line.startsWith('a heard 2') || line.startsWith('host heard 1'))).toEqual(
+      [],
+    );
+    expect(a.traffic().bytesOut.host).toBeGreaterThan(0);
+    expect(a.traffic().bytesOut.direct + a.traffic().bytesIn.direct).toBe(0);
+  });
+
+  it('exchange blobs over the WebSocket in both directions', async () => {
+    const { swarm, port } = await startHost();
+    const tab = await startTab(port, swarm);
+    await linked(swarm, 1);
+    const size = 1_000_000;
+    const mine = await testBlob(size, 1);
+    tab.serve(mine.hash, mine.bytes);
+    expect(bytesEqual(await swarm.fetch(mine.hash, { size }), mine.bytes)).toBe(true);
+    const yours = await testBlob(size, 2);
+    swarm.serve(yours.hash, yours.bytes);
+    await expect(tab.fetch(yours.hash, { size, allowHost: false, prefer: [swarm.peerId] })).rejects.toThrow(
+      /no peer is connected/,
+    );
+    expect(bytesEqual(await tab.fetch(yours.hash, { size }), yours.bytes)).toBe(true);
+    const { bytesIn, bytesOut } = swarm.blobTraffic();
+    for (const bytes of [bytesIn.host, bytesOut.host]) {
+      expect(bytes).toBeGreaterThan(size);
+      expect(bytes).toBeLessThan(size + 1000);
+    }
+  });
+
+  it('are not reachable for peers of another run', async () => {
+    const { swarm, port } = await startHost();
+    const tab = await startTab(port, swarm);
+    await startTab(port, swarm, 'another');
+    await publishTo(1, tab, new Uint8Array([1]));
+    expect(await swarm.publish(new Uint8Array([2]))).toBe(1);
+  });
+});
+
+describe('ban', () => {
+  it('hangs up on a tab and lets it not come back', async () => {
+    const { swarm, port } = await startHost();
+    const [bad, good] = [await startTab(port, swarm), await startTab(port, swarm)];
+    await linked(swarm, 2);
+    swarm.ban(bad.peerId, 'test');
+    await until(
+      () => bad.hostState === 'unreachable',
+      (again) => bad.on('change', again),
+    );
+    expect(swarm.links().map((link) => link.peer)).toEqual([good.peerId]);
+    expect(good.hostState).toBe('connected');
+  });
+
+  it('never applies to the host', async () => {
+    const { swarm, port } = await startHost();
+    const tab = await startTab(port, swarm);
+    tab.ban(swarm.peerId, 'test');
+    expect(tab.links()).toHaveLength(1);
+  });
+});
+
+describe('a host that restarts', () => {
+  it('is seen as gone, and tabs come back to it by themselves', async () => {
+    const first = await startHost();
+    const tab = await startTab(first.port, first.swarm);
+    const states: string[] = [];
+    tab.on('change', () => states.push(tab.hostState));
+    await first.stop();
+    await until(
+      () => tab.hostState === 'unreachable',
+      (again) => tab.on('change', again),
+    );
+    expect(tab.links()).toEqual([]);
+    const second = await startHost(first.port);
+    await until(
+      () => tab.hostState === 'connected',
+      (again) => tab.on('change', again),
+    );
+    expect(states).toContain('unreachable');
+    await publishTo(1, tab, new Uint8Array([1]));
+    await until(
+      () => second.swarm.reservations === 1,
+      (again) => {
+        const timer = setInterval(again, 50);
+        return () => clearInterval(timer);
+      },
+    );
+  });
+});
