@@ -1,0 +1,59 @@
+/** The trainer worker in Chromium: comlink, transfers, progress and errors across the thread, roots as on the CPU. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { genesisTheta } from '../model/init.ts';
+import { parameterLayout } from '../model/layout.ts';
+import { preset } from '../model/presets.ts';
+import { bytesEqual } from '../protocol/bytes.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { CpuReplica } from '../sparseloco/cpu-replica.ts';
+import { startTrainer, type TrainerClient } from './client.ts';
+
+const base = preset('tiny');
+const manifest = {
+  model: base.model,
+  training: { ...base.training, maxInnerSteps: 4 },
+  sparseloco: base.sparseloco,
+  data: { train: [{ hash: new Uint8Array(32), size: 8000, tokens: 4000 }] },
+} as unknown as Manifest;
+
+let trainer: TrainerClient;
+beforeAll(() => {
+  trainer = startTrainer();
+});
+afterAll(() => trainer.terminate());
+
+test('errors keep their names across the thread', async () => {
+  await expect(trainer.theta()).rejects.toThrow('not open');
+  const far = {
+    ...manifest,
+    model: { ...base.model, vocabSize: 1 << 20, hiddenSize: 8192, heads: 64, kvHeads: 64 },
+  };
+  await expect(trainer.open(far)).rejects.toMatchObject({ name: 'DoesNotFitError' });
+});
+
+test('a round in the worker gives the CPU replica’s root', async () => {
+  const { adapter } = await trainer.open(manifest);
+  console.log(
+    `adapter: ${adapter.vendor} ${adapter.architecture} (${adapter.description}), software ${adapter.software}`,
+  );
+  expect(adapter.architecture).toContain('swiftshader');
+
+  const theta = genesisTheta(base.model, 'browser test', base.sparseloco.fractionBits);
+  const cpu = new CpuReplica(parameterLayout(base.model), base.sparseloco);
+  await cpu.load(theta);
+  expect(bytesEqual(await trainer.load(theta), await cpu.root())).toBe(true);
+
+  const steps: number[] = [];
+  const shards = new Map([[0, Uint16Array.from({ length: 4000 }, (_, i) => (i * 7) % 40)]]);
+  const assignment = { seed: new Uint8Array(32).fill(7), height: 1, shards };
+  await trainer.train(assignment, Date.now() + 60_000, (p) => steps.push(p.innerSteps));
+  expect(steps.at(-1)).toBe(4);
+  const work = await trainer.finish({
+    run: new Uint8Array(32).fill(1),
+    round: 1,
+    contributor: new Uint8Array(32).fill(2),
+  });
+  const accepted = [{ bytes: work?.submission as Uint8Array, weight: 7 }];
+  expect(bytesEqual(await trainer.apply(accepted), await cpu.apply(accepted))).toBe(true);
+  expect(await trainer.theta()).toEqual(await cpu.read());
+});
