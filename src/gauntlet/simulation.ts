@@ -1,0 +1,296 @@
+/**
+ * A swarm on a virtual clock: the real envelopes, book, verdicts, certificates and ledger, with made-up training.
+ *
+ * Thousands of peers take seconds, so properties of the protocol can be tested, and behaviours of dishonest peers
+ * tried, without a GPU or a network. What is not real here: submissions are the made-up bytes of a {@link Trainer},
+ * the network delivers instantly what a peer sends, and all peers share one honest view of the chain.
+ */
+import { bytesEqual, concatBytes, sha256Sync } from '../protocol/bytes.ts';
+import {
+  buildCertificateBody,
+  certify,
+  type ChainHead,
+  checkCertificate,
+  genesisHead,
+} from '../protocol/certificate.ts';
+import { deadlines, roundStart } from '../protocol/clock.ts';
+import { open, seal } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { applyToLedger, emptyLedger, type Ledger } from '../protocol/ledger.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { CertificateBody, Message, MessageOf } from '../protocol/messages.ts';
+import { sealOf } from '../protocol/seal.ts';
+import { type Evaluate, type Receipt, RoundBook } from './book.ts';
+import type { Inspect } from './inspect.ts';
+import { type Standings, updateStandings } from './standings.ts';
+
+/** What one contributor hands in for a round. */
+export interface Work {
+  readonly bytes: Uint8Array;
+  readonly tokens: number;
+  readonly innerSteps: number;
+}
+
+/** The made-up model: how bytes come about, how they are judged, and what state they lead to. */
+export interface Trainer {
+  readonly maxBytes: number;
+  train(contributor: Uint8Array, round: number, head: ChainHead): Work;
+  readonly inspect: Inspect;
+  readonly evaluate: Evaluate | null;
+  /** State root after applying these submissions to the state of `root`. */
+  apply(root: Uint8Array, submissions: readonly { bytes: Uint8Array; weight: number }[]): Uint8Array;
+}
+
+/** Message bytes on their way, with the swarm time at which they reach the validator. */
+export interface Delivery {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface RoundView {
+  readonly round: number;
+  readonly head: ChainHead;
+  readonly runId: Uint8Array;
+  readonly manifest: Manifest;
+  readonly trainer: Trainer;
+  /** When the round began, and when it commits and reveals until. */
+  readonly startsAt: number;
+  readonly commitUntil: number;
+  readonly revealUntil: number;
+  /** Everything that was said in earlier rounds, as a dishonest peer could have kept it. */
+  readonly heard: readonly Uint8Array[];
+}
+
+/** A peer: what it says in a round, and the bytes it serves under their hash. */
+export interface Peer {
+  readonly identity: Identity;
+  act(view: RoundView): Promise<{ say: Delivery[]; serve: Uint8Array[] }>;
+}
+
+/** A contributor that follows the protocol. */
+export function honestPeer(identity: Identity): Peer {
+  return {
+    identity,
+    async act(view) {
+      const work = view.trainer.train(identity.publicKey, view.round, view.head);
+      const { commit, reveal } = await announce(identity, view, work);
+      return {
+        say: [
+          { at: view.commitUntil - 1000, bytes: commit },
+          { at: view.commitUntil + 100, bytes: reveal },
+        ],
+        serve: [work.bytes],
+      };
+    },
+  };
+}
+
+/** The sealed commit and reveal of a piece of work. */
+export async function announce(identity: Identity, view: RoundView, work: Work) {
+  const { runId: run, round, head } = view;
+  const submission = { hash: sha256Sync(work.bytes), size: work.bytes.byteLength };
+  const commit: MessageOf<'commit'> = {
+    kind: 'commit',
+    run,
+    round,
+    seal: sealOf(run, round, identity.publicKey, submission.hash),
+    size: submission.size,
+    tokens: work.tokens,
+    innerSteps: work.innerSteps,
+    baseRoot: head.root,
+    trainLoss: 4,
+  };
+  const reveal: Message = { kind: 'reveal', run, round, submission, peer: 'simulated' };
+  return { commit: await seal(identity, commit), reveal: await seal(identity, reveal) };
+}
+
+export interface RoundResult {
+  readonly round: number;
+  readonly verdict: MessageOf<'verdict'>;
+  /** Null when nothing was accepted. */
+  readonly certificate: MessageOf<'certificate'> | null;
+  /** Receipts other than fine, in the order of delivery. */
+  readonly problems: readonly (Receipt & { ok: false })[];
+  /** Envelopes that did not open. */
+  readonly unopened: number;
+}
+
+export interface SimulationOptions {
+  readonly manifest: Manifest;
+  readonly runId: Uint8Array;
+  /** Validators that sign; one of them keeps the book. */
+  readonly validators: readonly Identity[];
+  readonly trainer: Trainer;
+}
+
+/** One run. `head`, `ledger` and `chain` are what every honest peer holds after the last round. */
+export class Simulation {
+  readonly #o: SimulationOptions;
+  readonly #heard: Uint8Array[] = [];
+  readonly chain: MessageOf<'certificate'>[] = [];
+  readonly bodies: CertificateBody[] = [];
+  head: ChainHead;
+  ledger: Ledger = emptyLedger();
+  standings: Standings = new Map();
+
+  constructor(options: SimulationOptions) {
+    this.#o = options;
+    this.head = genesisHead(options.manifest, options.runId);
+  }
+
+  /** Plays one round with these peers. Throws Error when our own certificate does not pass the check. */
+  async playRound(round: number, peers: readonly Peer[]): Promise<RoundResult> {
+    const { manifest, runId, trainer } = this.#o;
+    const ends = deadlines(manifest.schedule, round);
+    const view: RoundView = {
+      round,
+      head: this.head,
+      runId,
+      manifest,
+      trainer,
+      startsAt: roundStart(manifest.schedule, round),
+      commitUntil: ends.commit,
+      revealUntil: ends.reveal,
+      heard: [...this.#heard],
+    };
+    const acts = await Promise.all(peers.map((peer) => peer.act(view)));
+    const blobs = new Map<string, Uint8Array>();
+    for (const { serve } of acts) for (const bytes of serve) blobs.set(keyOf(sha256Sync(bytes)), bytes);
+
+    const book = new RoundBook({
+      manifest,
+      runId,
+      round,
+      baseRoot: () => this.head.root,
+      inspect: trainer.inspect,
+      maxBytes: trainer.maxBytes,
+      evaluate: trainer.evaluate,
+      standings: this.standings,
+    });
+    const deliveries = acts.flatMap((act) => act.say).sort((a, b) => a.at - b.at);
+    const problems: (Receipt & { ok: false })[] = [];
+    const note = (receipt: Receipt) => {
+      if (!receipt.ok) problems.push(receipt);
+    };
+    let unopened = 0;
+    for (const { at, bytes } of deliveries) {
+      const opened = await open(bytes);
+      if (!opened.ok) unopened++;
+      else if (opened.message.kind === 'commit') note(book.commit(opened.sender, opened.message, at));
+      else if (opened.message.kind === 'reveal') note(book.reveal(opened.sender, opened.message, at));
+    }
+    this.#heard.push(...deliveries.map((delivery) => delivery.bytes));
+    for (
+      let requests = book.toFetch(ends.reveal);
+      requests.length > 0;
+      requests = book.toFetch(ends.reveal)
+    ) {
+      for (const { contributor, submission } of requests) {
+        const bytes = blobs.get(keyOf(submission.hash));
+        if (bytes === undefined) book.notServed(contributor, 'nobody serves these bytes');
+        else note(await book.bytes(contributor, bytes));
+      }
+    }
+    const verdict = await book.judge();
+    const certificate = verdict.accepted.length > 0 ? await this.#certify(verdict, book, ends.judge) : null;
+    this.standings = updateStandings(this.standings, verdict);
+    return { round, verdict, certificate, problems, unopened };
+  }
+
+  async #certify(verdict: MessageOf<'verdict'>, book: RoundBook, time: number) {
+    const { manifest, runId, trainer, validators } = this.#o;
+    const submissions = verdict.accepted.map(({ contributor, weight }) => ({
+      bytes: book.bytesOf(contributor) as Uint8Array,
+      weight,
+    }));
+    const root = trainer.apply(this.head.root, submissions);
+    const parts = { manifest, head: this.head, verdict, root, heldOutLoss: 5, time };
+    const certificate = await certify(buildCertificateBody(parts), validators);
+    const checked = await checkCertificate(certificate, manifest, runId, this.head);
+    if (!checked.ok) throw new Error(`our own certificate is bad: ${checked.reason}: ${checked.detail}`);
+    this.head = checked.certificate.head;
+    this.ledger = applyToLedger(this.ledger, checked.certificate.body);
+    this.chain.push(certificate);
+    this.bodies.push(checked.certificate.body);
+    return certificate;
+  }
+}
+
+const keyOf = (hash: Uint8Array): string => String.fromCharCode(...hash);
+
+/**
+ * A trainer whose bytes are `norm, quality` and a support drawn from them: enough for every check. Bytes: a run-bound
+ * 32-byte tag, then norm and quality as f32, then the positions as u32, little-endian.
+ */
+export function fakeTrainer(change: Partial<Trainer> = {}): Trainer {
+  return {
+    maxBytes: 4096,
+    train(contributor, round, head) {
+      const tokens = 512 * (1 + ((contributor[0] as number) % 30));
+      return { bytes: fakeSubmission(contributor, round, head.root), tokens, innerSteps: tokens / 512 };
+    },
+    inspect(bytes, { contributor, round }) {
+      const tag = fakeTag(contributor, round);
+      if (bytes.byteLength < 40 || bytes.byteLength % 4 !== 0 || !bytesEqual(bytes.subarray(0, 32), tag)) {
+        return {
+          ok: false,
+          refusal: { reason: 'malformed', detail: 'not made by this contributor for this round' },
+        };
+      }
+      const { norm, positions } = fakeContent(bytes);
+      if (!Number.isFinite(norm)) {
+        return { ok: false, refusal: { reason: 'not-finite', detail: 'the norm is no number' } };
+      }
+      return { ok: true, inspected: { norm, positions } };
+    },
+    async evaluate({ bytes }) {
+      const { quality } = fakeContent(bytes);
+      const before = [5, 4.5, 5.5, 5.2];
+      return {
+        assigned: { before, after: before.map((loss, i) => loss - 1.5 * quality - 0.001 * i) },
+        unassigned: { before, after: before.map((loss, i) => loss - quality - 0.001 * i) },
+      };
+    },
+    apply: (root, submissions) =>
+      sha256Sync(
+        concatBytes(
+          root,
+          ...submissions.map(({ bytes, weight }) => concatBytes(sha256Sync(bytes), u32(weight))),
+        ),
+      ),
+    ...change,
+  };
+}
+
+const fakeTag = (contributor: Uint8Array, round: number): Uint8Array =>
+  sha256Sync(concatBytes(contributor, u32(round)));
+
+/** Bytes that {@link fakeTrainer} accepts from `contributor`, with a support that only `source` decides. */
+export function fakeSubmission(
+  contributor: Uint8Array,
+  round: number,
+  source: Uint8Array,
+  { norm = 1, quality = 0.1, support = contributor } = {},
+): Uint8Array {
+  const positions = new Set<number>();
+  for (let block = 0; positions.size < 16; block++) {
+    const noise = sha256Sync(concatBytes(source, support, u32(round), u32(block)));
+    for (let i = 0; i < 16; i++)
+      positions.add((noise[2 * i] as number) * 16 + ((noise[2 * i + 1] as number) % 16));
+  }
+  const sorted = [...positions].sort((a, b) => a - b);
+  const floats = new Uint8Array(Float32Array.of(norm, quality).buffer);
+  return concatBytes(fakeTag(contributor, round), floats, new Uint8Array(Uint32Array.from(sorted).buffer));
+}
+
+function fakeContent(bytes: Uint8Array): { norm: number; quality: number; positions: Uint32Array } {
+  const copy = bytes.slice(32).buffer;
+  const [norm, quality] = new Float32Array(copy, 0, 2) as unknown as [number, number];
+  return { norm, quality, positions: new Uint32Array(copy, 8) };
+}
+
+function u32(value: number): Uint8Array {
+  const out = new Uint8Array(4);
+  new DataView(out.buffer).setUint32(0, value);
+  return out;
+}
