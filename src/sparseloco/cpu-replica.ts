@@ -2,7 +2,7 @@
 import type { ParameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
 import { compressCpu, toFloat } from './compress-cpu.ts';
-import { applyStep, prepareStep, type WeightedUpdate } from './outer-step.ts';
+import { mergeStep, prepareStep, subtractStep, type WeightedUpdate } from './outer-step.ts';
 import { stateRoot } from './state.ts';
 import type { CertifiedSubmission, CompressReport, Replica } from './types.ts';
 import { addScaled, type SparseUpdate, tensorNorms } from './update.ts';
@@ -60,7 +60,8 @@ export class CpuReplica implements Replica {
   async apply(submissions: readonly CertifiedSubmission[]): Promise<Uint8Array> {
     const accepted = decodeAll(submissions, this.layout, this.settings);
     const step = prepareStep(accepted, this.layout, this.settings);
-    this.saturated = step.saturated + applyStep(this.state, accepted, step, this.layout, this.settings);
+    const change = mergeStep(accepted, step, this.layout, this.settings);
+    this.saturated = step.saturated + subtractStep(this.state, change, this.layout);
     return this.root();
   }
 

@@ -1,6 +1,7 @@
 /**
- * The replica on WebGPU, beside the training engine: compression, the integer outer step and the state's leaf hashes
- * never leave the GPU; what crosses is the kept entries, one integer per code, and 32 bytes a chunk.
+ * The replica on WebGPU, beside the training engine: θ and the error feedback never leave the GPU. What crosses is the
+ * kept entries on the way out, one integer for each coordinate that a certificate moves on the way in, and 32 bytes a
+ * chunk for the root.
  */
 import type { Gpu } from '../kernels/gpu.ts';
 import { f32, GRID_X, Passes, u32 } from '../kernels/sparseloco/passes.ts';
@@ -9,9 +10,8 @@ import { type ParameterLayout, parameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
 import { merkleRoot } from '../protocol/merkle.ts';
 import { decodeAll, l2 } from './cpu-replica.ts';
-import { prepareStep } from './outer-step.ts';
+import { mergeStep, prepareStep } from './outer-step.ts';
 import { quantiseUpdate } from './quantise-update.ts';
-import { stepTables } from './step-tables.ts';
 import { type CertifiedSubmission, type CompressReport, NotFiniteError, type Replica } from './types.ts';
 import { chunkPlaces, CODES, type SparseUpdate, tableValues, tensorNorms } from './update.ts';
 import { encodeSubmission, type SubmissionHeader } from './wire.ts';
@@ -121,27 +121,20 @@ export class GpuReplica implements Replica {
   async apply(submissions: readonly CertifiedSubmission[]): Promise<Uint8Array> {
     const accepted = decodeAll(submissions, this.layout, this.settings);
     const step = prepareStep(accepted, this.layout, this.settings);
-    const tables = stepTables(accepted, step, this.layout);
+    const change = mergeStep(accepted, step, this.layout, this.settings);
     const { passes, layout } = this;
     const saturated = passes.storage(16, 'saturated coordinates');
     const temporary = [
-      passes.upload(tables.starts, 'step starts'),
-      passes.upload(tables.entries, 'step entries'),
-      passes.upload(tables.products, 'step products'),
-      passes.upload(tables.weights, 'step weights'),
+      passes.upload(change.starts, 'step starts'),
+      passes.upload(change.positions, 'step positions'),
+      passes.upload(change.changes, 'step changes'),
     ];
     const encoder = this.device.createCommandEncoder();
     passes.dispatch(
       encoder,
-      'outerStep',
-      accepted.length === 0 ? 0 : 4 * layout.chunks,
-      [
-        GRID_X,
-        u32(4 * layout.chunks),
-        u32(accepted.length),
-        u32(layout.chunks),
-        u32(this.settings.average === 'all' ? step.totalWeight : 0),
-      ],
+      'subtract',
+      layout.chunks,
+      [GRID_X, u32(layout.chunks)],
       [this.theta, this.places, ...temporary, saturated],
     );
     this.saturated = step.saturated;

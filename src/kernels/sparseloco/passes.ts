@@ -5,12 +5,12 @@
 import accumulate from './accumulate.wgsl?raw';
 import checkFinite from './check-finite.wgsl?raw';
 import leafHash from './leaf-hash.wgsl?raw';
-import outerStep from './outer-step.wgsl?raw';
 import scatterAdd from './scatter-add.wgsl?raw';
 import select from './select.wgsl?raw';
+import subtract from './subtract.wgsl?raw';
 import toFloat from './to-float.wgsl?raw';
 
-const SOURCES = { accumulate, checkFinite, leafHash, outerStep, scatterAdd, select, toFloat } as const;
+const SOURCES = { accumulate, checkFinite, leafHash, scatterAdd, select, subtract, toFloat } as const;
 export type PassName = keyof typeof SOURCES;
 
 /** WebGPU's guaranteed workgroups per dimension; longer dispatches use y as well. */
