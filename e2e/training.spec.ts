@@ -174,7 +174,7 @@ test('three tabs train one model, survive a killed tab and take in a late one', 
       `held-out loss by round: ${losses.map((l) => l.toFixed(3)).join(' ')}, now ${status.heldOutLoss?.toFixed(3)}`,
     );
     expect(
-      (losses[0] as number) - Math.min(...losses, status.heldOutLoss ?? Number.POSITIVE_INFINITY),
+      losses[0] - Math.min(...losses, status.heldOutLoss ?? Number.POSITIVE_INFINITY),
     ).toBeGreaterThanOrEqual(0.5);
   });
 
@@ -206,7 +206,7 @@ test('three tabs train one model, survive a killed tab and take in a late one', 
 
   await test.step('screenshots', async () => {
     await anna.page.screenshot({ path: 'artifacts/screenshots/dashboard-1280.png', fullPage: true });
-    await (tabs[2] as Tab).page.screenshot({
+    await tabs[2].page.screenshot({
       path: 'artifacts/screenshots/dashboard-390-dark.png',
       fullPage: true,
     });

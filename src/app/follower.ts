@@ -137,7 +137,7 @@ export class Follower {
     if (this.#loaded === null || this.#pending.length > MAX_REPLAY)
       await this.#loadCheckpoint(trainer, signal);
     while (this.#pending.length > 0) {
-      const certificate = this.#pending[0] as CheckedCertificate;
+      const certificate = this.#pending[0];
       const { body } = certificate;
       const submissions: { bytes: Uint8Array; weight: number }[] = [];
       for (const entry of body.accepted) {
@@ -185,7 +185,7 @@ export class Follower {
       );
     }
     this.#loaded = height;
-    while (this.#pending.length > 0 && (this.#pending[0] as CheckedCertificate).body.height <= height) {
+    while (this.#pending.length > 0 && this.#pending[0].body.height <= height) {
       this.#advance(this.#pending.shift() as CheckedCertificate);
     }
   }
@@ -198,7 +198,7 @@ export class Follower {
 
   #push(certificate: CheckedCertificate): void {
     this.#pending.push(certificate);
-    for (const waiter of [...this.#waiters]) waiter();
+    for (const waiter of this.#waiters.slice()) waiter();
   }
 
   #advance(certificate: CheckedCertificate): void {

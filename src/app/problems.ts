@@ -51,7 +51,7 @@ export function toProblem(error: unknown): Problem {
 }
 
 function gpuProblem(message: string): Problem {
-  if (globalThis.isSecureContext === false) return { code: 'insecure-page', message, recovering: false };
+  if (!globalThis.isSecureContext) return { code: 'insecure-page', message, recovering: false };
   if (globalThis.navigator?.gpu === undefined) return { code: 'no-webgpu', message, recovering: false };
   return { code: 'no-adapter', message, recovering: false };
 }

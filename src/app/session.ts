@@ -163,7 +163,7 @@ class SessionImpl implements SessionActions {
       swarm = await createTabSwarm({
         relays: run.answer.relays,
         topic: toHex(run.runId),
-        iceServers: run.answer.iceServers as RTCIceServer[],
+        iceServers: run.answer.iceServers,
       });
       if (signal.aborted) return;
       await this.#inSwarm(intent, run, claimed, swarm, signal);

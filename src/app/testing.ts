@@ -101,7 +101,7 @@ export class FakeTrainer implements TrainerClient {
     if (this.#steps === 0) return null;
     const moved = this.#replica
       .parameters()
-      .map((p, i) => p - this.#nudge * Math.sin(i * (12.9898 + (tag.contributor[0] as number)) + tag.round));
+      .map((p, i) => p - this.#nudge * Math.sin(i * (12.9898 + tag.contributor[0]) + tag.round));
     const { bytes } = await this.#replica.compress(moved, tag);
     const { batch, sequence, accumulation } = this.#manifest.training;
     return {

@@ -60,7 +60,7 @@ test('a round: inner steps lower the loss, the submission applies to the CPU rep
   // One sparse update of many: from the new state the same text is easier.
   const again: TrainProgress[] = [];
   await trainer.train(assignment, far(), (p) => again.push(p));
-  expect(again[0]?.loss).toBeLessThan((progress[0]?.loss as number) - 0.1);
+  expect(again[0]?.loss).toBeLessThan(progress[0]?.loss - 0.1);
 });
 
 test('stop ends the inner loop between two steps, and what was done counts', async () => {
