@@ -27,9 +27,20 @@ export function runInfo(manifest: Manifest, runId: Uint8Array): RunInfo {
     dataSource: manifest.data.source,
     dataLicence: manifest.data.licence,
     roundMs: manifest.schedule.roundMs,
+    phaseMs: phaseLengths(manifest.schedule),
     gpuBytes: estimateMemory(manifest.model, manifest.training.batch, manifest.training.sequence).total,
     downloadBytes: manifest.genesis.checkpoint.size + SHARDS_PER_ROUND * shard,
     bytesPerRound: Math.round(submission * (1 + EXPECTED_PEERS)),
+  };
+}
+
+/** Offsets from the round's start as lengths of its phases. */
+function phaseLengths({ trainMs, commitMs, revealMs, roundMs }: Manifest['schedule']): RunInfo['phaseMs'] {
+  return {
+    train: trainMs,
+    commit: commitMs - trainMs,
+    reveal: revealMs - commitMs,
+    judge: roundMs - revealMs,
   };
 }
 

@@ -1,5 +1,5 @@
 /** The page: header, problems, and either the first visit or the dashboard. */
-import { useMemo } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import type { SessionActions } from '../app/state.ts';
 import { SessionProvider, useApp } from './context.tsx';
 import { Dashboard } from './dashboard.tsx';
@@ -7,6 +7,7 @@ import { Landing } from './landing.tsx';
 import { Logo } from './logo.tsx';
 import { Problems } from './problems.tsx';
 import { Announcer } from './status.tsx';
+import { SafetyNet } from './safety-net.tsx';
 import { strings } from './strings.ts';
 import { throttle } from './view-store.ts';
 import type { ViewStore } from './view-store.ts';
@@ -25,8 +26,10 @@ export function App({ store, actions }: AppProps) {
       </a>
       <Header />
       <main id="content" tabIndex={-1}>
-        <Problems />
-        <Page />
+        <SafetyNet onStop={actions === null ? undefined : () => actions.stop()}>
+          <Problems />
+          <Page />
+        </SafetyNet>
       </main>
       <Announcer />
     </SessionProvider>
@@ -64,5 +67,13 @@ function HostChip() {
 
 function Page() {
   const idle = useApp((s) => s.intent === 'idle');
+  const shown = useRef(idle);
+  useEffect(() => {
+    if (shown.current === idle) return;
+    shown.current = idle;
+    // The button that was pressed is gone; keyboard and screen reader go on at the top of the new page.
+    document.getElementById('content')?.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }, [idle]);
   return idle ? <Landing /> : <Dashboard />;
 }

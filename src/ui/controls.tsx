@@ -22,6 +22,7 @@ export function Controls() {
           <button
             type="button"
             className="button button-primary"
+            key="toggle"
             disabled={!startable}
             onClick={onTrusted(() => actions?.start())}
           >

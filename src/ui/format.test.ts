@@ -22,10 +22,20 @@ describe('bytes', () => {
   });
 
   it('scales a round to an hour', () => {
-    expect(format.perHour(60_000, 30_000)).toBe('7.20 MB');
+    expect(format.perHour(60_000, 30_000)).toBe('7.2 MB');
     expect(format.perHour(60_000, 0)).toBe(format.UNKNOWN);
   });
 });
+
+it.each([
+  [0, '0 B'],
+  [97_600, '98 kB'],
+  [7_400_000, '7.4 MB'],
+  [100_000_000, '100 MB'],
+  [2_480_000_000, '2.5 GB'],
+  [1_000, '1 kB'],
+  [5, '5 B'],
+])('an estimate of %d is %s', (n, text) => expect(format.about(n)).toBe(text));
 
 describe('credits', () => {
   it.each([

@@ -40,12 +40,21 @@ export function bytes(n: number | null | undefined): string {
   return `${unit === 0 ? whole.format(value) : significant(value)} ${SIZES[unit]}`;
 }
 
+/** An estimate, two digits at most: 97,600 is "98 kB". More would pretend to know. */
+export function about(n: number | null | undefined): string {
+  if (!usable(n) || n === 0) return bytes(n);
+  const step = 10 ** (Math.floor(Math.log10(n)) - 1);
+  return bytes(Math.round(n / step) * step)
+    .replace(/(\.\d*?)0+ /, '$1 ')
+    .replace('. ', ' ');
+}
+
 /** Bytes a second, e.g. "12.3 kB/s". */
 export const rate = (n: number | null | undefined): string => (usable(n) ? `${bytes(n)}/s` : UNKNOWN);
 
 /** What a round's bytes come to in an hour. */
 export const perHour = (bytesPerRound: number, roundMs: number): string =>
-  roundMs > 0 ? bytes((bytesPerRound * 3_600_000) / roundMs) : UNKNOWN;
+  roundMs > 0 ? about((bytesPerRound * 3_600_000) / roundMs) : UNKNOWN;
 
 /** A count in full, e.g. "12,345". */
 export const count = (n: number | null | undefined): string => (usable(n) ? whole.format(n) : UNKNOWN);

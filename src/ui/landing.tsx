@@ -85,13 +85,13 @@ function Costs() {
   const rows: readonly (readonly [string, string | null, boolean?])[] = [
     [t.what, t.whatText],
     [t.whom, run && `${run.organizer}. ${run.description}`],
-    [t.gpu, run && t.gpuText(format.bytes(run.gpuBytes)), true],
-    [t.download, run && t.downloadText(format.bytes(run.downloadBytes)), true],
+    [t.gpu, run && t.gpuText(format.about(run.gpuBytes)), true],
+    [t.download, run && t.downloadText(format.about(run.downloadBytes)), true],
     [
       t.bandwidth,
       run &&
         t.bandwidthText(
-          format.bytes(run.bytesPerRound),
+          format.about(run.bytesPerRound),
           format.duration(run.roundMs),
           format.perHour(run.bytesPerRound, run.roundMs),
         ),

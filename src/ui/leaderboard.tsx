@@ -2,7 +2,7 @@
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
-import { Table } from './table.tsx';
+import { Cell, HeadCell, Row, Table } from './table.tsx';
 
 const t = strings.leaderboard;
 const SHOWN = 10;
@@ -24,23 +24,23 @@ export function Leaderboard() {
           hideCaption
           columns={[
             { label: t.rank, number: true },
-            t.who,
+            { label: t.who },
             { label: t.credits, number: true },
             { label: t.accepted, number: true },
           ]}
         >
           {shown.map(({ contributor, credits, accepted, rank }) => (
-            <tr key={contributor} className={contributor === identity ? 'me' : undefined}>
-              <td className="number">{rank}</td>
-              <th scope="row" className="mono" title={contributor}>
+            <Row key={contributor} className={contributor === identity ? 'me' : undefined}>
+              <Cell number>{rank}</Cell>
+              <HeadCell className="mono" title={contributor}>
                 {format.shortId(contributor)}
                 {contributor === identity && <span className="tag">{strings.common.you}</span>}
-              </th>
-              <td className="number" data-value={credits}>
+              </HeadCell>
+              <Cell number data-value={credits}>
                 {format.credits(credits)}
-              </td>
-              <td className="number">{format.count(accepted)}</td>
-            </tr>
+              </Cell>
+              <Cell number>{format.count(accepted)}</Cell>
+            </Row>
           ))}
         </Table>
       )}

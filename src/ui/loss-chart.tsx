@@ -9,7 +9,7 @@ import type { AppState } from '../app/state.ts';
 import { useApp, useViewStore } from './context.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
-import { Table } from './table.tsx';
+import { Cell, Row, Table } from './table.tsx';
 
 const t = strings.loss;
 const HEIGHT = 260;
@@ -46,6 +46,7 @@ export function LossChart() {
 }
 
 function Legend() {
+  const watching = useApp((s) => s.intent === 'watching' && s.trainLoss.length === 0);
   const train = useApp((s) => last(s.trainLoss));
   const heldOut = useApp((s) => last(s.heldOutLoss));
   const change = useApp((s) => {
@@ -62,12 +63,14 @@ function Legend() {
           {change !== null && <span className="hint"> {t.sinceStart(format.signed(change))}</span>}
         </dd>
       </div>
-      <div>
-        <dt className="key key-train">{t.train}</dt>
-        <dd data-testid="train-loss" data-value={train ?? ''}>
-          {format.loss(train)}
-        </dd>
-      </div>
+      {!watching && (
+        <div>
+          <dt className="key key-train">{t.train}</dt>
+          <dd data-testid="train-loss" data-value={train ?? ''}>
+            {format.loss(train)}
+          </dd>
+        </div>
+      )}
     </dl>
   );
 }
@@ -147,6 +150,7 @@ function options(element: HTMLElement): uPlot.Options {
       {
         ...axis,
         space: 80,
+        size: 28,
         grid: { show: false },
         values: (_, times) => times.map((time) => format.clock(time * 1000).slice(0, 5)),
       },
@@ -193,10 +197,10 @@ function NumberTables() {
             .slice(-ROWS)
             .reverse()
             .map(([at, value], i) => (
-              <tr key={`${at} ${i}`}>
-                <td className="number">{format.clock(at)}</td>
-                <td className="number">{format.loss(value)}</td>
-              </tr>
+              <Row key={`${at} ${i}`}>
+                <Cell number>{format.clock(at)}</Cell>
+                <Cell number>{format.loss(value)}</Cell>
+              </Row>
             ))}
         </Table>
       ))}

@@ -4,10 +4,20 @@ import type { PeerView } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
-import { PathBadge, Table } from './table.tsx';
+import { Cell, HeadCell, PathBadge, Row, Table } from './table.tsx';
 
 const t = strings.peers;
 const SHORT = 10;
+const COLUMNS = [
+  { label: t.peer },
+  { label: t.path },
+  { label: t.role },
+  { label: t.adapter },
+  { label: t.state },
+  { label: t.speed, number: true },
+  { label: t.rtt, number: true },
+  { label: t.sync },
+];
 
 export function Peers() {
   const peers = useApp((s) => s.peers);
@@ -21,23 +31,9 @@ export function Peers() {
       {peers.length === 0 ? (
         <p className="empty">{t.empty}</p>
       ) : (
-        <Table
-          caption={t.caption}
-          hideCaption
-          className="peers"
-          columns={[
-            t.peer,
-            t.path,
-            t.role,
-            t.adapter,
-            t.state,
-            { label: t.speed, number: true },
-            { label: t.rtt, number: true },
-            t.sync,
-          ]}
-        >
+        <Table caption={t.caption} hideCaption className="stack peers" columns={COLUMNS}>
           {shown.map((peer) => (
-            <Row key={peer.peer} peer={peer} />
+            <PeerRow key={peer.peer} peer={peer} />
           ))}
         </Table>
       )}
@@ -50,29 +46,32 @@ export function Peers() {
   );
 }
 
-function Row({ peer }: { readonly peer: PeerView }) {
+function PeerRow({ peer }: { readonly peer: PeerView }) {
+  const { role, adapter, state } = peer;
   return (
-    <tr data-testid="peer-row" data-peer={peer.peer} data-path={peer.path}>
-      <th scope="row" className="mono" title={peer.peer}>
+    <Row data-testid="peer-row" data-peer={peer.peer} data-path={peer.path}>
+      <HeadCell label={t.peer} className="mono" title={peer.peer}>
         {format.shortPeer(peer.peer)}
-      </th>
-      <td>
+      </HeadCell>
+      <Cell label={t.path}>
         <PathBadge path={peer.path} />
-      </td>
-      <td>{t.roles[peer.role]}</td>
-      <td className="clip" title={peer.adapter}>
-        {peer.adapter === '' ? format.UNKNOWN : peer.adapter}
-      </td>
-      <td className="clip" title={peer.state}>
-        {peer.state === '' ? format.UNKNOWN : peer.state}
-      </td>
-      <td className="number">
-        {peer.role === 'contributor' ? format.speed(peer.tokensPerSecond) : format.UNKNOWN}
-      </td>
-      <td className="number">{format.latency(peer.rttMs)}</td>
-      <td>
+      </Cell>
+      <Cell label={t.role}>{t.roles[role]}</Cell>
+      <Cell label={t.adapter} className="clip" title={adapter}>
+        {adapter === '' ? format.UNKNOWN : adapter}
+      </Cell>
+      <Cell label={t.state} className="clip" title={state}>
+        {state === '' ? format.UNKNOWN : state}
+      </Cell>
+      <Cell label={t.speed} number>
+        {role === 'contributor' ? format.speed(peer.tokensPerSecond) : format.UNKNOWN}
+      </Cell>
+      <Cell label={t.rtt} number>
+        {format.latency(peer.rttMs)}
+      </Cell>
+      <Cell label={t.sync}>
         <span className={peer.inSync ? 'sync' : 'sync sync-no'}>{peer.inSync ? t.inSync : t.outOfSync}</span>
-      </td>
-    </tr>
+      </Cell>
+    </Row>
   );
 }

@@ -3,6 +3,8 @@ import type { Problem } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import { strings } from './strings.ts';
 
+/** Where the page's own advice says all that the session's message says. */
+const SELF_EXPLAINED: readonly Problem['code'][] = ['no-webgpu', 'insecure-page', 'no-adapter'];
 /** Problems that a fresh page can cure. */
 const RELOAD: readonly Problem['code'][] = ['protocol-version', 'bad-manifest', 'no-adapter', 'internal'];
 
@@ -33,11 +35,12 @@ function Banner({ problem }: { readonly problem: Problem }) {
         )}
       </svg>
       <div className="banner-text">
-        <h2>{title}</h2>
-        {problem.message !== '' && <p>{problem.message}</p>}
-        <p>
-          {text} {problem.recovering && strings.common.bestEffort}
-        </p>
+        <h2>
+          {title}
+          {problem.recovering && <span className="tag">{strings.common.recovering}</span>}
+        </h2>
+        {problem.message !== '' && !SELF_EXPLAINED.includes(problem.code) && <p>{problem.message}</p>}
+        <p>{text}</p>
       </div>
       {!problem.recovering && RELOAD.includes(problem.code) && (
         <button type="button" className="button" onClick={() => location.reload()}>

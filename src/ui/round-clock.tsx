@@ -120,7 +120,6 @@ function Reading() {
   const round = useApp((s) => s.round);
   const phase = useApp((s) => s.phase);
   const known = useApp((s) => s.phaseEndsAt !== 0);
-  const peers = useApp((s) => s.peers.length);
   const store = useViewStore();
   const left = useRef<HTMLSpanElement>(null);
   useEffect(() => {
@@ -148,7 +147,6 @@ function Reading() {
       <span className="reading-phase" data-testid="phase" data-value={phase}>
         {known ? strings.phases[phase].title : ' '}
       </span>
-      <span className="reading-peers">{strings.round.peers(peers)}</span>
     </div>
   );
 }
@@ -166,6 +164,20 @@ function Steps() {
         ))}
       </ol>
       <p>{known ? strings.phases[phase].text : strings.round.noneText}</p>
+      <ul className="marks-key" aria-label={strings.round.marksLabel}>
+        {(['me', 'direct', 'relayed', 'host'] as const).map((mark) => (
+          <li key={mark}>
+            <svg viewBox="0 0 12 12" aria-hidden="true">
+              {mark === 'host' ? (
+                <rect className="mark mark-host" x={2} y={2} width={8} height={8} rx={1} />
+              ) : (
+                <circle className={`mark mark-${mark}`} cx={6} cy={6} r={mark === 'me' ? 5 : 4} />
+              )}
+            </svg>
+            {strings.round.marks[mark]}
+          </li>
+        ))}
+      </ul>
     </div>
   );
 }

@@ -4,13 +4,27 @@ import type { RoundRecord } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
-import { Table } from './table.tsx';
+import { Cell, HeadCell, Row, Table } from './table.tsx';
 
 const t = strings.rounds;
 const SHORT = 8;
+const ROUND = { label: t.round, number: true };
+const MINE = [
+  { label: t.mine },
+  { label: t.why },
+  { label: t.work, number: true },
+  { label: t.credits, number: true },
+];
+const EVERYONE = [
+  { label: t.people, number: true },
+  { label: t.loss, number: true },
+  { label: t.time, number: true },
+];
 
 export function Rounds() {
   const rounds = useApp((s) => s.rounds);
+  // A watcher has no work of its own to account for.
+  const mine = useApp((s) => s.intent !== 'watching' || s.rounds.some((r) => r.own !== null));
   const [all, setAll] = useState(false);
   const shown = rounds.slice(all ? 0 : -SHORT).reverse();
   return (
@@ -22,20 +36,11 @@ export function Rounds() {
         <Table
           caption={t.caption}
           hideCaption
-          className="rounds"
-          columns={[
-            { label: t.round, number: true },
-            t.mine,
-            t.why,
-            { label: t.work, number: true },
-            { label: t.credits, number: true },
-            { label: t.people, number: true },
-            { label: t.loss, number: true },
-            { label: t.time, number: true },
-          ]}
+          className={mine ? 'stack rounds' : 'rounds'}
+          columns={mine ? [ROUND, ...MINE, ...EVERYONE] : [ROUND, ...EVERYONE]}
         >
           {shown.map((record) => (
-            <Row key={record.round} record={record} />
+            <RoundRow key={record.round} record={record} mine={mine} />
           ))}
         </Table>
       )}
@@ -60,16 +65,32 @@ export function why(own: RoundRecord['own']): { readonly text: string; readonly 
   return { text: reason === null ? '' : `${reason.title}: ${reason.text}`, detail: own.detail };
 }
 
-function Row({ record }: { readonly record: RoundRecord }) {
-  const { own } = record;
+function RoundRow({ record, mine }: { readonly record: RoundRecord; readonly mine: boolean }) {
+  return (
+    <Row data-testid="round-row" data-round={record.round} data-outcome={record.own?.outcome ?? 'none'}>
+      <HeadCell label={t.round} number className="cell-round">
+        {record.round}
+      </HeadCell>
+      {mine && <OwnCells own={record.own} />}
+      <Cell label={t.people} number>
+        {record.height === null ? format.UNKNOWN : record.contributors}
+      </Cell>
+      <Cell label={t.loss} number>
+        {format.loss(record.heldOutLoss)}
+      </Cell>
+      <Cell label={t.time} number>
+        {format.clock(record.at)}
+      </Cell>
+    </Row>
+  );
+}
+
+function OwnCells({ own }: Pick<RoundRecord, 'own'>) {
   const outcome = own?.outcome ?? 'none';
   const { text, detail } = why(own);
   return (
-    <tr data-testid="round-row" data-round={record.round} data-outcome={outcome}>
-      <th scope="row" className="number">
-        {record.round}
-      </th>
-      <td>
+    <>
+      <Cell label={t.mine} className="cell-mine">
         <span className={`badge outcome-${outcome}`}>
           <svg viewBox="0 0 16 16" aria-hidden="true">
             {outcome === 'accepted' && <path d="m3 8.5 3.5 3.5L13 4.5" />}
@@ -79,21 +100,16 @@ function Row({ record }: { readonly record: RoundRecord }) {
           </svg>
           {t.outcome[outcome]}
         </span>
-      </td>
-      <td className="wrap">
+      </Cell>
+      <Cell className="wrap cell-why">
         {text} {detail !== '' && <span className="detail">({detail})</span>}
-      </td>
-      <td className="number">
+      </Cell>
+      <Cell label={t.work} number>
         {own === null ? format.UNKNOWN : `${format.count(own.innerSteps)} · ${format.compact(own.tokens)}`}
-      </td>
-      <td className="number" data-value={own?.credits ?? 0}>
+      </Cell>
+      <Cell label={t.credits} number className="cell-credits" data-value={own?.credits ?? 0}>
         {own === null ? format.UNKNOWN : format.credits(own.credits)}
-      </td>
-      <td className="number">
-        {record.height === null ? <abbr title={t.notCertified}>{format.UNKNOWN}</abbr> : record.contributors}
-      </td>
-      <td className="number">{format.loss(record.heldOutLoss)}</td>
-      <td className="number">{format.clock(record.at)}</td>
-    </tr>
+      </Cell>
+    </>
   );
 }

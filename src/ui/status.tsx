@@ -7,16 +7,16 @@ import { strings } from './strings.ts';
 const t = strings.status;
 
 /** Headline and reason of the state. */
-export function describe(state: Pick<AppState, 'intent' | 'activity' | 'waitingFor'>): {
+export function describe(state: Pick<AppState, 'intent' | 'activity' | 'waitingFor' | 'adapter'>): {
   readonly title: string;
   readonly text: string;
 } {
-  const { intent, activity, waitingFor } = state;
+  const { intent, activity, waitingFor, adapter } = state;
   if (intent === 'paused') return { title: strings.activities.paused, text: t.pausedText };
   if (intent === 'watching' && (activity === 'idle' || activity === 'waiting'))
     return { title: t.watching, text: waitingFor ?? t.watchingText };
   const title = strings.activities[activity];
-  if (activity === 'training') return { title, text: t.trainingText };
+  if (activity === 'training') return { title, text: t.trainingText(adapter?.description ?? null) };
   if (activity === 'paused') return { title, text: waitingFor ?? t.pausedText };
   return { title, text: waitingFor ?? t.routine[activity] };
 }
@@ -24,6 +24,7 @@ export function describe(state: Pick<AppState, 'intent' | 'activity' | 'waitingF
 /** Which light the status shows. */
 function tone({ intent, activity }: Pick<AppState, 'intent' | 'activity'>): string {
   if (activity === 'failed') return 'bad';
+  if (intent === 'watching' && activity === 'waiting') return 'watch';
   if (intent === 'paused' || activity === 'paused' || activity === 'idle') return 'off';
   return activity === 'waiting' || activity === 'connecting' || activity === 'syncing' ? 'wait' : 'on';
 }
@@ -32,8 +33,9 @@ export function Status() {
   const intent = useApp((s) => s.intent);
   const activity = useApp((s) => s.activity);
   const waitingFor = useApp((s) => s.waitingFor);
-  const slow = useApp((s) => s.adapter?.software === true && s.intent === 'running');
-  const { title, text } = describe({ intent, activity, waitingFor });
+  const adapter = useApp((s) => s.adapter);
+  const slow = adapter?.software === true && intent === 'running';
+  const { title, text } = describe({ intent, activity, waitingFor, adapter });
   return (
     <div className="status" data-testid="status" data-activity={activity} data-intent={intent}>
       <p className={`status-title tone-${tone({ intent, activity })}`}>
@@ -51,7 +53,7 @@ const LASTING_MS = 1_500;
 const WAIT_LASTING_MS = 10_000;
 const ROUTINE = new Set<AppState['activity']>(['training', 'compressing', 'committing', 'applying']);
 
-/** A polite live region: connecting, training, paused, watching, stopped, and waits that last. */
+/** The tab's title, and a polite live region: connecting, training, paused, watching, stopped, and waits that last. */
 export function Announcer() {
   const store = useViewStore();
   const region = useRef<HTMLParagraphElement>(null);
@@ -62,9 +64,13 @@ export function Announcer() {
       if (region.current !== null) region.current.textContent = text;
     };
     const check = () => {
-      const { intent, activity, waitingFor } = store.getState();
-      const { title, text } = describe({ intent, activity, waitingFor });
+      const { intent, activity } = store.getState();
+      const { title, text } = describe(store.getState());
       const routine = intent === 'running' && ROUTINE.has(activity);
+      document.title =
+        intent === 'idle'
+          ? strings.product
+          : strings.pageTitle(routine ? strings.activities.training : title);
       const next = routine ? 'working' : `${title}. ${text}`;
       if (next === key) return;
       key = next;
@@ -72,6 +78,7 @@ export function Announcer() {
       const words = routine ? strings.activities.training : next;
       timer = setTimeout(() => say(words), activity === 'waiting' ? WAIT_LASTING_MS : LASTING_MS);
     };
+    check();
     const release = store.subscribe(check);
     return () => {
       clearTimeout(timer);

@@ -36,7 +36,7 @@ describe('strings', () => {
   });
 
   it('uses singular and plural', () => {
-    expect(strings.round.peers(1)).toBe('1 other tab or peer');
-    expect(strings.round.peers(2)).toBe('2 other tabs and peers');
+    expect(strings.traffic.relayedAdvice(1)).toMatch(/^One peer /);
+    expect(strings.traffic.relayedAdvice(2)).toMatch(/^2 peers /);
   });
 });

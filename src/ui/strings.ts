@@ -84,7 +84,7 @@ const problems: Readonly<Record<Problem['code'], Explained>> = {
   },
   'host-unreachable': {
     title: 'The organizer’s server cannot be reached',
-    text: 'It is tried again with longer and longer pauses. Check your connection; certified work and credits are safe.',
+    text: 'The pauses between tries grow to half a minute. Check your connection; certified work and credits are safe.',
   },
   'bad-manifest': {
     title: 'The description of this run is broken',
@@ -104,7 +104,7 @@ const problems: Readonly<Record<Problem['code'], Explained>> = {
   },
   internal: {
     title: 'Something went wrong in this tab',
-    text: 'Reload the page. Certified work and credits are safe.',
+    text: 'Certified work and credits are safe. If it does not pass, reload the page.',
   },
 };
 
@@ -142,6 +142,7 @@ const hosts: Readonly<Record<HostState, string>> = {
 
 export const strings = {
   product: 'Tabswarm',
+  pageTitle: (activity: string) => `${activity} · Tabswarm`,
   refusals,
   problems,
   activities,
@@ -151,14 +152,9 @@ export const strings = {
   common: {
     reload: 'Reload the page',
     estimate: 'estimate',
-    yes: 'Yes',
-    no: 'No',
     you: 'you',
-    none: 'None',
     skip: 'Skip to the content',
-    bestEffort: 'Tabswarm keeps trying by itself.',
-    needsYou: 'This needs you.',
-    noScript: 'Tabswarm needs JavaScript: it runs the training in this tab.',
+    recovering: 'goes on by itself',
   },
   landing: {
     headline: 'Lend your graphics card. Train a language model together.',
@@ -191,7 +187,7 @@ export const strings = {
     seenText:
       'Your IP address, as in any video call, the name of your graphics card and a random key. No account, no name.',
     kept: 'Kept on this device',
-    keptText: 'That key, which owns your credits. Clearing this site’s data deletes it.',
+    keptText: 'That key, which owns your credits, and your settings. Clearing this site’s data deletes both.',
     returning: (credits: string, accepted: string) =>
       `Welcome back. This browser has ${credits} credits from ${accepted} accepted submissions.`,
     figure: 'Seven browser tabs around the ring of a training round',
@@ -210,7 +206,10 @@ export const strings = {
   status: {
     watching: 'Watching',
     watchingText: 'You see the run live. This tab computes nothing.',
-    trainingText: 'Your graphics card is working on this round.',
+    trainingText: (adapter: string | null) =>
+      adapter === null
+        ? 'Your graphics card works on this round.'
+        : `Your graphics card (${adapter}) works on this round.`,
     pausedText: 'Nothing is computed. Press Resume to go on.',
     routine: {
       idle: 'Press Start to take part.',
@@ -228,9 +227,9 @@ export const strings = {
   round: {
     heading: 'Round',
     label: (round: number) => `Round ${round}`,
-    left: 'left',
-    peers: (n: number) => (n === 1 ? '1 other tab or peer' : `${n} other tabs and peers`),
     none: 'No round yet',
+    marks: { me: 'This tab', direct: 'Direct', relayed: 'Relayed', host: 'Host' },
+    marksLabel: 'Marks around the clock',
     noneText: 'The clock appears once the run is known.',
   },
   mine: {
@@ -267,7 +266,6 @@ export const strings = {
     hint: 'How surprised the model is by text, in nats per token. Lower is better.',
     train: 'My training text',
     heldOut: 'Held-out text',
-    now: 'now',
     sinceStart: (change: string) => `${change} since the first round shown`,
     empty: 'The curve starts with the first certified round.',
     table: 'Show the numbers as a table',
@@ -287,13 +285,12 @@ export const strings = {
     why: 'Why',
     work: 'Steps · tokens',
     credits: 'Credits',
-    people: 'Accepted',
+    people: 'Contributors',
     loss: 'Held-out loss',
     outcome: { accepted: 'Accepted', refused: 'Refused', lost: 'Lost', none: 'Took no part' },
     acceptedWhy: (size: string) => `Your ${size} are part of the model now.`,
     acceptedZero: 'Accepted, but this run has no credits left to issue.',
     noneWhy: 'Nothing was sent from this tab in this round.',
-    notCertified: 'Not certified',
     empty: 'No round has ended since this page was opened.',
     more: (n: number) => `Show all ${n} rounds`,
     less: 'Show fewer',
@@ -315,7 +312,6 @@ export const strings = {
     empty: 'Nobody else is here yet. Open this page in another browser or on another computer.',
     more: (n: number) => `Show all ${n} peers`,
     less: 'Show fewer',
-    relayedHint: 'Direct connections keep the organizer’s server out of the way.',
   },
   facts: {
     heading: 'This run',

@@ -9,7 +9,12 @@ const TABS = 7;
 export function SwarmFigure() {
   const places = Array.from({ length: TABS }, (_, i) => point(i / TABS, 128, CENTRE));
   return (
-    <svg className="figure" viewBox={`0 0 ${SIZE} ${SIZE}`} role="img" aria-label={strings.landing.figure}>
+    <svg
+      className="figure"
+      viewBox={`0 -6 ${SIZE} ${SIZE - 6}`}
+      role="img"
+      aria-label={strings.landing.figure}
+    >
       <g className="figure-links">
         {places.flatMap((a, i) =>
           places
@@ -18,41 +23,18 @@ export function SwarmFigure() {
         )}
       </g>
       <g fill="none" transform={`rotate(-90 ${CENTRE} ${CENTRE})`}>
-        <circle
-          className="figure-ring"
-          cx={CENTRE}
-          cy={CENTRE}
-          r={72}
-          pathLength={1}
-          strokeDasharray="0.66 2"
-        />
-        <circle
-          className="figure-ring-soft"
-          cx={CENTRE}
-          cy={CENTRE}
-          r={72}
-          pathLength={1}
-          strokeDasharray="0.06 2"
-          strokeDashoffset={-0.7}
-        />
-        <circle
-          className="figure-ring-soft"
-          cx={CENTRE}
-          cy={CENTRE}
-          r={72}
-          pathLength={1}
-          strokeDasharray="0.08 2"
-          strokeDashoffset={-0.8}
-        />
-        <circle
-          className="figure-ring-soft"
-          cx={CENTRE}
-          cy={CENTRE}
-          r={72}
-          pathLength={1}
-          strokeDasharray="0.06 2"
-          strokeDashoffset={-0.92}
-        />
+        {ARCS.map(([start, length], i) => (
+          <circle
+            key={start}
+            className={i === 0 ? 'figure-ring' : 'figure-ring-soft'}
+            cx={CENTRE}
+            cy={CENTRE}
+            r={72}
+            pathLength={1}
+            strokeDasharray={`${length} 2`}
+            strokeDashoffset={-start}
+          />
+        ))}
       </g>
       <path className="figure-curve" d="M142 152c12 4 14 26 28 34s18 8 30 12 14 8 22 8" />
       {places.map(({ x, y }, i) => (
@@ -61,7 +43,8 @@ export function SwarmFigure() {
           transform={`translate(${x} ${y})`}
           className={i === 0 ? 'figure-you' : 'figure-tab'}
         >
-          <path d="M-21 15V-9a7 7 0 0 1 7-7H0a7 7 0 0 1 7 7v2h7a7 7 0 0 1 7 7v15a4 4 0 0 1-4 4h-34a4 4 0 0 1-4-4Z" />
+          <rect x={-25} y={-20} width={50} height={40} rx={7} />
+          <path className="figure-tabs" d="M-19-9v-3a3 3 0 0 1 3-3h11a3 3 0 0 1 3 3v3M-25-9h50" />
           <path className="figure-spark" d={SPARKS[i % SPARKS.length]} />
         </g>
       ))}
@@ -69,10 +52,18 @@ export function SwarmFigure() {
   );
 }
 
+/** Start and length of the four phases, as shares of the circle. */
+const ARCS = [
+  [0.01, 0.64],
+  [0.67, 0.07],
+  [0.76, 0.09],
+  [0.87, 0.12],
+] as const;
+
 /** Little falling curves, one a tab. */
 const SPARKS = [
-  'M-13 -2c5 0 6 8 11 9s8 2 15 3',
-  'M-13 0c3 0 5 5 9 6s10 3 17 4',
-  'M-13 -3c4 2 5 11 12 11s9 2 14 2',
-  'M-13 1c5-1 8 4 13 6s8 2 13 3',
+  'M-15-1c4 0 6 9 12 10s10 3 18 3',
+  'M-15 0c3 0 5 6 10 7s12 4 20 5',
+  'M-15-2c5 2 5 12 13 12s10 2 17 2',
+  'M-15 1c5-1 8 5 14 7s9 3 16 4',
 ];

@@ -1,12 +1,15 @@
-/** One shape for every table: a caption, a region that can be scrolled by keyboard on a narrow screen, badges. */
-import type { ReactNode } from 'react';
-import { useId } from 'react';
+/**
+ * One shape for every table: a caption, a region that can be scrolled by keyboard, badges. On a phone a `stack`ed
+ * table shows each row as a small card; the roles are spelt out because changing `display` can take them away.
+ */
+import { type ComponentProps, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import type { LinkPath } from '../swarm/types.ts';
 import { strings } from './strings.ts';
 
-export type Column =
-  | string
-  | { readonly label: string; readonly number?: boolean; readonly className?: string };
+export interface Column {
+  readonly label: string;
+  readonly number?: boolean;
+}
 
 interface TableProps {
   readonly caption: string;
@@ -18,36 +21,80 @@ interface TableProps {
 
 export function Table({ caption, hideCaption = false, columns, className, children }: TableProps) {
   const id = useId();
+  const [region, scrolls] = useScrolls();
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1)
-    <div className="scroll" role="region" aria-labelledby={id} tabIndex={0}>
-      <table className={className}>
+    // A region that scrolls must be reachable by keyboard (WCAG 2.1.1); one that does not is no stop on the way.
+    <div
+      className="scroll"
+      ref={region}
+      {...(scrolls && { role: 'region', 'aria-labelledby': id, tabIndex: 0 })}
+    >
+      <table role="table" className={className}>
         <caption id={id} className={hideCaption ? 'visually-hidden' : undefined}>
           {caption}
         </caption>
-        <thead>
-          <tr>
-            {columns.map((column) => {
-              const {
-                label,
-                number = false,
-                className: extra = '',
-              } = typeof column === 'string' ? { label: column } : column;
-              return (
-                <th
-                  key={label}
-                  scope="col"
-                  className={`${number ? 'number' : ''} ${extra}`.trim() || undefined}
-                >
-                  {label}
-                </th>
-              );
-            })}
+        <thead role="rowgroup">
+          <tr role="row">
+            {columns.map(({ label, number = false }) => (
+              <th key={label} role="columnheader" scope="col" className={number ? 'number' : undefined}>
+                {label}
+              </th>
+            ))}
           </tr>
         </thead>
-        <tbody>{children}</tbody>
+        <tbody role="rowgroup">{children}</tbody>
       </table>
     </div>
+  );
+}
+
+/** Whether an element's content is larger than itself, kept up to date. */
+function useScrolls() {
+  const ref = useRef<HTMLDivElement>(null);
+  const [scrolls, setScrolls] = useState(false);
+  useEffect(() => {
+    const element = ref.current;
+    if (element === null) return;
+    const observer = new ResizeObserver(() =>
+      setScrolls(element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight),
+    );
+    observer.observe(element);
+    if (element.firstElementChild !== null) observer.observe(element.firstElementChild);
+    return () => observer.disconnect();
+  }, []);
+  return [ref, scrolls] as const;
+}
+
+export const Row = (props: ComponentProps<'tr'>) => <tr role="row" {...props} />;
+
+interface CellProps extends ComponentProps<'td'> {
+  /** The column's name, shown above the value where rows are cards. */
+  readonly label?: string;
+  readonly number?: boolean;
+  readonly 'data-value'?: string | number;
+}
+
+export function Cell({ label, number = false, className = '', ...rest }: CellProps) {
+  return (
+    <td
+      role="cell"
+      data-label={label}
+      className={`${number ? 'number' : ''} ${className}`.trim() || undefined}
+      {...rest}
+    />
+  );
+}
+
+/** The cell that names its row. */
+export function HeadCell({ label, number = false, className = '', ...rest }: CellProps) {
+  return (
+    <th
+      role="rowheader"
+      scope="row"
+      data-label={label}
+      className={`${number ? 'number' : ''} ${className}`.trim() || undefined}
+      {...rest}
+    />
   );
 }
 

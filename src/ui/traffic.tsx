@@ -3,7 +3,7 @@ import type { LinkPath } from '../swarm/types.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
-import { PathBadge, Table } from './table.tsx';
+import { Cell, HeadCell, PathBadge, Row, Table } from './table.tsx';
 
 const t = strings.traffic;
 const PATHS: readonly LinkPath[] = ['direct', 'relayed', 'host'];
@@ -17,31 +17,31 @@ export function TrafficPanel() {
       <Table
         caption={t.caption}
         hideCaption
-        columns={[t.path, { label: t.down, number: true }, { label: t.up, number: true }]}
+        columns={[{ label: t.path }, { label: t.down, number: true }, { label: t.up, number: true }]}
       >
         {PATHS.map((path) => (
-          <tr key={path}>
-            <th scope="row">
+          <Row key={path}>
+            <HeadCell>
               <PathBadge path={path} />
-            </th>
-            <td className="number">{format.bytes(traffic.bytesIn[path])}</td>
-            <td className="number">{format.bytes(traffic.bytesOut[path])}</td>
-          </tr>
+            </HeadCell>
+            <Cell number>{format.bytes(traffic.bytesIn[path])}</Cell>
+            <Cell number>{format.bytes(traffic.bytesOut[path])}</Cell>
+          </Row>
         ))}
-        <tr className="sum">
-          <th scope="row">{t.total}</th>
-          <td className="number" data-testid="bytes-in" data-value={sum(traffic.bytesIn)}>
+        <Row className="sum">
+          <HeadCell>{t.total}</HeadCell>
+          <Cell number data-testid="bytes-in" data-value={sum(traffic.bytesIn)}>
             {format.bytes(sum(traffic.bytesIn))}
-          </td>
-          <td className="number" data-testid="bytes-out" data-value={sum(traffic.bytesOut)}>
+          </Cell>
+          <Cell number data-testid="bytes-out" data-value={sum(traffic.bytesOut)}>
             {format.bytes(sum(traffic.bytesOut))}
-          </td>
-        </tr>
-        <tr>
-          <th scope="row">{t.now}</th>
-          <td className="number">{format.rate(traffic.rateIn)}</td>
-          <td className="number">{format.rate(traffic.rateOut)}</td>
-        </tr>
+          </Cell>
+        </Row>
+        <Row>
+          <HeadCell>{t.now}</HeadCell>
+          <Cell number>{format.rate(traffic.rateIn)}</Cell>
+          <Cell number>{format.rate(traffic.rateOut)}</Cell>
+        </Row>
       </Table>
       <Advice />
     </section>

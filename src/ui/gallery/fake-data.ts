@@ -145,7 +145,7 @@ export const refusedRound = (
   reason: NonNullable<RoundRecord['own']>['reason'],
   detail = '',
 ): RoundRecord => {
-  const accepted = ownRound(round, at, 5);
+  const accepted = ownRound(round, at, heldOutAt(round));
   return {
     ...accepted,
     ...(reason === 'no-certificate' ? { height: null, root: null, contributors: 0, heldOutLoss: null } : {}),
