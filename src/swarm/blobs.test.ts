@@ -74,7 +74,7 @@ describe('fetch', () => {
     async (size) => {
       const { hash, bytes } = await testBlob(size);
       good.blobs.serve(hash, bytes);
-      const got = await me.blobs.fetch(hash, [good.id], { size });
+      const got = await me.blobs.fetch(hash, [() => [good.id]], { size });
       expect(bytesEqual(got, bytes)).toBe(true);
       const pieces = Math.ceil(size / PIECE_BYTES);
       const mine = me.meter.traffic();
@@ -87,15 +87,15 @@ describe('fetch', () => {
   it('answers from its own store without a peer', async () => {
     const { hash, bytes } = await testBlob(1000);
     me.blobs.serve(hash, bytes);
-    expect(bytesEqual(await me.blobs.fetch(hash, [], { size: 1000 }), bytes)).toBe(true);
+    expect(bytesEqual(await me.blobs.fetch(hash, [() => []], { size: 1000 }), bytes)).toBe(true);
     me.blobs.forget(hash);
-    await expect(me.blobs.fetch(hash, [], { size: 1000 })).rejects.toThrow(/no peer is connected/);
+    await expect(me.blobs.fetch(hash, [() => []], { size: 1000 })).rejects.toThrow(/no peer is connected/);
   });
 
   it('says who did what when nobody has it, and blames nobody', async () => {
     const { hash } = await testBlob(1000);
     for (let i = 0; i < 5; i++) {
-      const fetch = me.blobs.fetch(hash, [good.id, 'not-a-peer'], { size: 1000 });
+      const fetch = me.blobs.fetch(hash, [() => [good.id, 'not-a-peer']], { size: 1000 });
       await expect(fetch).rejects.toBeInstanceOf(BlobUnavailableError);
       await expect(fetch).rejects.toThrow(/missing; .*unreachable/);
     }
@@ -105,7 +105,9 @@ describe('fetch', () => {
   it('refuses sizes that no blob may have before it asks anybody', async () => {
     const { hash } = await testBlob(10);
     for (const size of [0, -1, 1.5, Number.NaN, 2 ** 31])
-      await expect(me.blobs.fetch(hash, [good.id], { size })).rejects.toBeInstanceOf(BlobUnavailableError);
+      await expect(me.blobs.fetch(hash, [() => [good.id]], { size })).rejects.toBeInstanceOf(
+        BlobUnavailableError,
+      );
     expect(me.meter.traffic().bytesOut.host).toBe(0);
   });
 
@@ -114,7 +116,7 @@ describe('fetch', () => {
     await link(me, silent);
     const { hash } = await testBlob(10);
     const stop = new AbortController();
-    const fetch = me.blobs.fetch(hash, [silent.id], { size: 10, signal: stop.signal });
+    const fetch = me.blobs.fetch(hash, [() => [silent.id]], { size: 10, signal: stop.signal });
     stop.abort(new Error('round over'));
     await expect(fetch).rejects.toThrow('round over');
   });
@@ -148,9 +150,9 @@ describe('fetch', () => {
     const { hash, bytes } = await testBlob(size);
     const bad = await hostile(make(bytes));
     await link(me, bad);
-    await expect(me.blobs.fetch(hash, [bad.id], { size })).rejects.toThrow(fault);
+    await expect(me.blobs.fetch(hash, [() => [bad.id]], { size })).rejects.toThrow(fault);
     good.blobs.serve(hash, bytes);
-    const got = await me.blobs.fetch(hash, [bad.id, good.id], { size });
+    const got = await me.blobs.fetch(hash, [() => [bad.id, good.id]], { size });
     expect(bytesEqual(got, bytes)).toBe(true);
   });
 
@@ -162,8 +164,8 @@ describe('fetch', () => {
     await link(me, silent);
     for (let i = 0; i < 3; i++) {
       expect(me.abuse).toEqual([]);
-      await me.blobs.fetch(hash, [liar.id], { size: 100 }).catch(() => {});
-      await me.blobs.fetch(hash, [silent.id], { size: 100 }).catch(() => {});
+      await me.blobs.fetch(hash, [() => [liar.id]], { size: 100 }).catch(() => {});
+      await me.blobs.fetch(hash, [() => [silent.id]], { size: 100 }).catch(() => {});
     }
     expect(me.abuse).toEqual([`${liar.id} served wrong blob bytes 3 times`]);
   });
@@ -176,10 +178,10 @@ describe('fetch', () => {
       return null;
     });
     await link(me, silent);
-    await me.blobs.fetch(hash, [silent.id], { size: 100 }).catch(() => {});
+    await me.blobs.fetch(hash, [() => [silent.id]], { size: 100 }).catch(() => {});
     expect(questions).toBe(1);
     good.blobs.serve(hash, bytes);
-    await me.blobs.fetch(hash, [silent.id, good.id], { size: 100 });
+    await me.blobs.fetch(hash, [() => [silent.id, good.id]], { size: 100 });
     expect(questions).toBe(1);
   });
 });

@@ -60,6 +60,9 @@ const TIMING: BlobTiming = {
   piece: limits.PIECE_TIMEOUT,
 };
 
+/** Peers to ask for a blob, worked out when their turn comes. Must not reject. */
+export type SourceStage = () => readonly string[] | Promise<readonly string[]>;
+
 /** The usable connection to a peer, the direct one first. */
 export function usableConnection(node: Libp2p, peer: string): Connection | null {
   const open = node.getConnections(peerIdFromString(peer)).filter(isUsable);
@@ -111,12 +114,12 @@ export class BlobExchange {
   }
 
   /**
-   * Fetches and verifies a blob. `sources` are peers in the order to ask. Throws {@link BlobUnavailableError} with
-   * what each source did, or the signal's reason.
+   * Fetches and verifies a blob. A stage names peers in the order to ask, and is looked up only when all before it
+   * failed. Throws {@link BlobUnavailableError} with what each source did, or the signal's reason.
    */
   async fetch(
     hash: Uint8Array,
-    sources: readonly string[],
+    stages: readonly SourceStage[],
     options: FetchOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
     options.signal?.throwIfAborted();
@@ -129,15 +132,17 @@ export class BlobExchange {
       );
 
     const failures: string[] = [];
-    const result = await raceSources<string, Uint8Array<ArrayBuffer>>({
-      sources: this.#order(sources),
-      attempt: (peer, signal, started) => this.#pull(peer, hash, options.size, signal, started),
-      hedgeDelay: this.#timing.hedgeDelay,
-      maxParallel: limits.MAX_PARALLEL_SOURCES,
-      onFailure: (peer, error) => failures.push(this.#judge(peer, error)),
-      signal: options.signal,
-    });
-    if (result !== null) return result;
+    for (const stage of stages) {
+      const result = await raceSources<string, Uint8Array<ArrayBuffer>>({
+        sources: this.#order(await stage()),
+        attempt: (peer, signal, started) => this.#pull(peer, hash, options.size, signal, started),
+        hedgeDelay: this.#timing.hedgeDelay,
+        maxParallel: limits.MAX_PARALLEL_SOURCES,
+        onFailure: (peer, error) => failures.push(this.#judge(peer, error)),
+        signal: options.signal,
+      });
+      if (result !== null) return result;
+    }
     const why = failures.length === 0 ? 'no peer is connected' : failures.join('; ');
     throw new BlobUnavailableError(`nobody serves blob ${name.slice(0, 12)} (${options.size} bytes): ${why}`);
   }

@@ -7,7 +7,7 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { peerIdOf } from './addresses.ts';
 import * as limits from './limits.ts';
 import type { PeerSwarm } from './peer-swarm.ts';
-import { askRendezvous } from './rendezvous.ts';
+import { askRendezvous, isPeerId } from './rendezvous.ts';
 
 interface Known {
   readonly since: number;
@@ -83,6 +83,36 @@ export function keepLinks(swarm: PeerSwarm, options: LinkOptions): void {
     entry.fails++;
     const wait = Math.min(limits.MAX_DIAL_BACKOFF, limits.MIN_DIAL_BACKOFF * 2 ** entry.fails);
     entry.nextDial = Date.now() + wait * (0.7 + 0.6 * Math.random());
+  };
+
+  swarm.connect = async (peer) => {
+    const host = liveHost();
+    const linked = swarm.peers('direct');
+    if (linked.has(peer)) return true;
+    if (!isPeerId(peer) || host === null) return false;
+    if (options.target === 0 || linked.size + dials >= options.target + limits.SPARE_LINKS) return false;
+    const now = Date.now();
+    let entry = known.get(peer);
+    if (entry === undefined) {
+      entry = { since: now, lastSeen: now, nextDial: now, fails: 0, dialling: false };
+      known.set(peer, entry);
+    }
+    if (!entry.dialling && now < entry.nextDial) return false;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(finish, limits.ON_DEMAND_TIMEOUT);
+      const opened = (): void => {
+        if (swarm.peers('direct').has(peer)) finish();
+      };
+      function finish(): void {
+        clearTimeout(timer);
+        swarm.node.removeEventListener('connection:open', opened);
+        resolve();
+      }
+      swarm.node.addEventListener('connection:open', opened);
+      if (entry.dialling) return; // somebody else's dial is on its way: its outcome will do
+      void dial(peer, entry, host.relay).then(finish);
+    });
+    return swarm.peers('direct').has(peer);
   };
 
   const tick = (): void => {

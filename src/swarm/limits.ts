@@ -32,6 +32,11 @@ export const MAX_DIAL_BACKOFF = 15 * SECOND;
 export const DIAL_COURTESY = 8 * SECOND;
 /** A peer that the host no longer names, and that we are not linked to, is forgotten. */
 export const KNOWN_PEER_TTL = 30 * SECOND;
+/** Links beyond the target that a tab opens to fetch a blob from its author. The rest up to the cap is for newcomers. */
+export const SPARE_LINKS = 3;
+/** Authors dialled for one blob, and the patience for each: the host is the next source. */
+export const MAX_ON_DEMAND = 2;
+export const ON_DEMAND_TIMEOUT = 8 * SECOND;
 /** How often a tab looks at its links, and how often it asks the host for peers at most and at least. */
 export const LINK_TICK = 500;
 export const MIN_ASK_INTERVAL = 500;

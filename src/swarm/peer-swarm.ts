@@ -9,7 +9,7 @@ import { isUsable, pathOf } from './addresses.ts';
 import type { BanList } from './bans.ts';
 import { BlobExchange } from './blobs.ts';
 import { Gossip, type GossipHandler } from './gossip.ts';
-import { CHANGE_INTERVAL, CLOSE_TIMEOUT } from './limits.ts';
+import { CHANGE_INTERVAL, CLOSE_TIMEOUT, MAX_ON_DEMAND } from './limits.ts';
 import type { Meter } from './meter.ts';
 import { sample } from './rendezvous.ts';
 import type { FetchOptions, HostState, LinkPath, PeerLink, Swarm, SwarmEvents, Traffic } from './types.ts';
@@ -40,6 +40,8 @@ export class PeerSwarm implements Swarm {
   readonly meter: Meter;
   /** Measured round-trip times by peer, in milliseconds. */
   readonly rtt = new Map<string, number>();
+  /** Links to a peer that a blob is wanted of; false when it cannot be had. Must not reject. */
+  connect: ((peer: string) => Promise<boolean>) | null = null;
   readonly #blobs: BlobExchange;
   readonly #gossip: Gossip;
   readonly #bans: BanList;
@@ -142,19 +144,39 @@ export class PeerSwarm implements Swarm {
   }
 
   async fetch(hash: Uint8Array, options: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
-    return await this.#blobs.fetch(hash, this.#sources(options), options);
+    const prefer = (options.prefer ?? []).filter((peer) => this.#isSource(peer) && !this.#hosts.has(peer));
+    const stages = [
+      () => this.#neighbours(prefer),
+      () => this.#reach(prefer),
+      () =>
+        options.allowHost === false ? [] : [...this.peers('host')].filter((peer) => this.#hosts.has(peer)),
+    ];
+    return await this.#blobs.fetch(hash, stages, options);
   }
 
-  /** Preferred peers, then neighbours in random order (so that no one of them gets all questions), then the host. */
-  #sources(options: FetchOptions): string[] {
-    const neighbours = [...this.peers(this.#hosts.size === 0 ? 'host' : 'direct')];
-    const hosts = [...this.peers('host')].filter((peer) => this.#hosts.has(peer));
-    const sources = [
-      ...(options.prefer ?? []).filter((peer) => !this.#hosts.has(peer)),
-      ...sample(neighbours, neighbours.length),
-      ...(options.allowHost === false ? [] : hosts),
-    ];
-    return sources.filter((peer) => peer !== this.peerId && !this.#bans.has(peer));
+  #isSource(peer: string): boolean {
+    return peer !== this.peerId && !this.#bans.has(peer);
+  }
+
+  /** Linked peers: preferred ones first, the rest in random order, so that no one of them gets all questions. */
+  #neighbours(prefer: readonly string[]): string[] {
+    const linked = this.peers(this.#hosts.size === 0 ? 'host' : 'direct');
+    const first = prefer.filter((peer) => linked.has(peer));
+    return [...first, ...sample([...linked], linked.size)].filter((peer) => this.#isSource(peer));
+  }
+
+  /** Preferred peers that were not linked and could be linked now: in a big swarm an author is rarely a neighbour. */
+  async #reach(prefer: readonly string[]): Promise<string[]> {
+    const { connect } = this;
+    const linked = this.peers('direct');
+    if (connect === null) return [];
+    const tried = await Promise.all(
+      prefer
+        .filter((peer) => !linked.has(peer))
+        .slice(0, MAX_ON_DEMAND)
+        .map(async (peer) => ((await connect(peer)) ? [peer] : [])),
+    );
+    return tried.flat();
   }
 
   on<E extends keyof SwarmEvents>(_event: E, listener: SwarmEvents[E]): () => void {

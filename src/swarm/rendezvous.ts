@@ -53,15 +53,16 @@ export function rendezvousHandler(peers: () => string[]) {
   };
 }
 
+/** True for Ed25519 peer ids: the identity multihash of the key in base58btc. */
+export const isPeerId = (id: unknown): id is string =>
+  typeof id === 'string' && /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/.test(id);
+
 /** Peer ids in an answer; null when it is not one. */
 export function parseRendezvous(bytes: Uint8Array): string[] | null {
   try {
     const value: unknown = JSON.parse(decoder.decode(bytes));
     if (!Array.isArray(value) || value.length > RENDEZVOUS_PEERS) return null;
-    // Ed25519 peer ids: identity multihash of the key in base58btc.
-    return value.every((id) => typeof id === 'string' && /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/.test(id))
-      ? [...new Set(value as string[])]
-      : null;
+    return value.every(isPeerId) ? [...new Set(value)] : null;
   } catch {
     return null;
   }

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { bytesEqual } from '../protocol/bytes.ts';
 import { hostMultiaddr } from './addresses.ts';
 import { createHostSwarm, type HostSwarm } from './host-node.ts';
+import { MAX_REJECTED } from './limits.ts';
 import { createTabSwarm } from './tab-node.ts';
 import { testBlob, until } from './testing.ts';
 import type { Swarm } from './types.ts';
@@ -152,6 +153,36 @@ describe('ban', () => {
     );
     expect(swarm.links().map((link) => link.peer)).toEqual([good.peerId]);
     expect(good.hostState).toBe('connected');
+  });
+
+  it('falls on a tab that publishes invalid messages, not on others', async () => {
+    const { swarm, port } = await startHost();
+    const [bad, good] = [await startTab(port, swarm), await startTab(port, swarm)];
+    let accepted = 0;
+    let rejected = 0;
+    swarm.onMessage((message) => {
+      if (message[0] === 1) accepted++;
+      else rejected++;
+      return message[0] === 1 ? 'accept' : 'reject';
+    });
+    const flood = async (): Promise<void> => {
+      while (bad.hostState !== 'unreachable') {
+        await bad.publish(new Uint8Array([2]));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await flood();
+    expect(rejected).toBeGreaterThan(0);
+    expect(rejected).toBeLessThan(2 * MAX_REJECTED);
+    expect(swarm.links().map((link) => link.peer)).toEqual([good.peerId]);
+    await publishTo(1, good, new Uint8Array([1]));
+    await until(
+      () => accepted > 0,
+      (again) => {
+        const timer = setInterval(again, 20);
+        return () => clearInterval(timer);
+      },
+    );
   });
 
   it('never applies to the host', async () => {
