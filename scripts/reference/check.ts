@@ -1,6 +1,5 @@
 /** The check of one golden file on one runtime's GPU; the same code in a page, in Node and in Deno. */
 import { type Gpu, openGpu } from '../../src/kernels/gpu.ts';
-import { createEngine } from '../../src/training/engine.ts';
 import { checkReference, type ReferenceFigure } from '../../src/training/reference-check.ts';
 import { parseReferenceFile } from '../../src/training/reference-file.ts';
 
@@ -13,7 +12,7 @@ export async function checkFile(bytes: Uint8Array, gpu?: GPU): Promise<Reference
     if (info.reason !== 'destroyed') lost = info.message;
   });
   try {
-    return await checkReference(file, opened, createEngine);
+    return await checkReference(opened, file);
   } catch (error) {
     throw lost === '' ? error : new Error(`the GPU device was lost: ${lost}`, { cause: error });
   } finally {
