@@ -121,7 +121,7 @@ export class Contributor {
     const { follower, trainer, clock, manifest, runId, identity, onActivity, onProgress } = this.#o;
     const { schedule } = manifest;
     const head = follower.head;
-    const seed = await assignmentSeed(runId, round, head.hash, identity.publicKey);
+    const seed = assignmentSeed(runId, round, head.hash, identity.publicKey);
     onActivity('syncing', 'Fetching training text.');
     const assignment = await this.#assignment(seed, head.height, signal);
 
