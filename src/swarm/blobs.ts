@@ -107,10 +107,11 @@ export class BlobExchange {
     this.#store.delete(toHex(hash));
   }
 
-  /** Drops what is remembered of a peer that is gone. Its faults stay until it is banned or the page closes. */
+  /** Drops what is remembered of a peer that is gone. */
   forgetPeer(peer: string): void {
     this.#budgets.delete(peer);
     this.#stalls.delete(peer);
+    this.#faults.delete(peer);
   }
 
   /**

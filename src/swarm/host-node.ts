@@ -65,6 +65,7 @@ export interface HostSwarm extends Swarm {
 
 /** Of the `ws` package's socket. */
 interface ServerWebSocket {
+  on(event: 'error', listener: () => void): unknown;
   close(code?: number, reason?: string): void;
   terminate(): void;
 }
@@ -73,6 +74,7 @@ interface ServerWebSocket {
 interface UpgradingListener extends Listener {
   onUpgrade: UpgradeListener;
   onWsServerConnection(socket: ServerWebSocket, request: IncomingMessage): void;
+  readonly wsServer: { readonly options: { maxPayload?: number } };
 }
 
 interface HostServices extends SwarmServices {
@@ -152,9 +154,10 @@ function webSocketsWithUpgrades() {
     const create = inner.createListener.bind(inner);
     inner.createListener = (listenOptions) => {
       const made = create(listenOptions) as UpgradingListener;
+      made.wsServer.options.maxPayload = limits.MAX_WEBSOCKET_MESSAGE;
       const accept = made.onWsServerConnection.bind(made);
       made.onWsServerConnection = (socket, request) => {
-        closeOnReset(socket);
+        secureSocket(socket);
         accept(socket, request);
       };
       listener = made;
@@ -171,10 +174,12 @@ function webSocketsWithUpgrades() {
 }
 
 /**
- * libp2p aborts a WebSocket with `close(1006)`, a code that no side may send: the call throws, and the socket of a
- * banned or unresponsive peer stays open for good. Such a close becomes an abrupt end.
+ * Two gaps of libp2p's WebSocket listener. It does not listen for `error`, so one invalid frame from any stranger would
+ * end the process. And it aborts with `close(1006)`, a code that no side may send: the call throws, and the socket of a
+ * banned or unresponsive peer stays open for good.
  */
-function closeOnReset(socket: ServerWebSocket): void {
+function secureSocket(socket: ServerWebSocket): void {
+  socket.on('error', () => socket.terminate());
   const close = socket.close.bind(socket);
   socket.close = (code, reason) => {
     if (code === 1006) socket.terminate();

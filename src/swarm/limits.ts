@@ -74,6 +74,8 @@ export const MAX_RELAY_STREAMS = 512;
 /** Per second and per IP; the default of 5 locks out a class room behind one address (measured). */
 export const INBOUND_CONNECTIONS_PER_SECOND = 1000;
 export const MAX_PENDING_CONNECTIONS = 500;
+/** noise frames have at most 64 KiB; the default of 100 MiB would let a stranger fill the host's memory. */
+export const MAX_WEBSOCKET_MESSAGE = 1 * MiB;
 
 // ---- rendezvous ----
 

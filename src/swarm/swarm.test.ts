@@ -1,6 +1,6 @@
 /** Host and tabs as whole nodes in one process, over WebSockets: WebRTC needs a browser (e2e/swarm.spec.ts). */
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bytesEqual } from '../protocol/bytes.ts';
 import { hostMultiaddr } from './addresses.ts';
@@ -138,6 +138,45 @@ describe('host and tabs', () => {
     await startTab(port, swarm, 'another');
     await publishTo(1, tab, new Uint8Array([1]));
     expect(await swarm.publish(new Uint8Array([2]))).toBe(1);
+  });
+});
+
+describe('a stranger on the port', () => {
+  const UPGRADE = [
+    'GET / HTTP/1.1',
+    'Host: tabswarm',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    '\r\n',
+  ].join('\r\n');
+
+  /** Sends raw bytes after a WebSocket handshake; resolves when the host hangs up. */
+  const send = (port: number, bytes: number[], upgrade = UPGRADE): Promise<void> =>
+    new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(upgrade));
+      socket.once('data', () => socket.write(Buffer.from(bytes)));
+      socket.on('error', () => {});
+      socket.on('close', () => resolve());
+    });
+
+  it.each<[string, number[]]>([
+    ['reserved bits', [0xff, 0xff, 0xff]],
+    ['an unmasked frame', [0x81, 0x05, 1, 2, 3, 4, 5]],
+    ['a frame of 4 GiB', [0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4]],
+    ['a frame of 2 MiB', [0x82, 0xff, 0, 0, 0, 0, 0, 0x20, 0, 0, 1, 2, 3, 4]],
+    ['invalid UTF-8', [0x81, 0x82, 1, 2, 3, 4, 0xfe, 0xff]],
+  ])('is hung up on after %s, and the host lives on', async (_name, bytes) => {
+    const { swarm, port } = await startHost();
+    await send(port, bytes);
+    await startTab(port, swarm);
+  });
+
+  it('gets an HTTP error for an upgrade that is no WebSocket', async () => {
+    const { swarm, port } = await startHost();
+    await send(port, [], UPGRADE.replace('websocket', 'h2c'));
+    await startTab(port, swarm);
   });
 });
 
