@@ -11,7 +11,7 @@ import { bytesEqual, compareBytes, sha256, toHex } from '../protocol/bytes.ts';
 import { deadlines, roundStart } from '../protocol/clock.ts';
 import { MAX_REFUSED } from '../protocol/limits.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { MessageOf, RefusalReason, RefusedEntry } from '../protocol/messages.ts';
+import type { MessageOf, RefusedEntry } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
 import { commitProblem, lowerMedian, normProblem, type Refusal, refusal, stateProblem } from './checks.ts';
@@ -271,7 +271,7 @@ export class RoundBook {
           submission: (entry.reveal as Reveal).submission,
           tokens: entry.commit.tokens,
           innerSteps: entry.commit.innerSteps,
-          weight: weights[i] as number,
+          weight: weights[i],
         }))
         .sort(byContributor),
       refused: this.#refusals(),
@@ -347,7 +347,7 @@ export class RoundBook {
     const norms = entries.map((entry) => (entry.inspected as Inspected).norm);
     const median = lowerMedian(norms.filter((norm) => norm > 0));
     entries.forEach((entry, i) => {
-      entry.refused = normProblem(norms[i] as number, median, this.#o.manifest.gauntlet.maxNormRatio);
+      entry.refused = normProblem(norms[i], median, this.#o.manifest.gauntlet.maxNormRatio);
     });
   }
 
@@ -362,9 +362,9 @@ export class RoundBook {
       sampleSeed,
     );
     for (const { copy, original, overlap } of found) {
-      const other = toHex((entries[original] as Entry).contributor).slice(0, 8);
+      const other = toHex(entries[original].contributor).slice(0, 8);
       const detail = `${percent(overlap)} of its positions are those of an earlier commit (${other}), limit ${percent(limit)}`;
-      (entries[copy] as Entry).refused ??= refusal('copy', detail);
+      entries[copy].refused ??= refusal('copy', detail);
     }
   }
 
@@ -411,13 +411,6 @@ export const noCertificate = ({ run, round, refused }: Verdict): MessageOf<'no-c
   round,
   refused,
 });
-
-/**
- * What a gossip handler does with a message's receipt: other validators may see its time or place differently, so
- * only what is wrong for everybody is rejected at the sender's cost.
- */
-export const isForgery = (reason: RefusalReason): boolean =>
-  reason === 'malformed' || reason === 'too-large' || reason === 'signature';
 
 const receipt = (problem: Refusal): Receipt => ({ ok: false, ...problem });
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

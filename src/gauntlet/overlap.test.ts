@@ -11,7 +11,7 @@ function support(seed: number, chunks: number, shared = 0, sharedSeed = 1): Uint
   for (let chunk = 0; chunk < chunks; chunk++) {
     const positions = new Set<number>();
     const from = Array.from({ length: 64 }, () => Math.floor(common() * 4096));
-    for (let i = 0; i < Math.round(64 * shared); i++) positions.add(from[i] as number);
+    for (let i = 0; i < Math.round(64 * shared); i++) positions.add(from[i]);
     while (positions.size < 64) positions.add(Math.floor(own() * 4096));
     for (const position of [...positions].sort((a, b) => a - b)) out.push(chunk * 4096 + position);
   }

@@ -49,7 +49,7 @@ export function findCopies(
   samples.forEach((later, copy) => {
     let worst: Copy | null = null;
     for (let original = 0; original < copy; original++) {
-      const overlap = overlapOf(samples[original] as Positions, later);
+      const overlap = overlapOf(samples[original], later);
       if (overlap > maxOverlap && overlap > (worst?.overlap ?? 0)) worst = { copy, original, overlap };
     }
     if (worst !== null) copies.push(worst);

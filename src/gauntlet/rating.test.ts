@@ -42,8 +42,8 @@ test('the better of many noisy rounds ends on top, and the doubt shrinks', () =>
   for (let round = 0; round < 60; round++) {
     const order = [0, 1, 2, 3, 4, 5, 6, 7];
     const at = (round * 5) % 7;
-    [order[at], order[at + 1]] = [order[at + 1] as number, order[at] as number];
-    const rated = rateMatch(order.map((i) => ratings[i] as typeof newRating));
+    [order[at], order[at + 1]] = [order[at + 1], order[at]];
+    const rated = rateMatch(order.map((i) => ratings[i]));
     ratings = ratings.map((old, i) => rated[order.indexOf(i)] ?? old);
   }
   const ordinals = ratings.map(ordinal);

@@ -31,16 +31,16 @@ export function rateMatch(ranked: readonly Rating[]): Rating[] {
   const remaining = new Array<number>(players.length).fill(0);
   let sum = 0;
   for (let q = players.length - 1; q >= 0; q--) {
-    sum += strength[q] as number;
+    sum += strength[q];
     remaining[q] = sum;
   }
   let inverse = 0;
   let inverseSquares = 0;
   return players.map((p, i) => {
     // Player i was in the draw for places 0..i and won place i. Prefix sums keep a match linear in its players.
-    inverse += 1 / (remaining[i] as number);
-    inverseSquares += 1 / (remaining[i] as number) ** 2;
-    const own = strength[i] as number;
+    inverse += 1 / remaining[i];
+    inverseSquares += 1 / remaining[i] ** 2;
+    const own = strength[i];
     const omega = 1 - own * inverse;
     const delta = own * inverse - own * own * inverseSquares;
     const gamma = Math.sqrt(p.variance) / c;

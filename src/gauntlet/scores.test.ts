@@ -82,8 +82,8 @@ describe('weights', () => {
           expect(Math.max(...weights)).toBeLessThanOrEqual(limit * (total + tokens.length / 2) + 0.5);
           expect(Math.max(...weights)).toBe(1024);
           for (let i = 1; i < tokens.length; i++) {
-            const order = Math.sign((tokens[i] as number) - (tokens[i - 1] as number));
-            const step = (weights[i] as number) - (weights[i - 1] as number);
+            const order = Math.sign(tokens[i] - tokens[i - 1]);
+            const step = weights[i] - weights[i - 1];
             if (order !== 0 && step !== 0) expect(Math.sign(step)).toBe(order);
           }
         },

@@ -36,7 +36,7 @@ const ROUNDING = 1e-5;
 export function lossScore({ before, after }: PairedLosses): LossScore {
   const n = before.length;
   if (n === 0 || after.length !== n) throw new RangeError(`${n} losses before, ${after.length} after`);
-  const gains = before.map((loss, i) => loss - (after[i] as number));
+  const gains = before.map((loss, i) => loss - after[i]);
   const gain = gains.reduce((sum, g) => sum + g, 0) / n;
   const squares = gains.reduce((sum, g) => sum + (g - gain) ** 2, 0);
   return { gain, error: n > 1 ? Math.sqrt(squares / (n - 1) / n) : 0 };

@@ -58,7 +58,7 @@ test('any mix of rounds, some of them empty: the chain checks, balances sum to t
       for (let from = 0; from <= run.chain.length; from++) {
         let head = genesisHead(manifest, runId);
         if (from > 0) {
-          const anchor = await checkAnchor(run.chain[from - 1] as (typeof run.chain)[0], manifest, runId);
+          const anchor = await checkAnchor(run.chain[from - 1], manifest, runId);
           if (!anchor.ok) throw new Error(anchor.detail);
           head = anchor.certificate.head;
         }
@@ -81,7 +81,7 @@ test('any mix of rounds, some of them empty: the chain checks, balances sum to t
 });
 
 describe('dishonest and unlucky peers among six honest ones', () => {
-  const victimOf = (): Identity => crowd[0] as Identity;
+  const victimOf = (): Identity => crowd[0];
   let odd: Identity;
   beforeAll(async () => {
     odd = await testIdentity('odd one out');
@@ -250,7 +250,7 @@ test('a certificate with a wrong root, or signed by too few, stops no honest pee
   // And what follows the true chain does not fit behind the wrong one.
   await run.playRound(1, honest(3));
   if (!checked.ok) throw new Error(checked.detail);
-  const next = await checkCertificate(run.chain[1] as typeof few, manifest, runId, checked.certificate.head);
+  const next = await checkCertificate(run.chain[1], manifest, runId, checked.certificate.head);
   expect(next).toMatchObject({ reason: 'broken-chain' });
 });
 
@@ -259,7 +259,7 @@ test('1,000 peers, three rounds, a third of them dishonest', async () => {
   const big = { ...manifest, gauntlet: { ...manifest.gauntlet, maxAccepted: 64 } };
   const trainer = fakeTrainer();
   const run = new Simulation({ manifest: big, runId, validators, trainer });
-  const victim = peers[0] as Identity;
+  const victim = peers[0];
   const roles = peers.map((identity, i) => {
     if (i % 3 !== 1) return honestPeer(identity);
     return deviant(identity, async (view) => {

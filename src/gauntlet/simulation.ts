@@ -226,7 +226,7 @@ export function fakeTrainer(change: Partial<Trainer> = {}): Trainer {
   return {
     maxBytes: 4096,
     train(contributor, round, head) {
-      const tokens = 512 * (1 + ((contributor[0] as number) % 30));
+      const tokens = 512 * (1 + (contributor[0] % 30));
       return { bytes: fakeSubmission(contributor, round, head.root), tokens, innerSteps: tokens / 512 };
     },
     inspect(bytes, { contributor, round }) {
@@ -275,8 +275,7 @@ export function fakeSubmission(
   const positions = new Set<number>();
   for (let block = 0; positions.size < 16; block++) {
     const noise = sha256Sync(concatBytes(source, support, u32(round), u32(block)));
-    for (let i = 0; i < 16; i++)
-      positions.add((noise[2 * i] as number) * 16 + ((noise[2 * i + 1] as number) % 16));
+    for (let i = 0; i < 16; i++) positions.add(noise[2 * i] * 16 + (noise[2 * i + 1] % 16));
   }
   const sorted = [...positions].sort((a, b) => a - b);
   const floats = new Uint8Array(Float32Array.of(norm, quality).buffer);

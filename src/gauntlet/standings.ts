@@ -75,7 +75,7 @@ export function updateStandings(standings: Standings, verdict: MessageOf<'verdic
   ranked.forEach((score, i) => {
     const sign = score.assigned > score.unassigned ? 1 : -1;
     change(score.contributor, (old) => ({
-      rating: ratings[i] as Rating,
+      rating: ratings[i],
       work: old.work + WORK_WEIGHT * (sign - old.work),
       measurements: old.measurements + 1,
     }));

@@ -28,7 +28,7 @@ function capShares(values: readonly number[], share: number): number[] {
   let rest = values.reduce((sum, value) => sum + value, 0);
   for (let m = 0; m < descending.length && share * m < 1; m++) {
     const level = m === 0 ? share * rest : (share * rest) / (1 - share * m);
-    const next = descending[m] as number;
+    const next = descending[m];
     if (next <= level * (1 + 1e-12)) return values.map((value) => Math.min(value, m === 0 ? value : level));
     rest -= next;
   }

@@ -25,7 +25,7 @@ beforeAll(async () => {
   );
   manifest = testManifest(
     testHash('organizer'),
-    validators.map(({ publicKey }, i) => ({ key: publicKey, weight: [3, 1, 1, 1][i] as number })),
+    validators.map(({ publicKey }, i) => ({ key: publicKey, weight: [3, 1, 1, 1][i] })),
   );
 });
 
@@ -94,7 +94,7 @@ describe('quorum: more than 2/3 of weight 3 + 1 + 1 + 1', () => {
     const body = bodyAfter(genesisHead(manifest, RUN), 0);
     const certificate = await certify(
       body,
-      signers.map((i) => validators[i] as Identity),
+      signers.map((i) => validators[i]),
     );
     const checked = await check(certificate);
     expect(checked.ok ? null : checked.reason).toBe(problem);
@@ -103,7 +103,7 @@ describe('quorum: more than 2/3 of weight 3 + 1 + 1 + 1', () => {
   });
 
   test('the same signature twice does not count twice', async () => {
-    const certificate = await certify(bodyAfter(genesisHead(manifest, RUN), 0), [validators[0] as Identity]);
+    const certificate = await certify(bodyAfter(genesisHead(manifest, RUN), 0), [validators[0]]);
     const [signature] = certificate.signatures;
     const doubled = { ...certificate, signatures: [signature, signature] as typeof certificate.signatures };
     expect(await check(doubled)).toMatchObject({ ok: false, reason: 'malformed' });
@@ -140,7 +140,7 @@ describe('refused although a quorum signed it', () => {
     ['nobody accepted', (b) => ({ ...b, accepted: [], credits: [] }), 'malformed'],
   ];
   const swap = (credits: CertificateBody['credits']) =>
-    credits.map((c, i) => ({ ...c, amount: (credits[(i + 1) % credits.length] as typeof c).amount }));
+    credits.map((c, i) => ({ ...c, amount: credits[(i + 1) % credits.length].amount }));
 
   test.each(cases)('%s', async (_, change, reason) => {
     const body = change(bodyAfter(genesisHead(manifest, RUN), 0));

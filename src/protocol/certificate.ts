@@ -198,7 +198,7 @@ function readBody(certificate: Certificate, manifest: Manifest, runId: Uint8Arra
   const asRuled =
     credits.length === body.credits.length &&
     credits.every((entry, i) => {
-      const claimed = body.credits[i] as CertificateBody['credits'][number];
+      const claimed = body.credits[i];
       return entry.amount === claimed.amount && bytesEqual(entry.contributor, claimed.contributor);
     });
   if (!asRuled) return refuse('credits', 'credits are not what the manifest rules for these weights');
@@ -246,11 +246,7 @@ const byValidator = (a: { validator: Uint8Array }, b: { validator: Uint8Array })
   compareBytes(a.validator, b.validator);
 
 const strictlyAscending = (entries: readonly { contributor: Uint8Array }[]): boolean =>
-  entries.every(
-    (entry, i) =>
-      i === 0 ||
-      compareBytes((entries[i - 1] as { contributor: Uint8Array }).contributor, entry.contributor) < 0,
-  );
+  entries.every((entry, i) => i === 0 || compareBytes(entries[i - 1].contributor, entry.contributor) < 0);
 
 function refuse(reason: CertificateProblem, detail: string): CertificateCheck & { ok: false } {
   return { ok: false, reason, detail };

@@ -209,7 +209,7 @@ test('20,000 random and mutated envelopes neither throw nor open as anything tha
       let bytes = sample.slice();
       for (const [where, value] of edits) {
         const at = where % bytes.byteLength;
-        if (how === 'flip') bytes[at] = (bytes[at] as number) ^ (value | 1);
+        if (how === 'flip') bytes[at] = bytes[at] ^ (value | 1);
         else if (how === 'cut')
           bytes = concatBytes(bytes.subarray(0, at), bytes.subarray(at + 1 + (value % 8)));
         else bytes = concatBytes(bytes.subarray(0, at), Uint8Array.of(value), bytes.subarray(at));

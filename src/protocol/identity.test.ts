@@ -1,6 +1,8 @@
 /** Ed25519 against RFC 8032's vectors, by WebCrypto and by the fallback, and what must not verify. */
+import { ED25519_TORSION_SUBGROUP, ed25519 } from '@noble/curves/ed25519.js';
+import { sha512 } from '@noble/hashes/sha2.js';
 import { describe, expect, test } from 'vitest';
-import { bytesEqual, fromHex, toHex } from './bytes.ts';
+import { bytesEqual, concatBytes, fromHex, toHex } from './bytes.ts';
 import { createIdentity, verifyInJavaScript, verifySignature } from './identity.ts';
 
 /** RFC 8032, section 7.1: secret, public key, message, signature. */
@@ -51,7 +53,7 @@ test('a flipped bit anywhere, another key and wrong lengths do not verify and do
     expect(await verify(other.publicKey, message, signature)).toBe(false);
     for (const at of [0, 31, 32, 63]) {
       const bad = signature.slice();
-      bad[at] = (bad[at] as number) ^ 1;
+      bad[at] = bad[at] ^ 1;
       expect(await verify(identity.publicKey, message, bad)).toBe(false);
     }
     expect(await verify(identity.publicKey, message.subarray(1), signature)).toBe(false);
@@ -62,6 +64,44 @@ test('a flipped bit anywhere, another key and wrong lengths do not verify and do
     small[0] = 1;
     expect(await verify(small, message, new Uint8Array(64))).toBe(false);
   }
+});
+
+test('a crafted signature that only the cofactored equation accepts is refused by both', async () => {
+  const { Point } = ed25519;
+  const order = Point.Fn.ORDER;
+  const number = (bytes: Uint8Array) => BigInt(`0x${toHex(bytes.slice().reverse())}`);
+  const bytes32 = (n: bigint) => fromHex(n.toString(16).padStart(64, '0')).reverse();
+  const message = new TextEncoder().encode('one message, two opinions');
+  const [secret, nonce] = [12345678901234567890n, 98765432109876543210n];
+  const torsion = Point.fromHex(ED25519_TORSION_SUBGROUP[1]);
+  const make = (r: typeof torsion) => {
+    const key = Point.BASE.multiply(secret).toBytes();
+    const k = number(sha512(concatBytes(r.toBytes(), key, message))) % order;
+    return { key, signature: concatBytes(r.toBytes(), bytes32((nonce + k * secret) % order)) };
+  };
+  const plain = make(Point.BASE.multiply(nonce));
+  expect(verifyInJavaScript(plain.key, message, plain.signature)).toBe(true);
+  expect(await verifySignature(plain.key, message, plain.signature)).toBe(true);
+  const crafted = make(Point.BASE.multiply(nonce).add(torsion));
+  expect(ed25519.verify(crafted.signature, message, crafted.key, { zip215: false })).toBe(true);
+  expect(verifyInJavaScript(crafted.key, message, crafted.signature)).toBe(false);
+  expect(await verifySignature(crafted.key, message, crafted.signature)).toBe(false);
+  // Torsion as the whole key and the whole nonce.
+  for (const hex of ED25519_TORSION_SUBGROUP) {
+    const signature = concatBytes(fromHex(hex), new Uint8Array(32));
+    expect(verifyInJavaScript(fromHex(hex), message, signature)).toBe(false);
+    expect(await verifySignature(fromHex(hex), message, signature)).toBe(false);
+  }
+});
+
+test('a signature with S raised by the group order is a second encoding, and refused by both', async () => {
+  const identity = await createIdentity();
+  const message = new Uint8Array(3);
+  const signature = await identity.sign(message);
+  const s = BigInt(`0x${toHex(signature.slice(32).reverse())}`) + ed25519.Point.Fn.ORDER;
+  const twin = concatBytes(signature.subarray(0, 32), fromHex(s.toString(16).padStart(64, '0')).reverse());
+  expect(verifyInJavaScript(identity.publicKey, message, twin)).toBe(false);
+  expect(await verifySignature(identity.publicKey, message, twin)).toBe(false);
 });
 
 test('a seed of the wrong length is refused', async () => {

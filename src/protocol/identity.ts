@@ -5,6 +5,7 @@
  * are no secure context and older browsers fall back to @noble/curves (about 2 ms), which gives the same bytes.
  */
 import { ed25519 } from '@noble/curves/ed25519.js';
+import { sha512 } from '@noble/hashes/sha2.js';
 import { concatBytes, fromHex, toHex } from './bytes.ts';
 import { KEY_BYTES, SIGNATURE_BYTES } from './limits.ts';
 
@@ -83,13 +84,32 @@ export async function verifySignature(
   }
 }
 
-/** The fallback, exported for its tests. `zip215: false`: RFC 8032's strict decoding, as WebCrypto has it. */
+/**
+ * The fallback, exported for its tests. It must accept exactly what WebCrypto accepts, or a crafted signature would
+ * split the swarm: so [S]B = R + [k]A without the cofactor, which noble's own verify() multiplies in, and no points of
+ * small order (https://wicg.github.io/webcrypto-secure-curves/#ed25519-operations-verify).
+ */
 export function verifyInJavaScript(key: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
+  if (key.byteLength !== KEY_BYTES || signature.byteLength !== SIGNATURE_BYTES) return false;
   try {
-    return ed25519.verify(signature, bytes, key, { zip215: false });
+    const encodedR = signature.subarray(0, 32);
+    const a = Point.fromBytes(key);
+    const r = Point.fromBytes(encodedR);
+    const s = littleEndian(signature.subarray(32));
+    if (a.isSmallOrder() || r.isSmallOrder() || s >= ORDER) return false;
+    const k = littleEndian(sha512(concatBytes(encodedR, key, bytes))) % ORDER;
+    return Point.BASE.multiplyUnsafe(s).equals(r.add(a.multiplyUnsafe(k)));
   } catch {
-    return false;
+    return false; // not a point on the curve
   }
+}
+
+const { Point } = ed25519;
+/** Order of the group that the base point generates. */
+const ORDER = Point.Fn.ORDER;
+
+function littleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${toHex(bytes.slice().reverse())}`);
 }
 
 async function importPublic(key: Uint8Array): Promise<CryptoKey> {

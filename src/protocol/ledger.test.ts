@@ -58,7 +58,7 @@ describe('split', () => {
         const total = accepted.reduce((sum, { weight }) => sum + BigInt(weight), 0n);
         expect(credits.reduce((sum, entry) => sum + BigInt(entry.amount), 0n)).toBe(emission);
         credits.forEach((entry, i) => {
-          const { contributor, weight } = accepted[i] as (typeof accepted)[number];
+          const { contributor, weight } = accepted[i];
           expect(entry.contributor).toBe(contributor);
           const floor = (emission * BigInt(weight)) / total;
           expect([floor, floor + 1n]).toContain(BigInt(entry.amount));
@@ -151,7 +151,7 @@ describe('ledger', () => {
   });
 
   test('refuses a hole in the chain', () => {
-    expect(() => applyToLedger(emptyLedger(), chain[1] as CertificateBody)).toThrow('ledger at height 0');
+    expect(() => applyToLedger(emptyLedger(), chain[1])).toThrow('ledger at height 0');
   });
 
   test('explains each contributor its credits, and why there are none', () => {

@@ -92,43 +92,41 @@ export const emptyLedger = (): Ledger => ({ height: 0, issued: 0, accounts: new 
  * The ledger after a certificate. The body must have passed checkCertificate (certificate.ts); throws RangeError when
  * it is not the next one, since a hole in the chain would silently lose somebody's credits.
  */
-export function applyToLedger(ledger: Ledger, body: CertificateBody): Ledger {
-  if (body.height !== ledger.height + 1 || body.issued !== ledger.issued) {
-    throw new RangeError(
-      `ledger at height ${ledger.height} (issued ${ledger.issued}) got height ${body.height} (issued ${body.issued})`,
-    );
-  }
-  const accounts = new Map(ledger.accounts);
-  const add = (
-    contributor: Uint8Array,
-    change: Partial<Record<'credits' | 'accepted' | 'refused' | 'tokens', number>>,
-  ) => {
-    const id = toHex(contributor);
-    const old = accounts.get(id);
-    accounts.set(id, {
-      contributor,
-      credits: (old?.credits ?? 0) + (change.credits ?? 0),
-      accepted: (old?.accepted ?? 0) + (change.accepted ?? 0),
-      refused: (old?.refused ?? 0) + (change.refused ?? 0),
-      tokens: (old?.tokens ?? 0) + (change.tokens ?? 0),
-      lastRound: body.round,
-    });
-  };
-  let issued = ledger.issued;
-  for (const entry of body.accepted) add(entry.contributor, { accepted: 1, tokens: entry.tokens });
-  for (const entry of body.refused) add(entry.contributor, { refused: 1 });
-  for (const entry of body.credits) {
-    add(entry.contributor, { credits: entry.amount });
-    issued += entry.amount;
-  }
-  return { height: body.height, issued, accounts };
-}
+export const applyToLedger = (ledger: Ledger, body: CertificateBody): Ledger => foldLedger([body], ledger);
 
-/** Folds a chain of checked certificate bodies onto a ledger. */
+/** Folds a chain of checked certificate bodies onto a ledger, which itself stays as it is. */
 export function foldLedger(bodies: Iterable<CertificateBody>, from: Ledger = emptyLedger()): Ledger {
-  let ledger = from;
-  for (const body of bodies) ledger = applyToLedger(ledger, body);
-  return ledger;
+  const accounts = new Map(from.accounts);
+  let { height, issued } = from;
+  for (const body of bodies) {
+    if (body.height !== height + 1 || body.issued !== issued) {
+      throw new RangeError(
+        `ledger at height ${height} (issued ${issued}) got height ${body.height} (issued ${body.issued})`,
+      );
+    }
+    const change = (contributor: Uint8Array, update: (old: Account) => Partial<Account>) => {
+      const id = toHex(contributor);
+      const old = accounts.get(id) ?? {
+        contributor,
+        credits: 0,
+        accepted: 0,
+        refused: 0,
+        tokens: 0,
+        lastRound: 0,
+      };
+      accounts.set(id, { ...old, ...update(old), lastRound: body.round });
+    };
+    for (const { contributor, tokens } of body.accepted) {
+      change(contributor, (old) => ({ accepted: old.accepted + 1, tokens: old.tokens + tokens }));
+    }
+    for (const { contributor } of body.refused) change(contributor, (old) => ({ refused: old.refused + 1 }));
+    for (const { contributor, amount } of body.credits) {
+      change(contributor, (old) => ({ credits: old.credits + amount }));
+      issued += amount;
+    }
+    height = body.height;
+  }
+  return { height, issued, accounts };
 }
 
 /** What a contributor got in a round and why, or why nothing. */

@@ -1,0 +1,277 @@
+/** The book's own rules: what it fetches when, what it forgives, and real bytes through the real inspector. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parameterLayout } from '../model/layout.ts';
+import { sha256Sync, toHex } from '../protocol/bytes.ts';
+import { deadlines } from '../protocol/clock.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import { sealOf } from '../protocol/seal.ts';
+import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
+import { CpuReplica } from '../sparseloco/cpu-replica.ts';
+import { randomSource } from '../sparseloco/testing.ts';
+import { type BookOptions, type Evaluate, noCertificate, RoundBook } from './book.ts';
+import { inspectorFor } from './inspect.ts';
+
+const RUN = testHash('run');
+const ROUND = 2;
+const ROOT = testHash('root');
+let manifest: Manifest;
+let peers: Identity[];
+/** Real submissions of a 0.12 M-parameter model, one per peer. */
+let works: Uint8Array<ArrayBuffer>[];
+let at: ReturnType<typeof deadlines>;
+
+beforeAll(async () => {
+  manifest = testManifest(testHash('organizer'), []);
+  at = deadlines(manifest.schedule, ROUND);
+  peers = await Promise.all([0, 1, 2, 3].map(testIdentity));
+  works = await Promise.all(peers.map((peer, i) => submissionOf(peer.publicKey, i)));
+});
+
+async function submissionOf(contributor: Uint8Array, seed: number, round = ROUND, scale = 1e-3) {
+  const layout = parameterLayout(manifest.model);
+  const replica = new CpuReplica(layout, manifest.sparseloco);
+  await replica.load(new Int32Array(layout.elements));
+  const random = randomSource(seed + 1);
+  const moved = Float32Array.from({ length: layout.elements }, () => scale * (random() - 0.5) ** 3);
+  return (await replica.compress(moved, { run: RUN, round, contributor })).bytes;
+}
+
+const better: Evaluate = async () => ({
+  assigned: { before: [5], after: [4.8] },
+  unassigned: { before: [5], after: [4.9] },
+});
+
+const bookOf = (change: Partial<BookOptions> = {}) =>
+  new RoundBook({
+    manifest,
+    runId: RUN,
+    round: ROUND,
+    baseRoot: () => ROOT,
+    evaluate: better,
+    ...inspectorFor(manifest),
+    ...change,
+  });
+
+function commitOf(contributor: Uint8Array, bytes: Uint8Array, change: Partial<MessageOf<'commit'>> = {}) {
+  const commit: MessageOf<'commit'> = {
+    kind: 'commit',
+    run: RUN,
+    round: ROUND,
+    seal: sealOf(RUN, ROUND, contributor, sha256Sync(bytes)),
+    size: bytes.byteLength,
+    tokens: 512,
+    innerSteps: 1,
+    baseRoot: ROOT,
+    trainLoss: 5,
+    ...change,
+  };
+  return commit;
+}
+
+const revealOf = (bytes: Uint8Array): MessageOf<'reveal'> => ({
+  kind: 'reveal',
+  run: RUN,
+  round: ROUND,
+  submission: { hash: sha256Sync(bytes), size: bytes.byteLength },
+  peer: 'peer',
+});
+
+/** Commits, reveals and delivers the work of peer `i`. */
+async function submit(
+  book: RoundBook,
+  i: number,
+  bytes = works[i],
+  change: Partial<MessageOf<'commit'>> = {},
+) {
+  const { publicKey } = peers[i];
+  expect(book.commit(publicKey, commitOf(publicKey, bytes, change), at.commit - 1)).toEqual({ ok: true });
+  expect(book.reveal(publicKey, revealOf(bytes), at.commit)).toEqual({ ok: true });
+  return book.bytes(publicKey, bytes);
+}
+
+test('a quiet round: all accepted, weighted by tokens, scores kept', async () => {
+  const book = bookOf();
+  for (const [i, tokens] of [512, 256, 128, 64].entries()) {
+    expect(await submit(book, i, works[i], { tokens })).toEqual({ ok: true });
+  }
+  const verdict = await book.judge();
+  expect(verdict).toMatchObject({ kind: 'verdict', round: ROUND, baseRoot: ROOT, refused: [] });
+  const weights = new Map(verdict.accepted.map((entry) => [toHex(entry.contributor), entry.weight]));
+  expect(peers.map((peer) => weights.get(toHex(peer.publicKey)))).toEqual([1024, 512, 256, 128]);
+  expect(verdict.scores).toHaveLength(4);
+  expect(verdict.scores[0].assigned).toBeCloseTo(0.2, 9);
+  expect(verdict.scores[0].unassigned).toBeCloseTo(0.1, 9);
+  expect(book.entries().map((entry) => entry.state)).toEqual(new Array(4).fill('accepted'));
+  expect(book.bytesOf(peers[1].publicKey)).toBe(works[1]);
+});
+
+test('nothing is fetched before commits close; then what was revealed, until it is there or lost', async () => {
+  const book = bookOf();
+  const [a, b, c] = peers.map((peer) => peer.publicKey);
+  for (const [i, key] of [a, b, c].entries()) book.commit(key, commitOf(key, works[i]), at.train);
+  book.reveal(a, revealOf(works[0]), at.commit - 500); // a clock that runs ahead
+  book.reveal(b, revealOf(works[1]), at.commit);
+  expect(book.toFetch(at.commit - 1)).toEqual([]);
+  const keys = () => new Set(book.toFetch(at.commit + 1).map((request) => toHex(request.contributor)));
+  expect(keys()).toEqual(new Set([toHex(a), toHex(b)]));
+  expect(book.entries().map((entry) => entry.state)).toEqual(['revealed', 'revealed', 'committed']);
+  await book.bytes(a, works[0]);
+  expect(keys()).toEqual(new Set([toHex(b)]));
+  book.notServed(b, 'asked three peers');
+  expect(keys()).toEqual(new Set());
+  const verdict = await book.judge();
+  expect(verdict.accepted).toHaveLength(1);
+  expect(new Set(verdict.refused.map(({ reason, detail }) => `${reason}: ${detail}`))).toEqual(
+    new Set([
+      'not-revealed: asked three peers',
+      'not-revealed: committed, but nothing was revealed before the deadline',
+    ]),
+  );
+});
+
+describe('what can be put right', () => {
+  test('a reveal or bytes that do not match do no harm when the right ones follow', async () => {
+    const book = bookOf();
+    const key = peers[0].publicKey;
+    book.commit(key, commitOf(key, works[0]), at.train);
+    expect(book.reveal(key, revealOf(works[1]), at.commit)).toMatchObject({ reason: 'hash-mismatch' });
+    expect(book.reveal(key, revealOf(works[0]), at.commit)).toEqual({ ok: true });
+    expect(await book.bytes(key, works[1])).toMatchObject({ reason: 'hash-mismatch' });
+    expect(await book.bytes(key, works[0])).toEqual({ ok: true });
+    expect((await book.judge()).accepted).toHaveLength(1);
+  });
+
+  test("the last round's certificate arrives while this one's commits do", async () => {
+    let root = testHash('old root');
+    const book = bookOf({ baseRoot: () => root });
+    await submit(book, 0);
+    expect(book.toFetch(at.commit)).toEqual([]);
+    root = ROOT;
+    expect((await book.judge()).accepted).toHaveLength(1);
+  });
+});
+
+describe('receipts', () => {
+  test.each([
+    ['another run', { run: testHash('other') }, 'wrong-round'],
+    ['another round', { round: ROUND + 1 }, 'wrong-round'],
+    ['too many steps', { innerSteps: 31 }, 'malformed'],
+    ['too many tokens', { tokens: 513 }, 'malformed'],
+    ['too large', { size: 1 << 28 }, 'too-large'],
+  ] as const)('commit with %s', (_, change, reason) => {
+    const key = peers[0].publicKey;
+    expect(bookOf().commit(key, commitOf(key, works[0], change), at.train)).toMatchObject({
+      ok: false,
+      reason,
+    });
+  });
+
+  test('outside the window', () => {
+    const key = peers[0].publicKey;
+    const commit = commitOf(key, works[0]);
+    const start = at.train - manifest.schedule.trainMs;
+    expect(bookOf().commit(key, commit, start - 1)).toMatchObject({ reason: 'wrong-round' });
+    expect(bookOf().commit(key, commit, start)).toEqual({ ok: true });
+    expect(bookOf().commit(key, commit, at.commit - 1)).toEqual({ ok: true });
+    expect(bookOf().commit(key, commit, at.commit + 7)).toMatchObject({
+      reason: 'late',
+      detail: 'committed 7 ms after the deadline',
+    });
+    expect(bookOf().reveal(key, revealOf(works[0]), at.commit)).toMatchObject({ reason: 'late' });
+  });
+});
+
+describe('real bytes', () => {
+  test.each([
+    ['cut short', (bytes: Uint8Array) => bytes.slice(0, 500), 'malformed'],
+    [
+      'noise',
+      (bytes: Uint8Array) => bytes.map((byte, i) => (i < 21 ? byte : (byte * 7 + i) & 255)),
+      'malformed',
+    ],
+    ['nothing', () => new Uint8Array(1), 'malformed'],
+  ] as const)('%s', async (_, spoil, reason) => {
+    expect(await submit(bookOf(), 0, spoil(works[0]))).toMatchObject({ ok: false, reason });
+  });
+
+  test('made by another contributor or for another round', async () => {
+    expect(await submit(bookOf(), 0, works[1])).toMatchObject({
+      reason: 'malformed',
+      detail: 'made by another contributor',
+    });
+    const old = await submissionOf(peers[0].publicKey, 0, ROUND - 1);
+    expect(await submit(bookOf(), 0, old)).toMatchObject({
+      reason: 'malformed',
+      detail: 'made for round 1, not 2',
+    });
+  });
+
+  test('a support copied under an own header is the copy when committed later', async () => {
+    const book = bookOf();
+    for (const i of [0, 1, 2]) await submit(book, i);
+    await submit(book, 3, await submissionOf(peers[3].publicKey, 1));
+    const { accepted, refused } = await book.judge();
+    expect(accepted).toHaveLength(3);
+    expect(refused).toHaveLength(1);
+    expect(refused[0]).toMatchObject({ contributor: peers[3].publicKey, reason: 'copy' });
+    expect(refused[0].detail).toContain(toHex(peers[1].publicKey).slice(0, 8));
+  });
+
+  test('a norm far above the median, even as one of two', async () => {
+    const book = bookOf();
+    await submit(book, 0, await submissionOf(peers[0].publicKey, 0, ROUND, 1));
+    await submit(book, 1);
+    const { refused } = await book.judge();
+    expect(refused).toMatchObject([{ contributor: peers[0].publicKey, reason: 'norm' }]);
+  });
+});
+
+describe('the loss gate', () => {
+  test('refuses what makes it worse, and says what cannot be measured in time', async () => {
+    const bad = toHex(peers[1].publicKey);
+    const slow = toHex(peers[2].publicKey);
+    const evaluate: Evaluate = async (candidate) => {
+      const key = toHex(candidate.contributor);
+      if (key === slow) return null;
+      if (key !== bad) return better(candidate);
+      const worse = { before: [5, 4], after: [5.5, 4.6] };
+      return { assigned: worse, unassigned: worse };
+    };
+    const book = bookOf({ evaluate });
+    for (const i of [0, 1, 2]) await submit(book, i);
+    const { accepted, refused, scores } = await book.judge();
+    expect(accepted.map((entry) => toHex(entry.contributor))).toEqual([toHex(peers[0].publicKey)]);
+    const reasons = new Map(refused.map((entry) => [toHex(entry.contributor), entry.reason]));
+    expect(reasons).toEqual(
+      new Map([
+        [bad, 'loss'],
+        [slow, 'capacity'],
+      ]),
+    );
+    expect(scores).toHaveLength(2);
+  });
+
+  test('an explosion to infinity is refused and its score is the worst legal one', async () => {
+    const evaluate: Evaluate = async () => ({
+      assigned: { before: [5], after: [Number.POSITIVE_INFINITY] },
+      unassigned: { before: [5], after: [Number.NaN] },
+    });
+    const book = bookOf({ evaluate });
+    await submit(book, 0);
+    const verdict = await book.judge();
+    expect(verdict.refused).toMatchObject([{ reason: 'loss' }]);
+    expect(verdict.scores).toMatchObject([{ assigned: -1e6, unassigned: -1e6 }]);
+    expect(noCertificate(verdict)).toEqual({
+      kind: 'no-certificate',
+      run: RUN,
+      round: ROUND,
+      refused: verdict.refused,
+    });
+  });
+});
+
+test('an empty round has an empty verdict', async () => {
+  expect(await bookOf().judge()).toMatchObject({ accepted: [], refused: [], scores: [] });
+});
