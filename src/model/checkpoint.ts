@@ -96,9 +96,9 @@ export function decodeCheckpoint(bytes: Uint8Array, config: ModelConfig): Checkp
   const theta = new Int32Array(elements);
   for (let i = 0; i < elements; i++) theta[i] = view.getInt32(HEADER_BYTES + 4 * i, true);
   return {
-    runId: bytes.slice(24, 56),
+    runId: new Uint8Array(bytes.subarray(24, 56)),
     height: view.getUint32(12, true),
-    root: bytes.slice(56, 88),
+    root: new Uint8Array(bytes.subarray(56, 88)),
     fractionBits,
     theta,
   };

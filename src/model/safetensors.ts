@@ -87,8 +87,8 @@ export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
 
   const tensors = new Map<string, SafetensorsTensor>();
   for (const { name, dtype, shape, begin, end } of entries) {
-    // A copy: the header's length need not leave the data aligned to four bytes.
-    const raw = bytes.slice(dataStart + begin, dataStart + end).buffer;
+    // A copy: the header's length need not leave the data aligned to four bytes. (Not slice(): a Buffer's is a view.)
+    const raw = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end)).buffer;
     tensors.set(name, { dtype, shape, data: dtype === 'F32' ? new Float32Array(raw) : new Int32Array(raw) });
   }
   return { tensors, metadata };
