@@ -217,6 +217,21 @@ describe('serve', () => {
     }
   });
 
+  it('lets one peer have a blob four times, then says "not here" to it', async () => {
+    const { hash, bytes } = await testBlob(100);
+    server.blobs.serve(hash, bytes);
+    const lp = lpStream(stream);
+    const lengths: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      await lp.write(encodeQuestion(hash, 0, 100));
+      lengths.push((await lp.read()).byteLength);
+    }
+    expect(lengths).toEqual([105, 105, 105, 105, 5, 5]);
+    const other = await peer();
+    await link(other, server);
+    expect(bytesEqual(await other.blobs.fetch(hash, [() => [server.id]], { size: 100 }), bytes)).toBe(true);
+  });
+
   const nonsense: [string, (hash: Uint8Array) => Uint8Array][] = [
     ['an empty question', () => new Uint8Array(0)],
     ['a short question', () => new Uint8Array(39)],

@@ -60,6 +60,12 @@ const TIMING: BlobTiming = {
   piece: limits.PIECE_TIMEOUT,
 };
 
+/** A blob we serve, and how many of its bytes each peer had. */
+interface Served {
+  readonly bytes: Uint8Array;
+  readonly downloads: Map<string, number>;
+}
+
 /** Peers to ask for a blob, worked out when their turn comes. Must not reject. */
 export type SourceStage = () => readonly string[] | Promise<readonly string[]>;
 
@@ -74,7 +80,7 @@ export class BlobExchange {
   readonly #meter: Meter;
   readonly #onAbuse: (peer: string, reason: string) => void;
   readonly #timing: BlobTiming;
-  readonly #store = new Map<string, Uint8Array>();
+  readonly #store = new Map<string, Served>();
   readonly #budgets = new Map<string, TokenBucket>();
   readonly #faults = new Map<string, number>();
   /** When a peer last stalled. */
@@ -100,7 +106,8 @@ export class BlobExchange {
       throw new RangeError(`a blob's hash has ${HASH_BYTES} bytes, got ${hash.byteLength}`);
     if (bytes.byteLength === 0 || bytes.byteLength > MAX_BLOB_BYTES)
       throw new RangeError(`a blob has 1 to ${MAX_BLOB_BYTES} bytes, got ${bytes.byteLength}`);
-    this.#store.set(toHex(hash), bytes);
+    const name = toHex(hash);
+    if (!this.#store.has(name)) this.#store.set(name, { bytes, downloads: new Map() });
   }
 
   forget(hash: Uint8Array): void {
@@ -125,7 +132,7 @@ export class BlobExchange {
   ): Promise<Uint8Array<ArrayBuffer>> {
     options.signal?.throwIfAborted();
     const name = toHex(hash);
-    const own = this.#store.get(name);
+    const own = this.#store.get(name)?.bytes;
     if (own !== undefined && own.byteLength === options.size) return new Uint8Array(own);
     if (!Number.isInteger(options.size) || options.size < 1 || options.size > MAX_BLOB_BYTES)
       throw new BlobUnavailableError(
@@ -251,7 +258,7 @@ export class BlobExchange {
         const idle = AbortSignal.timeout(limits.BLOB_IDLE);
         const question = (await lp.read({ signal: idle })).subarray();
         this.#meter.count(peer, path, 'blob', 'in', question.byteLength);
-        const answer = this.#lookUp(question);
+        const answer = this.#lookUp(question, peer);
         const missed = answer[0] === NOT_HERE;
         const wait = budget.owe(missed ? limits.MISS_COST : answer.byteLength);
         if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
@@ -267,16 +274,22 @@ export class BlobExchange {
     }
   }
 
-  #lookUp(question: Uint8Array): Uint8Array {
+  #lookUp(question: Uint8Array, peer: string): Uint8Array {
     if (question.byteLength !== QUESTION_BYTES)
       throw new SourceError('malformed', `a question of ${question.byteLength} bytes`);
     const view = new DataView(question.buffer, question.byteOffset, question.byteLength);
     const offset = view.getUint32(HASH_BYTES);
     const length = Math.min(view.getUint32(HASH_BYTES + 4), limits.PIECE_BYTES);
-    const blob = this.#store.get(toHex(question.subarray(0, HASH_BYTES)));
-    if (blob === undefined) return encodeAnswer(NOT_HERE, 0, new Uint8Array(0));
-    if (offset >= blob.byteLength) throw new SourceError('malformed', `offset ${offset} is past the end`);
-    return encodeAnswer(HERE, blob.byteLength, blob.subarray(offset, offset + length));
+    const served = this.#store.get(toHex(question.subarray(0, HASH_BYTES)));
+    if (served === undefined) return encodeAnswer(NOT_HERE, 0, new Uint8Array(0));
+    const { bytes, downloads } = served;
+    if (offset >= bytes.byteLength) throw new SourceError('malformed', `offset ${offset} is past the end`);
+    const piece = bytes.subarray(offset, offset + length);
+    const had = (downloads.get(peer) ?? 0) + piece.byteLength;
+    if (had > limits.MAX_DOWNLOADS * bytes.byteLength) return encodeAnswer(NOT_HERE, 0, new Uint8Array(0));
+    if (downloads.size >= limits.MAX_DOWNLOADERS) downloads.clear();
+    downloads.set(peer, had);
+    return encodeAnswer(HERE, bytes.byteLength, piece);
   }
 }
 

@@ -25,6 +25,7 @@ import { gossipService } from './gossip.ts';
 import * as limits from './limits.ts';
 import { Meter } from './meter.ts';
 import { PeerSwarm, type SwarmServices } from './peer-swarm.ts';
+import { RelayMeter } from './relay-meter.ts';
 import { RENDEZVOUS_PROTOCOL, rendezvousHandler } from './rendezvous.ts';
 import type { Swarm, Traffic } from './types.ts';
 import { tapService } from './tap-streams.ts';
@@ -90,7 +91,7 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
   const family = listen.host.includes(':') ? 'ip6' : 'ip4';
   const bans = new BanList();
   const meter = new Meter();
-  const relayed = { bytes: 0 };
+  const relayed = new RelayMeter((peer) => swarm.ban(peer, 'used the relay for more than signalling'));
   const upgrades = webSocketsWithUpgrades();
 
   const node: Libp2p<HostServices> = await createLibp2p({
@@ -118,7 +119,7 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
       identify: identify({ timeout: limits.DIAL_TIMEOUT }),
       ping: ping({ timeout: limits.PING_TIMEOUT }),
       pubsub: gossipService(options.topic, 'host', meter),
-      relay: countedRelay(relayed, {
+      relay: meteredRelay(relayed, {
         hopTimeout: limits.DIAL_TIMEOUT,
         maxInboundHopStreams: limits.MAX_RELAY_STREAMS,
         maxOutboundStopStreams: limits.MAX_RELAY_STREAMS,
@@ -188,16 +189,16 @@ function secureSocket(socket: ServerWebSocket): void {
 }
 
 /**
- * The relay, counting what it carries. Everything relayed crosses the asking tab's HOP stream, so that counting there
- * counts both ways once. Requests and reservations are in, some hundred bytes each.
+ * The relay, metered. Everything relayed crosses the asking tab's HOP stream, so that counting there counts both ways
+ * once. Requests and reservations are in, some hundred bytes each.
  */
-function countedRelay(relayed: { bytes: number }, init: CircuitRelayServerInit) {
+function meteredRelay(meter: RelayMeter, init: CircuitRelayServerInit) {
   const create = circuitRelayServer(init);
   return (components: CircuitRelayServerComponents): CircuitRelayService =>
     create(
-      tapService(components, (_connection, _direction, bytes) => {
-        relayed.bytes += bytes;
-      }),
+      tapService(components, (connection, _direction, bytes) =>
+        meter.count(connection.remotePeer.toString(), bytes),
+      ),
     );
 }
 
@@ -206,14 +207,14 @@ interface HostPeerSwarmOptions {
   readonly topic: string;
   readonly bans: BanList;
   readonly meter: Meter;
-  readonly relayed: { readonly bytes: number };
+  readonly relayed: RelayMeter;
   readonly onUpgrade: UpgradeListener;
 }
 
 class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   readonly #host: Libp2p<HostServices>;
   readonly #onUpgrade: UpgradeListener;
-  readonly #relayed: { readonly bytes: number };
+  readonly #relayed: RelayMeter;
 
   constructor(options: HostPeerSwarmOptions) {
     super({ ...options, hosts: new Set(), hostState: 'connected' });

@@ -49,6 +49,8 @@ export const RELAYED_LINGER = 5 * SECOND;
 /** Round-trip times are a display value: rarely measured, and patient with a busy tab. */
 export const PING_INTERVAL = 15 * SECOND;
 export const PING_TIMEOUT = 15 * SECOND;
+/** Unanswered pings in a row after which a tab takes its WebSocket to the host for dead (a changed network) and redials. */
+export const MAX_MISSED_PINGS = 2;
 /** The host's connection monitor: the default of 5 s drops tabs whose main thread is busy (measured). */
 export const MONITOR_PING_TIMEOUT = 30 * SECOND;
 /** A ban outlasts several rounds. Peer ids are new at each page load, so longer bans would only fill the list. */
@@ -69,6 +71,12 @@ export const RESERVATION_TTL = 30 * MINUTE;
 /** Signalling one WebRTC link costs 6 to 10 KB (measured). Small limits keep tabs from using the relay for blobs. */
 export const RELAY_DATA_LIMIT = 128 * KiB;
 export const RELAY_DURATION_LIMIT = 2 * MINUTE;
+/**
+ * Relayed bytes a second of one tab, and the burst: about 400 links signalled. Many small relayed connections after
+ * each other would otherwise make a data path of the host; who exceeds this is banned.
+ */
+export const RELAY_RATE = 16 * KiB;
+export const RELAY_BURST = 4 * MiB;
 /** HOP and STOP streams open at a time on one tab's connection: one for each link being signalled. */
 export const MAX_RELAY_STREAMS = 512;
 /** Per second and per IP; the default of 5 locks out a class room behind one address (measured). */
@@ -116,6 +124,10 @@ export const SERVE_RATE = 48 * MiB;
 export const SERVE_BURST = 64 * MiB;
 /** What a "not here" answer counts for in that budget: 384 fruitless questions a second, no more. */
 export const MISS_COST = 128 * KiB;
+/** Whole downloads of one blob by one peer; then it is "not here" for it. Spares volunteers' upload. */
+export const MAX_DOWNLOADS = 4;
+/** Peers whose downloads of one blob are remembered. */
+export const MAX_DOWNLOADERS = 4096;
 /** An idle blob stream is closed. */
 export const BLOB_IDLE = 30 * SECOND;
 

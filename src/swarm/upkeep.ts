@@ -4,15 +4,20 @@ import {
   GOSSIP_CHECK_INTERVAL,
   GOSSIP_GRACE,
   GOSSIP_MUTE,
+  MAX_MISSED_PINGS,
   PING_INTERVAL,
   PING_TIMEOUT,
   RELAYED_LINGER,
 } from './limits.ts';
 import type { PeerSwarm } from './peer-swarm.ts';
 
-/** Measures round-trip times, one peer after the other, so that pings never pile up in a busy tab. */
+/**
+ * Measures round-trip times, one peer after the other, so that pings never pile up in a busy tab, and drops a WebSocket
+ * that no longer answers.
+ */
 export function keepRtt(swarm: PeerSwarm): void {
   let busy = false;
+  const missed = new Map<string, number>();
   const round = async (): Promise<void> => {
     if (busy) return;
     busy = true;
@@ -25,11 +30,18 @@ export function keepRtt(swarm: PeerSwarm): void {
       try {
         const signal = AbortSignal.timeout(PING_TIMEOUT);
         swarm.rtt.set(peer, await swarm.node.services.ping.ping(connection.remotePeer, { signal }));
+        missed.delete(peer);
         swarm.changed();
       } catch {
-        // Unknown is an answer, too: the link may be gone or the peer busy.
+        // The peer may just be busy. WebRTC notices dead links by itself; a WebSocket can stay "open" for hours.
+        const count = (missed.get(peer) ?? 0) + 1;
+        missed.set(peer, count);
+        if (count >= MAX_MISSED_PINGS && pathOf(connection) === 'host')
+          swarm.hangUp(peer, 'pings unanswered');
       }
     }
+    for (const peer of missed.keys())
+      if (!swarm.peers('direct').has(peer) && !swarm.peers('host').has(peer)) missed.delete(peer);
     busy = false;
   };
   const timer = setInterval(() => void round(), PING_INTERVAL);
