@@ -128,6 +128,7 @@ function Canvas() {
     };
   }, [store]);
 
+  // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- uPlot's canvas stands inside
   return <div ref={host} className="canvas" role="img" aria-label={t.heading} />;
 }
 

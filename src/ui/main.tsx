@@ -15,7 +15,7 @@ root.render(<App store={createAppStore()} actions={null} />);
 
 try {
   const { createSession } = await import('../app/session.ts');
-  const { store, actions } = await createSession({ baseUrl: location.origin });
+  const { store, actions } = createSession({ baseUrl: location.origin });
   root.render(<App store={store} actions={actions} />);
 } catch (error) {
   const detail = error instanceof Error ? error.message : String(error);

@@ -6,7 +6,13 @@ import { strings } from './strings.ts';
 /** Where the page's own advice says all that the session's message says. */
 const SELF_EXPLAINED: readonly Problem['code'][] = ['no-webgpu', 'insecure-page', 'no-adapter'];
 /** Problems that a fresh page can cure. */
-const RELOAD: readonly Problem['code'][] = ['protocol-version', 'bad-manifest', 'no-adapter', 'internal'];
+const RELOAD: readonly Problem['code'][] = [
+  'protocol-version',
+  'bad-manifest',
+  'no-adapter',
+  'host-unreachable',
+  'internal',
+];
 
 export function Problems() {
   const problems = useApp((s) => s.problems);

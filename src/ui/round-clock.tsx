@@ -49,7 +49,7 @@ function Face() {
       parts.forEach((part, i) => {
         const hand = hands.current[i];
         if (hand === null || hand === undefined) return;
-        hand.setAttribute('stroke-dasharray', dash(all[i]!, part));
+        hand.setAttribute('stroke-dasharray', dash(all[i], part));
         // A round cap would leave a dot where nothing is over yet.
         hand.style.visibility = part > 0 ? 'visible' : 'hidden';
       });

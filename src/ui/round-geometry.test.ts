@@ -7,8 +7,8 @@ describe('arcs', () => {
   it('are true to the schedule and fill the circle', () => {
     const all = arcs(run);
     expect(all.map((a) => a.phase)).toEqual(['train', 'commit', 'reveal', 'judge']);
-    expect(all[0]!.length).toBeCloseTo(0.7, 10);
-    expect(all[3]!.start + all[3]!.length).toBeCloseTo(1, 10);
+    expect(all[0].length).toBeCloseTo(0.7, 10);
+    expect(all[3].start + all[3].length).toBeCloseTo(1, 10);
   });
 
   it('guess a schedule when none is known', () => {

@@ -22,7 +22,7 @@ export function arcs(run: Pick<RunInfo, 'roundMs' | 'phaseMs'> | null): readonly
   const total = ms.reduce((a, b) => a + b, 0) || 1;
   let start = 0;
   return PHASES.map((phase, i) => {
-    const arc = { phase, start, length: ms[i]! / total, ms: ms[i]! };
+    const arc = { phase, start, length: ms[i] / total, ms: ms[i] };
     start += arc.length;
     return arc;
   });

@@ -56,7 +56,7 @@ const ROUTINE = new Set<AppState['activity']>(['training', 'compressing', 'commi
 /** The tab's title, and a polite live region: connecting, training, paused, watching, stopped, and waits that last. */
 export function Announcer() {
   const store = useViewStore();
-  const region = useRef<HTMLParagraphElement>(null);
+  const region = useRef<HTMLOutputElement>(null);
   useEffect(() => {
     let key = '';
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -85,5 +85,5 @@ export function Announcer() {
       release();
     };
   }, [store]);
-  return <p className="visually-hidden" role="status" aria-live="polite" ref={region} />;
+  return <output className="visually-hidden" aria-live="polite" ref={region} />;
 }

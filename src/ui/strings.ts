@@ -84,7 +84,7 @@ const problems: Readonly<Record<Problem['code'], Explained>> = {
   },
   'host-unreachable': {
     title: 'The organizer’s server cannot be reached',
-    text: 'The pauses between tries grow to half a minute. Check your connection; certified work and credits are safe.',
+    text: 'Check your connection, or ask the organizer. Certified work and credits are safe.',
   },
   'bad-manifest': {
     title: 'The description of this run is broken',

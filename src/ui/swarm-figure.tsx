@@ -1,4 +1,5 @@
 /** The first visit's picture: seven tabs around the ring of a round, one of them yours. */
+/* oxlint-disable jsx-a11y/prefer-tag-over-role -- drawn inline, so that it takes the page's colours */
 import { point } from './round-geometry.ts';
 import { strings } from './strings.ts';
 

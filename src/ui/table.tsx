@@ -2,6 +2,8 @@
  * One shape for every table: a caption, a region that can be scrolled by keyboard, badges. On a phone a `stack`ed
  * table shows each row as a small card; the roles are spelt out because changing `display` can take them away.
  */
+/* oxlint-disable jsx-a11y/no-redundant-roles, jsx-a11y/no-interactive-element-to-noninteractive-role -- see above:
+   the cards' `display: grid` drops the elements' own roles in some browsers */
 import { type ComponentProps, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import type { LinkPath } from '../swarm/types.ts';
 import { strings } from './strings.ts';

@@ -109,8 +109,8 @@ export function peers(n: number, path?: LinkPath): PeerView[] {
     return {
       peer: peerId(100 + i),
       role: watcher ? 'watcher' : 'contributor',
-      adapter: watcher ? '' : ADAPTERS[i % ADAPTERS.length]!,
-      state: watcher ? 'watching' : STATES[i % STATES.length]!,
+      adapter: watcher ? '' : ADAPTERS[i % ADAPTERS.length],
+      state: watcher ? 'watching' : STATES[i % STATES.length],
       path: path ?? (i % 4 === 3 ? 'relayed' : 'direct'),
       rttMs: i % 6 === 4 ? null : Math.round(8 + 120 * next()),
       tokensPerSecond: watcher ? 0 : 800 + 5200 * next(),
