@@ -81,6 +81,8 @@ describe('safetensors', () => {
     expect([...readSafetensors(padded.subarray(3, 3 + bytes.length)).tensors.get('x')!.data]).toEqual([
       7, -8, 9,
     ]);
+    const buffer = Buffer.from(padded.buffer).subarray(3, 3 + bytes.length);
+    expect([...readSafetensors(buffer).tensors.get('x')!.data]).toEqual([7, -8, 9]);
   });
 
   test.each<[string, Uint8Array, RegExp]>([
