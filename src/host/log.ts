@@ -1,0 +1,25 @@
+/** The host's log: one line an event, and one a round. */
+import { toHex } from '../protocol/bytes.ts';
+import type { RefusedEntry } from '../protocol/messages.ts';
+import type { ChainLink } from './chain.ts';
+
+/** "2 refused (copy, 3 x late)" or "0 refused". */
+export function refusalSummary(refused: readonly Pick<RefusedEntry, 'reason'>[]): string {
+  if (refused.length === 0) return '0 refused';
+  const counts = new Map<string, number>();
+  for (const { reason } of refused) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  const parts = [...counts].map(([reason, n]) => (n === 1 ? reason : `${n} x ${reason}`));
+  return `${refused.length} refused (${parts.join(', ')})`;
+}
+
+/** A certified round; the wire size is what the codec's budget is held against. */
+export function roundLine({ body, stored }: ChainLink, heldOutLoss: number): string {
+  return [
+    `round ${body.round}`,
+    `height ${body.height}`,
+    `${body.accepted.length} accepted, ${refusalSummary(body.refused)}`,
+    `held-out ${heldOutLoss.toFixed(4)} before it`,
+    `${stored.bytesPerParameter.toFixed(4)} B/parameter`,
+    `root ${toHex(body.root).slice(0, 12)}`,
+  ].join(' · ');
+}

@@ -1,0 +1,57 @@
+/** The host's secret keys: 32-byte seeds as hex in files that only their owner may read. */
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fromHex, toHex } from '../protocol/bytes.ts';
+import { StoreError } from './store.ts';
+
+/** `organizer` signs the manifest, `validator` certificates, `node` is the libp2p peer. */
+export type SeedName = 'organizer' | 'validator' | 'node';
+
+/** The seed of that name, made at first use. Throws {@link StoreError} when the file holds something else. */
+export function loadSeed(dataDir: string, name: SeedName): Uint8Array {
+  const path = join(dataDir, `${name}.key`);
+  if (!existsSync(path)) create(dataDir, path);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').trim();
+    // A copied or restored file may have lost its mode.
+    chmodSync(path, 0o600);
+  } catch (cause) {
+    throw new StoreError(`The key "${path}" cannot be read: ${(cause as Error).message}.`, { cause });
+  }
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw new StoreError(
+      `"${path}" holds no key (64 hex digits). Restore it from a backup, or start a new run in another folder with --data.`,
+    );
+  return fromHex(text);
+}
+
+function create(dataDir: string, path: string): void {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    mkdirSync(dataDir, { recursive: true });
+    const file = openSync(temporary, 'wx', 0o600);
+    writeSync(file, `${toHex(randomBytes(32))}\n`);
+    fsyncSync(file);
+    closeSync(file);
+    // A link fails when the name exists: two processes never end up with two keys of one name.
+    linkSync(temporary, path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new StoreError(`Cannot write the key "${path}": ${(cause as Error).message}.`, { cause });
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}

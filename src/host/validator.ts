@@ -1,0 +1,455 @@
+/**
+ * The host's validator: follows the rounds by the wall clock, fills the gauntlet's book from gossip, fetches what was
+ * revealed, judges, and certifies as early as everything revealed is judged.
+ *
+ * A state machine: {@link Validator.advance} does whatever is due now and returns; timers, messages and finished
+ * fetches call it again. A failure in judging one submission refuses that one; nothing in here ends the loop.
+ */
+import { type Candidate, noCertificate, RoundBook } from '../gauntlet/book.ts';
+import { inspectorFor } from '../gauntlet/inspect.ts';
+import type { LossMeasurement } from '../gauntlet/scores.ts';
+import { type Standings, updateStandings } from '../gauntlet/standings.ts';
+import { bytesEqual, toHex } from '../protocol/bytes.ts';
+import { deadlines, phaseAt, roundAt } from '../protocol/clock.ts';
+import { open, seal } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { Message, MessageOf } from '../protocol/messages.ts';
+import type { GossipVerdict, Swarm } from '../swarm/types.ts';
+import type { Chain } from './chain.ts';
+import { refusalSummary, roundLine } from './log.ts';
+import type { RoundLosses } from './round-losses.ts';
+
+export interface ValidatorOptions {
+  readonly chain: Chain;
+  readonly swarm: Pick<Swarm, 'publish' | 'fetch' | 'serve' | 'forget' | 'peerId'>;
+  readonly identity: Identity;
+  readonly losses: RoundLosses;
+  /** Swarm time, epoch ms: the host's clock is the run's. */
+  readonly now?: () => number;
+  readonly log: (line: string) => void;
+  readonly standings?: Standings;
+  /** Called after each round with the standings to keep. */
+  readonly onStandings?: (standings: Standings) => void;
+}
+
+/** A peer's last sign of life. */
+export type Presence = MessageOf<'presence'> & { readonly contributor: string; readonly heardAt: number };
+
+interface OpenRound {
+  readonly round: number;
+  readonly book: RoundBook;
+  readonly fetching: Set<string>;
+  /** Given up: nobody served them in time. */
+  readonly failed: Set<string>;
+  readonly measurements: Map<string, Promise<LossMeasurement | null>>;
+  judging: Promise<void> | null;
+}
+
+/** Share of the judge phase in which fetches under way may still end, and in which losses may be measured. */
+const FETCH_GRACE = 0.25;
+const MEASURE_SHARE = 0.8;
+const FETCH_RETRY_MS = 300;
+const MAX_FETCHES = 8;
+const PRESENCE_MS = 4000;
+const PRESENCE_TTL_MS = 20_000;
+const MAX_PRESENCES = 4096;
+/** Submissions of this many certified rounds are served to tabs that are late. */
+const SERVE_ROUNDS = 8;
+
+export class Validator {
+  readonly #o: ValidatorOptions;
+  readonly #now: () => number;
+  readonly #inspector: ReturnType<typeof inspectorFor>;
+  readonly #abort = new AbortController();
+  readonly #presences = new Map<string, Presence>();
+  readonly #served: Uint8Array[][] = [];
+  #round: OpenRound | null = null;
+  #standings: Standings;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #presenceTimer: ReturnType<typeof setInterval> | undefined;
+  /** Judgements run one after another; a late one finishes before the next begins. */
+  #queue: Promise<void> = Promise.resolve();
+  #stateLoaded: Promise<void> = Promise.resolve();
+  /** Newest certificate or no-certificate as published, said again for late ears. */
+  #lastWord: Uint8Array | null = null;
+  #roundsLost = 0;
+
+  constructor(options: ValidatorOptions) {
+    this.#o = options;
+    this.#now = options.now ?? Date.now;
+    this.#inspector = inspectorFor(options.chain.manifest);
+    this.#standings = options.standings ?? new Map();
+    this.#lastWord = options.chain.last?.stored.message ?? null;
+  }
+
+  /** Loads the certified state for measuring, without starting any timer. */
+  async prepare(): Promise<void> {
+    this.#loadState();
+    await this.#stateLoaded;
+  }
+
+  /** Starts following the clock. */
+  start(): void {
+    this.#presenceTimer = setInterval(() => void this.#presence(), PRESENCE_MS);
+    void this.#presence();
+    this.#arm();
+    this.advance();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    clearInterval(this.#presenceTimer);
+    await this.#queue;
+  }
+
+  get roundsLost(): number {
+    return this.#roundsLost;
+  }
+
+  presences(): Presence[] {
+    const oldest = this.#now() - PRESENCE_TTL_MS;
+    for (const [key, presence] of this.#presences) if (presence.heardAt < oldest) this.#presences.delete(key);
+    return [...this.#presences.values()];
+  }
+
+  /** Where everybody stands in the round that is open. */
+  entries(): ReturnType<RoundBook['entries']> {
+    return this.#round?.book.entries() ?? [];
+  }
+
+  /** A gossip message. Never throws. */
+  async handle(bytes: Uint8Array, _from: string): Promise<GossipVerdict> {
+    const opened = await open(bytes);
+    if (!opened.ok) return opened.reason === 'version' ? 'ignore' : 'reject';
+    const { message, sender } = opened;
+    if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.chain.runId)) return 'reject';
+    return this.#take(message, sender);
+  }
+
+  #take(message: Message, sender: Uint8Array): GossipVerdict {
+    switch (message.kind) {
+      case 'commit':
+      case 'reveal': {
+        this.advance();
+        const round = this.#round;
+        if (round === null) return 'ignore';
+        const now = this.#now();
+        const receipt =
+          message.kind === 'commit'
+            ? round.book.commit(sender, message, now)
+            : round.book.reveal(sender, message, now);
+        this.advance();
+        if (receipt.ok) return 'accept';
+        // What breaks the manifest is wrong for everybody; time and state another peer may see differently.
+        return receipt.reason === 'malformed' || receipt.reason === 'too-large' ? 'reject' : 'ignore';
+      }
+      case 'presence': {
+        const key = toHex(sender);
+        if (!this.#presences.has(key) && this.#presences.size >= MAX_PRESENCES) return 'ignore';
+        this.#presences.set(key, { ...message, contributor: key, heardAt: this.#now() });
+        return 'accept';
+      }
+      // The only validator is this one, and own messages are not delivered.
+      case 'certificate':
+      case 'no-certificate':
+      case 'verdict':
+        return 'ignore';
+    }
+  }
+
+  /** Does what is due: opens a round, fetches, begins to judge. Cheap when nothing is. */
+  advance(): void {
+    if (this.#abort.signal.aborted) return;
+    const now = this.#now();
+    const number = roundAt(this.#o.chain.manifest.schedule, now);
+    if (number < 0) return;
+    if (this.#round?.round !== number) {
+      this.#closeLost(this.#round);
+      this.#round = null;
+      // After a restart within a round that is certified already there is nothing left to do in it.
+      if (number > this.#o.chain.head.round) this.#round = this.#openRound(number);
+    }
+    const round = this.#round;
+    if (round === null || round.judging !== null) return;
+    this.#fetchMore(round, now);
+    if (this.#ready(round, now)) {
+      round.judging = this.#queue.then(() => this.#judge(round));
+      this.#queue = round.judging;
+    }
+  }
+
+  /** Resolves when the judgements begun so far are done. */
+  settled(): Promise<void> {
+    return this.#queue;
+  }
+
+  #openRound(round: number): OpenRound {
+    const { chain } = this.#o;
+    const opened: OpenRound = {
+      round,
+      fetching: new Set(),
+      failed: new Set(),
+      measurements: new Map(),
+      judging: null,
+      book: new RoundBook({
+        manifest: chain.manifest,
+        runId: chain.runId,
+        round,
+        baseRoot: () => chain.head.root,
+        inspect: this.#inspector.inspect,
+        maxBytes: this.#inspector.maxBytes,
+        evaluate: (candidate) => this.#measured(opened, candidate),
+        standings: this.#standings,
+      }),
+    };
+    void this.#repeatLastWord();
+    return opened;
+  }
+
+  /** A round that ended before it was judged: only a host that slept or was overloaded gets here. */
+  #closeLost(round: OpenRound | null): void {
+    if (round === null || round.judging !== null) return;
+    this.#roundsLost++;
+    this.#o.log(`round ${round.round} was lost: this machine slept or was too busy to judge it in time`);
+  }
+
+  #fetchMore(round: OpenRound, now: number): void {
+    const limit = this.#fetchDeadline(round.round);
+    if (now >= limit) return;
+    for (const request of round.book.toFetch(now)) {
+      if (round.fetching.size >= MAX_FETCHES) return;
+      const key = toHex(request.contributor);
+      if (round.fetching.has(key) || round.failed.has(key)) continue;
+      round.fetching.add(key);
+      void this.#fetch(round, request, limit).finally(() => {
+        round.fetching.delete(key);
+        this.advance();
+      });
+    }
+  }
+
+  /** Fetches one submission, trying again while there is time: its sender may only just have begun to serve it. */
+  async #fetch(
+    round: OpenRound,
+    request: ReturnType<RoundBook['toFetch']>[number],
+    limit: number,
+  ): Promise<void> {
+    const { contributor, submission, peer } = request;
+    let problem = 'no time left';
+    while (this.#now() < limit && !this.#abort.signal.aborted) {
+      try {
+        const signal = AbortSignal.any([
+          this.#abort.signal,
+          AbortSignal.timeout(Math.max(1, limit - this.#now())),
+        ]);
+        const bytes = await this.#o.swarm.fetch(submission.hash, {
+          size: submission.size,
+          prefer: [peer],
+          signal,
+        });
+        const receipt = await round.book.bytes(contributor, bytes);
+        // Measuring starts at once, so that the certificate need not wait for all of it at the end.
+        if (receipt.ok) void this.#measured(round, { contributor, bytes });
+        return;
+      } catch (error) {
+        problem = messageOf(error);
+        await pause(FETCH_RETRY_MS, this.#abort.signal);
+      }
+    }
+    round.failed.add(toHex(contributor));
+    round.book.notServed(contributor, `nobody served the bytes: ${problem}`);
+  }
+
+  #measured(
+    round: OpenRound,
+    candidate: Pick<Candidate, 'contributor' | 'bytes'>,
+  ): Promise<LossMeasurement | null> {
+    const key = toHex(candidate.contributor);
+    const known = round.measurements.get(key);
+    if (known !== undefined) return known;
+    const measurement = this.#measure(round, candidate);
+    round.measurements.set(key, measurement);
+    return measurement;
+  }
+
+  /** Null when it failed or time ran out; never throws. */
+  async #measure(
+    round: OpenRound,
+    candidate: Pick<Candidate, 'contributor' | 'bytes'>,
+  ): Promise<LossMeasurement | null> {
+    const { chain, losses, log } = this.#o;
+    const { reveal, judge } = deadlines(chain.manifest.schedule, round.round);
+    const limit = reveal + MEASURE_SHARE * (judge - reveal);
+    const late = new AbortController();
+    try {
+      await this.#stateLoaded;
+      const work = losses.measure(candidate, round.round, chain.head);
+      const timeout = pause(limit - this.#now(), AbortSignal.any([late.signal, this.#abort.signal]));
+      const outcome = await Promise.race([work, timeout.then(() => null)]);
+      if (outcome === null && !this.#abort.signal.aborted) {
+        work.catch(() => {});
+        log(
+          `round ${round.round}: measuring losses takes too long on this machine; use longer rounds or fewer evaluationSequences`,
+        );
+      }
+      return outcome;
+    } catch (error) {
+      log(
+        `round ${round.round}: the loss of ${toHex(candidate.contributor).slice(0, 8)} could not be measured: ${messageOf(error)}`,
+      );
+      return null;
+    } finally {
+      late.abort();
+    }
+  }
+
+  #fetchDeadline(round: number): number {
+    const { reveal, judge } = deadlines(this.#o.chain.manifest.schedule, round);
+    return reveal + FETCH_GRACE * (judge - reveal);
+  }
+
+  /** Whether nothing more can come that would change the verdict, or time is up. */
+  #ready(round: OpenRound, now: number): boolean {
+    const { commit, reveal } = deadlines(this.#o.chain.manifest.schedule, round.round);
+    if (now < commit) return false;
+    if (now >= this.#fetchDeadline(round.round)) return true;
+    if (round.fetching.size > 0) return false;
+    const missing = round.book.toFetch(now).some(({ contributor }) => !round.failed.has(toHex(contributor)));
+    if (missing) return false;
+    return now >= reveal || round.book.entries().every(({ state }) => state !== 'committed');
+  }
+
+  async #judge(round: OpenRound): Promise<void> {
+    try {
+      const verdict = await round.book.judge();
+      if (this.#abort.signal.aborted) return;
+      this.#standings = updateStandings(this.#standings, verdict);
+      this.#o.onStandings?.(this.#standings);
+      if (verdict.accepted.length === 0) await this.#publishNothing(verdict);
+      else await this.#certify(round, verdict);
+    } catch (error) {
+      this.#roundsLost++;
+      this.#o.log(`round ${round.round} was lost: ${messageOf(error)}`);
+    }
+  }
+
+  async #publishNothing(verdict: MessageOf<'verdict'>): Promise<void> {
+    const { chain, swarm, identity, log } = this.#o;
+    const message = noCertificate(verdict);
+    chain.store.saveRefusals(verdict.round, verdict.refused);
+    this.#lastWord = await seal(identity, message);
+    await swarm.publish(this.#lastWord);
+    if (verdict.refused.length > 0 || this.presences().some((p) => p.role === 'contributor'))
+      log(`round ${verdict.round} · no certificate · 0 accepted, ${refusalSummary(verdict.refused)}`);
+  }
+
+  async #certify(round: OpenRound, verdict: MessageOf<'verdict'>): Promise<void> {
+    const { chain, swarm, identity, losses, log } = this.#o;
+    await this.#stateLoaded;
+    const heldOutLoss = await losses.heldOut();
+    const submissions = verdict.accepted.map(({ contributor }) => {
+      const bytes = round.book.bytesOf(contributor);
+      if (bytes === null) throw new Error('an accepted submission has no bytes');
+      return bytes;
+    });
+    const { message, link } = await chain.append({
+      verdict,
+      submissions,
+      validator: identity,
+      heldOutLoss,
+      time: Math.max(0, Math.round(this.#now())),
+    });
+    this.serveSubmissions(verdict.accepted.map((entry, i) => [entry.submission.hash, submissions[i]]));
+    this.#lastWord = message;
+    await swarm.publish(message);
+    log(roundLine(link, heldOutLoss));
+    this.#loadState();
+  }
+
+  /** Serves a certified round's submissions to tabs that missed them, and forgets those of old rounds. */
+  serveSubmissions(
+    submissions: readonly (readonly [hash: Uint8Array, bytes: Uint8Array | undefined])[],
+  ): void {
+    const { swarm } = this.#o;
+    for (const [hash, bytes] of submissions) if (bytes !== undefined) swarm.serve(hash, bytes);
+    this.#served.push(submissions.map(([hash]) => hash));
+    while (this.#served.length > SERVE_ROUNDS)
+      for (const hash of this.#served.shift() ?? []) swarm.forget(hash);
+  }
+
+  /** Hands the new state to the loss meter and measures its held-out loss while the next round trains. */
+  #loadState(): void {
+    const { chain, losses, log } = this.#o;
+    const { height } = chain.head;
+    this.#stateLoaded = chain.theta().then((theta) => losses.load(height, theta));
+    this.#stateLoaded
+      .then(() => losses.heldOut())
+      .then((loss) => chain.store.saveLoss(height, loss))
+      .catch((error: unknown) => {
+        if (!this.#abort.signal.aborted) log(`the held-out loss could not be measured: ${messageOf(error)}`);
+      });
+  }
+
+  /** Tabs that missed the last round's outcome, or joined since, hear it again. */
+  async #repeatLastWord(): Promise<void> {
+    if (this.#lastWord !== null) await this.#o.swarm.publish(this.#lastWord).catch(() => 0);
+  }
+
+  async #presence(): Promise<void> {
+    const { chain, swarm, identity } = this.#o;
+    const { round, phase } = phaseAt(chain.manifest.schedule, this.#now());
+    try {
+      const message = await seal(identity, {
+        kind: 'presence',
+        run: chain.runId,
+        round: Math.max(0, round),
+        peer: swarm.peerId,
+        role: 'validator',
+        state: phase === 'judge' || phase === 'reveal' ? 'judging' : 'waiting',
+        adapter: 'CPU (onnxruntime-web)',
+        tokensPerSecond: 0,
+        root: chain.head.root,
+        height: chain.head.height,
+      });
+      await swarm.publish(message);
+    } catch (error) {
+      this.#o.log(`the validator's sign of life failed: ${messageOf(error)}`);
+    }
+  }
+
+  /** Wakes at the next moment at which something can be due. */
+  #arm(): void {
+    if (this.#abort.signal.aborted) return;
+    const { schedule } = this.#o.chain.manifest;
+    const now = this.#now();
+    const round = roundAt(schedule, now);
+    const { commit, reveal, judge } = deadlines(schedule, round);
+    const moments = [commit, reveal, this.#fetchDeadline(round), judge, schedule.startMs];
+    const next = Math.min(...moments.filter((at) => at > now));
+    // Timers may fire a millisecond early, and may not wait longer than 2^31 ms.
+    this.#timer = setTimeout(
+      () => {
+        this.advance();
+        this.#arm();
+      },
+      Math.min(next - now + 1, 3_600_000),
+    );
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Resolves after `ms`, or when aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, Math.max(0, ms));
+    signal.addEventListener('abort', done);
+  });
+}
