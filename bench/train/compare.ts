@@ -13,9 +13,9 @@ const AGREEMENT_STEPS = 3;
 
 export interface Plan {
   readonly size: Size;
-  /** Timed rounds at most; fewer when the budget is spent, but no fewer than three. */
+  /** Timed rounds at most; fewer for a candidate that has spent its share of the budget. */
   readonly rounds: number;
-  /** Milliseconds for the timed rounds of all candidates together. */
+  /** Milliseconds for the timed rounds of all candidates together, in equal shares. */
   readonly budgetMs: number;
 }
 
@@ -44,7 +44,6 @@ interface Running {
   lossError: number;
   stepMs: number[];
   javascriptMs: number[];
-  dispatches: number;
 }
 
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, 500);
@@ -59,7 +58,7 @@ export async function compareTraining(
   const all: Running[] = [];
   for (const kind of kinds) {
     countFor(kind.name);
-    const blank = { kind, losses: [], lossError: 0, stepMs: [], javascriptMs: [], dispatches: 0 };
+    const blank = { kind, losses: [], lossError: 0, stepMs: [], javascriptMs: [] };
     let adapter = 'none';
     try {
       adapter = await kind.start();
@@ -82,24 +81,24 @@ export async function compareTraining(
     }
   }
 
-  const started = performance.now();
+  const dispatches = new Map<CandidateKind, number>();
+  const share = plan.budgetMs / kinds.length;
   for (let round = 0; round < plan.rounds; round++) {
-    if (round >= 3 && performance.now() - started > plan.budgetMs) break;
-    for (const running of all) {
-      const { candidate, kind } = running;
-      if (candidate === undefined || running.error !== undefined) continue;
+    const due = all.filter((running) => running.error === undefined && isDue(running.stepMs, share));
+    if (due.length === 0) break;
+    for (const { candidate, kind, ...running } of due) {
+      if (candidate === undefined) continue;
       countFor(kind.name);
       const counts = countsOf(kind.name);
       const before = counts.dispatches;
       const start = performance.now();
       await candidate.step();
       running.stepMs.push(performance.now() - start);
-      running.dispatches = counts.dispatches - before;
+      dispatches.set(kind, counts.dispatches - before);
       if (candidate.javascriptMs !== undefined) running.javascriptMs.push(candidate.javascriptMs);
     }
-    log(
-      `round ${round + 1}: ${all.map((r) => `${r.kind.name} ${Math.round(r.stepMs.at(-1) ?? Number.NaN)}`).join(', ')} ms`,
-    );
+    const times = due.map((r) => `${r.kind.name} ${Math.round(r.stepMs.at(-1) ?? Number.NaN)} ms`);
+    log(`round ${round + 1}: ${times.join(', ')}`);
   }
 
   return all.map((running) => {
@@ -110,6 +109,7 @@ export async function compareTraining(
       ...rest,
       name: kind.name,
       peer: kind.peer,
+      dispatches: dispatches.get(kind) ?? 0,
       bytes: own ?? counts.bytes,
       peakBytes: own ?? counts.peakBytes,
     };
@@ -117,6 +117,12 @@ export async function compareTraining(
     candidate?.dispose();
     return result;
   });
+}
+
+/** At least three timings, or one where a single step takes all of the candidate's share of the time. */
+function isDue(stepMs: readonly number[], share: number): boolean {
+  const spent = stepMs.reduce((a, b) => a + b, 0);
+  return spent < share || (stepMs.length < 3 && spent / stepMs.length < share);
 }
 
 function checkLosses(running: Running, ours: readonly number[]): void {

@@ -24,10 +24,15 @@ export const jaxWebgpu: CandidateKind = {
   load,
 };
 
-/** Mean cross-entropy of the Llama on `[batch, sequence]` tokens. */
+/**
+ * Mean cross-entropy of the Llama on `batch * sequence` tokens. Activations stay `[rows, width]`: its jit cannot feed a
+ * reshaped cotangent to the scatter that is the embedding's gradient, nor scatter through takeAlongAxis, hence the
+ * one-hot targets (fused into the sum, so never stored).
+ */
 function makeLoss({ config: c, batch, sequence }: Size) {
   const tables = ropeTables({ config: c, batch, sequence });
   const headDim = c.hiddenSize / c.heads;
+  const rows = batch * sequence;
   const cos = np.array(tables.cos).reshape([sequence, 1, headDim / 2]);
   const sin = np.array(tables.sin).reshape([sequence, 1, headDim / 2]);
 
@@ -47,7 +52,7 @@ function makeLoss({ config: c, batch, sequence }: Size) {
 
   return (params: Params, tokens: np.Array, targets: np.Array): np.Array => {
     const use = (name: string) => (params[name] as np.Array).ref;
-    let x = use('model.embed_tokens.weight').slice(tokens).reshape([batch, sequence, c.hiddenSize]);
+    let x = use('model.embed_tokens.weight').slice(tokens);
     for (let i = 0; i < c.layers; i++) {
       const p = (name: string) => use(`model.layers.${i}.${name}.weight`);
       const h = norm(x.ref, p('input_layernorm'));
@@ -55,16 +60,16 @@ function makeLoss({ config: c, batch, sequence }: Size) {
       const k = rope(heads(linear(h.ref, p('self_attn.k_proj'))));
       const v = heads(linear(h, p('self_attn.v_proj')));
       const mixed = nn.dotProductAttention(q, k, v, { isCausal: true });
-      x = x.add(linear(mixed.reshape([batch, sequence, c.hiddenSize]), p('self_attn.o_proj')));
+      x = x.add(linear(mixed.reshape([rows, c.hiddenSize]), p('self_attn.o_proj')));
       const g = norm(x.ref, p('post_attention_layernorm'));
       const inner = nn.silu(linear(g.ref, p('mlp.gate_proj'))).mul(linear(g, p('mlp.up_proj')));
       x = x.add(linear(inner, p('mlp.down_proj')));
     }
     const head = use(c.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
-    const logits = linear(norm(x, use('model.norm.weight')), head).reshape([batch * sequence, c.vocabSize]);
+    const logits = linear(norm(x, use('model.norm.weight')), head);
     const log = nn.logSoftmax(logits, -1);
     tree.dispose(params);
-    return np.sum(nn.oneHot(targets, c.vocabSize).mul(log)).mul(-1 / (batch * sequence));
+    return np.sum(nn.oneHot(targets, c.vocabSize).mul(log)).mul(-1 / rows);
   };
 }
 

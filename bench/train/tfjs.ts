@@ -127,10 +127,10 @@ function load(problem: Problem, backend: 'webgpu' | 'webgl'): Candidate {
       loss.dispose();
       return Number(value);
     },
-    bytes: () => {
-      const memory = tf.memory() as tf.MemoryInfo & { numBytesInGPU?: number };
-      return memory.numBytesInGPU ?? memory.numBytes;
-    },
+    // On WebGPU its buffers are counted as everybody's are; WebGL's textures only it knows.
+    ...(backend === 'webgl' && {
+      bytes: () => (tf.memory() as { numBytesInGPU?: number }).numBytesInGPU ?? 0,
+    }),
     get javascriptMs() {
       return javascriptMs;
     },
