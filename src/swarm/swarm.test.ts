@@ -16,7 +16,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
 });
 
-async function listen(port = 0): Promise<{ server: Server; port: number; close: () => Promise<void> }> {
+async function listen(port: number): Promise<{ server: Server; port: number; close: () => Promise<void> }> {
   const server = createServer((_request, response) => response.end('page'));
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const close = async (): Promise<void> => {
@@ -70,6 +70,27 @@ describe('host and tabs', () => {
     ]);
     await linked(swarm, 1);
     expect(swarm.links()[0]).toMatchObject({ peer: tab.peerId, path: 'host' });
+  });
+
+  it('find each other by name, and by an address spelt in another way', async () => {
+    const { swarm, port } = await startHost();
+    for (const relay of [
+      hostMultiaddr(`http://localhost:${port}`, swarm.peerId),
+      `/ip6/0:0:0:0:0:ffff:127.0.0.1/tcp/${port}/ws/p2p/${swarm.peerId}`,
+    ]) {
+      const tab = await createTabSwarm({ relays: [relay], topic: 't', maxLinks: 0 });
+      stops.push(() => tab.stop());
+      await until(
+        () => tab.hostState === 'connected',
+        (again) => tab.on('change', again),
+      );
+    }
+  });
+
+  it('refuse relay addresses that are none', async () => {
+    const start = (relay: string) => createTabSwarm({ relays: [relay], topic: 't' });
+    await expect(start('/ip4/127.0.0.1/tcp/1/ws')).rejects.toThrow(/PEER-ID/);
+    await expect(start('http://localhost')).rejects.toThrow();
   });
 
   it('keep the peer id over restarts, and refuse a seed that is none', async () => {

@@ -10,6 +10,7 @@ import { ping } from '@libp2p/ping';
 import { webRTC } from '@libp2p/webrtc';
 import { webSockets } from '@libp2p/websockets';
 import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { peerIdOf } from './addresses.ts';
 import { BanList, createGater } from './bans.ts';
@@ -36,10 +37,11 @@ export interface TabSwarmOptions {
 
 /**
  * Starts a tab's node. Resolves as soon as it runs; `hostState` tells whether the host was reached, and `links()`
- * fills up. Throws TypeError when a relay address is malformed or has no peer id.
+ * fills up. Throws when a relay address is malformed or has no peer id.
  */
 export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
-  const hosts = new Set(options.relays.map(peerIdOf));
+  const relays = options.relays.map((relay) => multiaddr(relay).toString()); // one spelling of each
+  const hosts = new Set(relays.map(peerIdOf));
   const target = options.maxLinks ?? limits.TARGET_LINKS;
   const mostLinks = options.maxLinks === undefined ? limits.MAX_LINKS : 2 * options.maxLinks;
   shimInitRace();
@@ -53,7 +55,7 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
     addresses: {
       // Search-type: takes a reservation on any host we are connected to, and takes it again after a reconnect. A
       // fixed `HOST/p2p-circuit` is never taken again once the host restarts (measured).
-      listen: [...options.relays.map(() => '/p2p-circuit'), '/webrtc'],
+      listen: [...relays.map(() => '/p2p-circuit'), '/webrtc'],
     },
     transports: [
       webSockets(),
@@ -65,7 +67,7 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
     connectionGater: createGater(bans, {
       // Other peers' WebSocket addresses are not followed: nobody can make a tab knock at somebody's port.
       mayDial: (address) =>
-        options.relays.some((relay) => address === relay || address.startsWith(`${relay}/p2p-circuit`)),
+        relays.some((relay) => address === relay || address.startsWith(`${relay}/p2p-circuit`)),
       mayAcceptRelayed: () => swarm === undefined || swarm.peers('direct').size < mostLinks,
     }),
     // A main thread that is busy for some seconds would lose all its links; rounds have their own deadlines.
@@ -87,8 +89,8 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
 
   swarm = new PeerSwarm({ node, topic: options.topic, bans, meter, hosts, hostState: 'connecting' });
   await swarm.start();
-  keepHost(swarm, options.relays);
-  keepLinks(swarm, { relays: options.relays, target });
+  keepHost(swarm, relays);
+  keepLinks(swarm, { relays, target });
   keepGossip(swarm);
   keepRtt(swarm);
   sayGoodbye(swarm);
