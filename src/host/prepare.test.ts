@@ -1,0 +1,182 @@
+/** Data preparation end to end on a temporary folder: what is written, doing it again, resuming, and clear errors. */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { decodeShard } from '../model/shards.ts';
+import { Tokenizer } from '../model/tokenizer.ts';
+import { sha256Sync, toHex } from '../protocol/bytes.ts';
+import { CorpusError, loadCorpus } from './corpus.ts';
+import { blobPath, type PrepareProgress, prepareData } from './prepare.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tabswarm-prepare-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Twenty small documents that say their number. */
+function writeDocuments(count = 20): string {
+  const path = join(folder, 'text');
+  mkdirSync(path);
+  for (let i = 0; i < count; i++)
+    writeFileSync(
+      join(path, `${String(i).padStart(2, '0')}.txt`),
+      `Document ${i}. ${`word${i} is here. `.repeat(60)}`,
+    );
+  return path;
+}
+const data = () => join(folder, 'data');
+const settings = { vocabSize: 320, sequence: 32, shardTokens: 500 };
+const count = (text: string, part: string) => text.split(part).length - 1;
+
+describe('corpus', () => {
+  it('built in: 233 addresses, every tenth held out', () => {
+    const corpus = loadCorpus();
+    expect(corpus.train.length).toBe(210);
+    expect(corpus.heldOut.length).toBe(23);
+    expect(corpus.train[0]?.name).toBe('1790_george_washington_n.txt');
+    const names = new Set(corpus.train.map((d) => d.name));
+    expect(corpus.heldOut.some((d) => names.has(d.name))).toBe(false);
+    expect([...corpus.train, ...corpus.heldOut].reduce((n, d) => n + d.text.length, 0)).toBeGreaterThan(
+      10_000_000,
+    );
+  });
+
+  it('a folder, sorted by name; other files are left out', () => {
+    const path = writeDocuments();
+    writeFileSync(join(path, 'picture.png'), Uint8Array.of(0xff, 0xfe));
+    const corpus = loadCorpus(path);
+    expect(corpus.heldOut.map((d) => d.name)).toEqual(['09.txt', '19.txt']);
+    expect(corpus.train.length).toBe(18);
+  });
+
+  it('one file, cut in pieces without losing or splitting anything', () => {
+    const path = join(folder, 'book.txt');
+    for (const text of [
+      Array.from({ length: 900 }, (_, i) => `Line ${i} with a snowman ☃ and an emoji 👩‍👩‍👧.`).join('\n'),
+      'no line end anywhere 👩 '.repeat(700),
+    ]) {
+      writeFileSync(path, text);
+      const corpus = loadCorpus(path);
+      const pieces = [...corpus.train, ...corpus.heldOut].sort(
+        (a, b) => Number(a.name.split('#')[1]) - Number(b.name.split('#')[1]),
+      );
+      expect(pieces.map((d) => d.text).join('')).toBe(text);
+      expect(corpus.heldOut.length).toBeGreaterThan(2);
+    }
+  });
+
+  it('answers with what to do when there is no usable text', () => {
+    const bad = (path: string) => () => loadCorpus(path);
+    expect(bad(join(folder, 'nowhere'))).toThrow(CorpusError);
+    expect(bad(join(folder, 'nowhere'))).toThrow(/does not exist/);
+    expect(bad(folder)).toThrow(/no .txt or .md files/);
+    writeFileSync(join(folder, 'a.txt'), Uint8Array.of(0xff, 0xfe, 0x00));
+    expect(bad(join(folder, 'a.txt'))).toThrow(/not UTF-8/);
+    writeFileSync(join(folder, 'a.txt'), 'short');
+    expect(bad(folder)).toThrow(/too little text/);
+  });
+});
+
+describe('preparation', () => {
+  it('writes tokenizer and shards by hash; the text comes back whole, the held-out apart', async () => {
+    const source = writeDocuments();
+    const stages: PrepareProgress['stage'][] = [];
+    const prepared = await prepareData(data(), {
+      ...settings,
+      source,
+      onProgress: (p) => stages.push(p.stage),
+    });
+    for (const blob of [prepared.tokenizer, prepared.heldOut, ...prepared.train]) {
+      const bytes = readFileSync(blobPath(data(), blob.hash));
+      expect(toHex(sha256Sync(bytes))).toBe(toHex(blob.hash));
+      expect(bytes.length).toBe(blob.size);
+    }
+    const tokenizer = Tokenizer.fromJson(readFileSync(blobPath(data(), prepared.tokenizer.hash)));
+    expect(tokenizer.vocabSize).toBe(prepared.vocabSize);
+    const read = (shards: readonly (typeof prepared.heldOut)[]) =>
+      shards.flatMap((s) => [
+        ...decodeShard(readFileSync(blobPath(data(), s.hash)), tokenizer.vocabSize, s.tokens),
+      ]);
+    const train = read(prepared.train);
+    expect(prepared.train.length).toBeGreaterThan(3);
+    for (const shard of prepared.train) expect(shard.tokens).toBeGreaterThanOrEqual(500);
+    expect(train.filter((t) => t === tokenizer.endOfText).length).toBe(18);
+    expect(train.at(-1)).toBe(tokenizer.endOfText);
+    const corpus = loadCorpus(source);
+    expect(tokenizer.decode(train)).toBe(corpus.train.map((d) => d.text).join(''));
+    const heldOut = tokenizer.decode(read([prepared.heldOut]));
+    expect(heldOut).toBe(corpus.heldOut.map((d) => d.text).join(''));
+    expect(count(heldOut, 'Document ')).toBe(2);
+    expect([...new Set(stages)]).toEqual(['reading', 'tokenizer', 'encoding', 'writing', 'done']);
+    expect(readdirSync(join(data(), 'blobs')).some((name) => name.endsWith('.tmp'))).toBe(false);
+  });
+
+  it('the second time finds everything and writes nothing', async () => {
+    const source = writeDocuments();
+    const first = await prepareData(data(), { ...settings, source });
+    const path = blobPath(data(), first.heldOut.hash);
+    utimesSync(path, 1, 1);
+    const stages: string[] = [];
+    const second = await prepareData(data(), {
+      ...settings,
+      source,
+      onProgress: (p) => stages.push(p.stage),
+    });
+    expect(second).toEqual(first);
+    expect(stages).toEqual(['reading', 'done']);
+    expect(statSync(path).mtimeMs).toBe(1000);
+  });
+
+  it('resumes after a stop, and repairs what was lost or cut off', async () => {
+    const source = writeDocuments();
+    const stop = new AbortController();
+    const stopped = prepareData(data(), {
+      ...settings,
+      source,
+      signal: stop.signal,
+      onProgress: (p) => {
+        if (p.stage === 'writing') stop.abort(new Error('stopped by the test'));
+      },
+    });
+    await expect(stopped).rejects.toThrow('stopped by the test');
+    const prepared = await prepareData(data(), { ...settings, source });
+
+    rmSync(blobPath(data(), prepared.tokenizer.hash));
+    const shard = blobPath(data(), (prepared.train[1] as typeof prepared.heldOut).hash);
+    writeFileSync(shard, readFileSync(shard).subarray(0, 10));
+    expect(await prepareData(data(), { ...settings, source })).toEqual(prepared);
+    expect(toHex(sha256Sync(readFileSync(shard)))).toBe(shard.slice(-64));
+
+    const index = readdirSync(data()).find((name) => name.startsWith('prepared-')) as string;
+    writeFileSync(join(data(), index), '{"train": "nonsense"}');
+    expect(await prepareData(data(), { ...settings, source })).toEqual(prepared);
+  });
+
+  it('other text or another vocabulary is another preparation', async () => {
+    const source = writeDocuments();
+    const first = await prepareData(data(), { ...settings, source });
+    const second = await prepareData(data(), { ...settings, vocabSize: 280, source });
+    expect(second.tokenizer.hash).not.toEqual(first.tokenizer.hash);
+    writeFileSync(join(source, '00.txt'), 'Changed.');
+    const third = await prepareData(data(), { ...settings, source });
+    expect(third.train[0]?.hash).not.toEqual(first.train[0]?.hash);
+  });
+
+  it('says so when the text is too short for the sequences', async () => {
+    const source = writeDocuments(10);
+    await expect(prepareData(data(), { ...settings, sequence: 4096, source })).rejects.toThrow(
+      /text has \d+ tokens; sequences of 4096 need more text/,
+    );
+  });
+});
