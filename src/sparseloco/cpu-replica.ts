@@ -91,6 +91,11 @@ export class CpuReplica implements Replica {
     return { bytes, sentNorm: l2(tensorNorms(update, this.layout)), errorNorm: l2(error) };
   }
 
+  /** Error feedback, f32; zeros before the first compress(). */
+  errorFeedback(): Float32Array {
+    return this.error?.slice() ?? new Float32Array(this.layout.elements);
+  }
+
   /** Puts what was sent last back into the error feedback: it was not applied, so it is still owed. Once a send. */
   async restoreError(): Promise<void> {
     if (this.sent !== null && this.error !== null) addScaled(this.error, this.sent, this.layout, 1);

@@ -38,6 +38,16 @@ function adapt(models: BitModels, index: number, p: number, bit: number): void {
   models.p[index] = next < FLOOR ? FLOOR : next > 65536 - FLOOR ? 65536 - FLOOR : next;
 }
 
+/** The number in [low, low + range) with the most trailing zero bits. */
+function roundest(low: number, range: number): number {
+  const high = low + range - 1;
+  for (let unit = 2 ** 32; unit > 1; unit /= 2) {
+    const candidate = Math.floor(high / unit) * unit;
+    if (candidate >= low) return candidate;
+  }
+  return high;
+}
+
 export class RangeEncoder {
   private out: Uint8Array<ArrayBuffer>;
   private at: number;
@@ -125,16 +135,7 @@ export class RangeEncoder {
 
   /** Ends the stream; up to {@link TRIM} zero bytes at its end are left out, which the decoder reads as zeros. */
   finish(): Uint8Array<ArrayBuffer> {
-    // The number in [low, low + range) with the most trailing zero bits.
-    let value = this.low + this.range - 1;
-    for (let unit = 2 ** 32; unit >= 1; unit /= 2) {
-      const candidate = Math.floor((this.low + this.range - 1) / unit) * unit;
-      if (candidate >= this.low) {
-        value = candidate;
-        break;
-      }
-    }
-    this.low = value;
+    this.low = roundest(this.low, this.range);
     for (let i = 0; i < 5; i++) this.shift();
     let end = this.at;
     while (end > this.floor && this.at - end < TRIM && this.out[end - 1] === 0) end--;
@@ -164,9 +165,20 @@ export class RangeDecoder {
     return Math.max(0, this.at - this.bytes.length);
   }
 
-  /** Bytes not read. */
-  get left(): number {
-    return Math.max(0, this.bytes.length - this.at);
+  /**
+   * Whether the stream ends here exactly as {@link RangeEncoder.finish} ends it, so that no other bytes mean the same:
+   * all read, the final number the roundest one, and no zero left standing that could have been left out.
+   */
+  ended(start: number): boolean {
+    const length = this.bytes.length;
+    if (this.at < length) return false;
+    let window = 0;
+    for (let i = this.at - 4; i < this.at; i++)
+      window = window * 256 + (i < length ? (this.bytes[i] as number) : 0);
+    // The encoder's `low`, modulo 2^32: the window is low + code.
+    const low = (window - this.code) >>> 0;
+    if (roundest(low, this.range) % 2 ** 32 !== window) return false;
+    return this.overrun === TRIM || length === start || this.bytes[length - 1] !== 0;
   }
 
   bit(models: BitModels, index: number): number {
