@@ -1,4 +1,5 @@
 /** Turns whatever went wrong into words for a person: what happened, what to do, whether Tabswarm goes on by itself. */
+import { unavailableMessage } from '../kernels/gpu.ts';
 import { BlobError } from './blobs.ts';
 import { OutOfSyncError } from './follower.ts';
 import { HostError } from './host-client.ts';
@@ -24,7 +25,8 @@ function isNamed(error: unknown, name: string): error is Error {
 export function toProblem(error: unknown): Problem {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof HostError) {
-    return { code: 'host-unreachable', message: `${message} Trying again.`, recovering: error.retry };
+    const message = error.retry ? `${error.message} Trying again.` : error.message;
+    return { code: 'host-unreachable', message, recovering: error.retry };
   }
   if (error instanceof VersionError) return { code: 'protocol-version', message, recovering: false };
   if (error instanceof ManifestError) return { code: 'bad-manifest', message, recovering: false };
@@ -48,6 +50,12 @@ export function toProblem(error: unknown): Problem {
     };
   }
   return { code: 'internal', message: `Something unexpected went wrong: ${message}`, recovering: true };
+}
+
+/** What can be said about this browser before anything is started; null when it looks able to train. */
+export function foreseeable(): Problem | null {
+  if (globalThis.isSecureContext && globalThis.navigator.gpu !== undefined) return null;
+  return gpuProblem(unavailableMessage());
 }
 
 function gpuProblem(message: string): Problem {
