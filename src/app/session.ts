@@ -19,7 +19,7 @@ import { fromBase64, HostClient, type RunAnswer } from './host-client.ts';
 import { type ClaimedIdentity, claimIdentity } from './identities.ts';
 import { Inbox } from './inbox.ts';
 import { presenceOf, runInfo } from './describe.ts';
-import { ManifestError, toProblem, VersionError } from './problems.ts';
+import { foreseeable, ManifestError, toProblem, VersionError } from './problems.ts';
 import { Recorder } from './recorder.ts';
 import { loadGpuShare, saveGpuShare } from './settings.ts';
 import type { SessionActions } from './state.ts';
@@ -76,6 +76,8 @@ class SessionImpl implements SessionActions {
     this.#host = new HostClient(options.baseUrl);
     this.#recorder = new Recorder(this.store, this.#host, this.#clock);
     this.store.setState({ gpuShare: loadGpuShare() });
+    const foreseen = foreseeable();
+    if (foreseen !== null) raise(this.store, foreseen);
   }
 
   /** Fetches what the page must say before anything starts; goes on trying while the host is away. */

@@ -33,6 +33,15 @@ export class GpuUnavailableError extends Error {
   override readonly name = 'GpuUnavailableError';
 }
 
+/** Why there is no WebGPU at all here, and what to do about it. */
+export function unavailableMessage(): string {
+  // Undefined outside browsers, whatever the type says.
+  const secure: boolean | undefined = globalThis.isSecureContext;
+  return secure === false
+    ? 'WebGPU needs a secure page: open this address with https:// (or on localhost).'
+    : 'This browser has no WebGPU. Use Chrome or Edge 113+, Safari 26+, or Firefox 141+ on Windows.';
+}
+
 export interface OpenGpuOptions {
   /** The entry point; default `navigator.gpu`. Node passes Dawn's. */
   readonly gpu?: GPU | undefined;
@@ -47,11 +56,7 @@ const OPTIONAL_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as cons
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
   if (gpu === undefined) {
-    throw new GpuUnavailableError(
-      !globalThis.isSecureContext
-        ? 'WebGPU needs a secure page: open this address with https:// (or on localhost).'
-        : 'This browser has no WebGPU. Use Chrome or Edge 113+, Safari 26+, or Firefox 141+ on Windows.',
-    );
+    throw new GpuUnavailableError(unavailableMessage());
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) {
