@@ -9,6 +9,7 @@ import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import {
   buildCertificateBody,
   certify,
+  checkAnchor,
   type ChainHead,
   checkCertificate,
   genesisHead,
@@ -150,6 +151,19 @@ export class Chain {
     this.#checkpoint = { ...checkpoint, height: body.height };
     this.#last = { body, stored };
     return { message, link: this.#last };
+  }
+
+  /** A certificate's submissions as they are on disk; damaged or pruned ones are left out. */
+  async submissionsOf(stored: StoredCertificate): Promise<[hash: Uint8Array, bytes: Uint8Array][]> {
+    const opened = await open(stored.message);
+    if (!opened.ok || opened.message.kind !== 'certificate') return [];
+    const checked = await checkAnchor(opened.message, this.manifest, this.runId);
+    const found: [Uint8Array, Uint8Array][] = [];
+    for (const { submission } of checked.ok ? checked.certificate.body.accepted : []) {
+      const bytes = await this.store.readBlob(submission);
+      if (bytes !== null) found.push([submission.hash, bytes]);
+    }
+    return found;
   }
 
   async #readLinks(): Promise<ChainLink[]> {

@@ -295,14 +295,6 @@ export class Store {
       .filter((ref) => statSync(this.path(ref.hash), { throwIfNoEntry: false })?.size !== ref.size);
   }
 
-  /** Accepted submissions of the newest rounds that are kept, for serving them again after a restart. */
-  submissionBlobs(fromHeight: number): BlobRef[] {
-    return this.#db
-      .prepare("SELECT * FROM blobs WHERE kind = 'submission' AND height >= ?")
-      .all(fromHeight)
-      .map((row) => ({ hash: row.hash as Uint8Array, size: row.size as number }));
-  }
-
   /** Deletes files that no row names: what a crash in mid-write left. Returns how many. */
   sweep(): number {
     const known = new Set(

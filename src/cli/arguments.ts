@@ -1,0 +1,109 @@
+/** The command line: what each command takes, with help. Parsed by node:util, so that a typo is an error. */
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { PRESET_NAMES } from '../model/presets.ts';
+
+/** A command line that makes no sense; the message says what is wrong. */
+export class UsageError extends Error {
+  static override readonly name = 'UsageError';
+  override readonly name = 'UsageError';
+}
+
+export const HELP = `tabswarm: train a language model in browser tabs
+
+  tabswarm start [options]        serve the page, relay, validate
+  tabswarm status --url URL       how a run is doing
+  tabswarm verify CHECKPOINT      recompute a checkpoint's state root
+
+start
+  --preset NAME          ${PRESET_NAMES.join(', ')} (default 1m)
+  --port N               default 8780
+  --listen ADDRESS       127.0.0.1 (default): this machine only; 0.0.0.0: your networks too
+  --cert FILE --key FILE PEM certificate and key; browsers need HTTPS for WebGPU except on localhost
+  --public-url URL       what tabs use when a proxy is in front of this host
+  --data DIR             where the run lives (default .tabswarm)
+  --round-seconds N      length of a round
+  --corpus FILE|DIR      your own text (default: State of the Union addresses)
+  --name TEXT            name of the run
+  --ice URL              STUN or TURN server for tabs, e.g. stun:stun.example.org:3478; may be repeated
+  --config FILE          JSON with settings: model, training, schedule, sparseloco, gauntlet, credits,
+                         organizer, description, iceServers
+
+  --preset, --round-seconds, --corpus, --name and --config make a new run; a run that exists keeps its own.
+
+status
+  --url URL              the host (default http://localhost:8780)
+  --json                 one JSON object, for scripts
+
+verify
+  --url URL              also compare with the certificates of a host
+  --json                 one JSON object, for scripts
+`;
+
+const OPTIONS = {
+  start: {
+    preset: { type: 'string' },
+    port: { type: 'string' },
+    listen: { type: 'string' },
+    cert: { type: 'string' },
+    key: { type: 'string' },
+    'public-url': { type: 'string' },
+    data: { type: 'string' },
+    'round-seconds': { type: 'string' },
+    corpus: { type: 'string' },
+    name: { type: 'string' },
+    ice: { type: 'string', multiple: true },
+    config: { type: 'string' },
+  },
+  status: { url: { type: 'string' }, json: { type: 'boolean' } },
+  verify: { url: { type: 'string' }, json: { type: 'boolean' } },
+} as const satisfies Record<string, ParseArgsOptionsConfig>;
+
+export type Command = keyof typeof OPTIONS;
+
+/** Options of one command. Throws {@link UsageError} on unknown ones, missing values and stray words. */
+export function parseCommand<C extends Command>(command: C, args: readonly string[], positionals = 0) {
+  let parsed: ReturnType<typeof parseArgs<{ options: (typeof OPTIONS)[C]; allowPositionals: true }>>;
+  try {
+    parsed = parseArgs({ args: [...args], options: OPTIONS[command], allowPositionals: true });
+  } catch (cause) {
+    const [first] = (cause as Error).message.split('. ');
+    throw new UsageError(`${first}.`, { cause });
+  }
+  if (parsed.positionals.length !== positionals) {
+    throw new UsageError(
+      parsed.positionals.length > positionals
+        ? `"${parsed.positionals.at(-1)}" is not understood.`
+        : `"tabswarm ${command}" needs a file name.`,
+    );
+  }
+  return parsed;
+}
+
+export const isCommand = (name: string): name is Command => Object.hasOwn(OPTIONS, name);
+
+/** A whole number in [min, max]; undefined when the option is absent. */
+export function numberOption(
+  name: string,
+  value: string | undefined,
+  min: number,
+  max: number,
+): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < min || number > max)
+    throw new UsageError(`--${name} is a whole number from ${min} to ${max}, not "${value}".`);
+  return number;
+}
+
+/** An http(s) URL without a trailing slash. */
+export function urlOption(name: string, value: string): string {
+  let url: URL;
+  try {
+    url = new URL(value);
+  } catch {
+    throw new UsageError(`--${name} "${value}" is no URL; write it with http:// or https://.`);
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new UsageError(`--${name} "${value}" must begin with http:// or https://.`);
+  return url.href.replace(/\/$/, '');
+}

@@ -1,0 +1,35 @@
+/** A host's HTTP interface as the command line uses it: errors in plain words. */
+
+/** The host cannot be reached or is no Tabswarm host. */
+export class HostUnreachableError extends Error {
+  static override readonly name = 'HostUnreachableError';
+  override readonly name = 'HostUnreachableError';
+}
+
+const TIMEOUT_MS = 15_000;
+
+/** JSON of an endpoint. The caller vouches for `T`: the host is one the user named. */
+export async function getJson<T>(base: string, path: string): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(`${base}${path}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch (cause) {
+    const why =
+      ((cause as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? (cause as Error).message;
+    throw new HostUnreachableError(
+      `No host answers at ${base} (${why}). Is it running, and is the address right?`,
+      { cause },
+    );
+  }
+  if (response.status === 503)
+    throw new HostUnreachableError(`The host at ${base} is still preparing its run. Try again soon.`);
+  try {
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return (await response.json()) as T;
+  } catch (cause) {
+    throw new HostUnreachableError(
+      `What answers at ${base} is no Tabswarm host of this version (${(cause as Error).message}).`,
+      { cause },
+    );
+  }
+}

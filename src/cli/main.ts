@@ -1,0 +1,39 @@
+/** Entry of the `tabswarm` command: picks the command and turns every failure into one plain sentence. */
+import { HELP, isCommand, UsageError } from './arguments.ts';
+import { start } from './start.ts';
+import { status } from './status.ts';
+import { verify } from './verify.ts';
+
+export interface Output {
+  /** Prints a line. */
+  readonly out: (line: string) => void;
+  readonly err: (line: string) => void;
+}
+
+const console_: Output = {
+  out: (line) => process.stdout.write(`${line}\n`),
+  err: (line) => process.stderr.write(`${line}\n`),
+};
+
+/** Runs one command; resolves to the exit code: 0 fine, 1 failed, 2 not understood. */
+export async function main(argv: readonly string[], output: Output = console_): Promise<number> {
+  const [command = 'help', ...args] = argv;
+  try {
+    if (command === 'help' || command === '--help' || command === '-h' || args.includes('--help')) {
+      output.out(HELP);
+      return 0;
+    }
+    if (!isCommand(command)) throw new UsageError(`There is no command "${command}".`);
+    if (command === 'start') return await start(args, output);
+    if (command === 'status') return await status(args, output);
+    return await verify(args, output);
+  } catch (error) {
+    output.err(`tabswarm: ${error instanceof Error ? error.message : String(error)}`);
+    if (error instanceof UsageError) {
+      output.err('"tabswarm help" lists the commands and their options.');
+      return 2;
+    }
+    if (process.env.TABSWARM_DEBUG !== undefined && error instanceof Error) output.err(error.stack ?? '');
+    return 1;
+  }
+}

@@ -1,0 +1,193 @@
+/** `tabswarm start`: the organizer's process, with start-up lines that say what runs and who can reach it. */
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+import { type HostOptions, startHost } from '../host/run.ts';
+import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
+import type { Preset } from '../model/presets.ts';
+import type { PrepareProgress } from '../host/prepare.ts';
+import { numberOption, parseCommand, UsageError, urlOption } from './arguments.ts';
+import type { Output } from './main.ts';
+
+/** A --config file: sections of the manifest, checked in full when the manifest is made. */
+const section = v.optional(v.record(v.string(), v.unknown()));
+const ConfigSchema = v.strictObject({
+  description: v.optional(v.string()),
+  organizer: v.optional(v.strictObject({ name: v.optional(v.string()), contact: v.optional(v.string()) })),
+  model: section,
+  training: section,
+  schedule: section,
+  sparseloco: section,
+  gauntlet: section,
+  credits: section,
+  shardTokens: v.optional(v.pipe(v.number(), v.integer(), v.minValue(256))),
+  iceServers: v.optional(
+    v.array(
+      v.strictObject({
+        urls: v.union([v.string(), v.array(v.string())]),
+        username: v.optional(v.string()),
+        credential: v.optional(v.string()),
+      }),
+    ),
+  ),
+});
+
+const STAGES: Record<PrepareProgress['stage'], string> = {
+  reading: 'reading the text',
+  tokenizer: 'training the tokenizer',
+  encoding: 'encoding the text',
+  writing: 'writing shards',
+  done: 'data ready',
+};
+
+export async function start(args: readonly string[], { out, err }: Output): Promise<number> {
+  const options = hostOptions(args);
+  const interrupted = new AbortController();
+  const onSignal = (): void => interrupted.abort(new Error('stopped'));
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  try {
+    let stage = '';
+    const host = await startHost({
+      ...options,
+      log: (line) => out(`${clockTime()} ${line}`),
+      signal: interrupted.signal,
+      onProgress: (progress) => {
+        if (progress.stage === stage || progress.stage === 'done') return;
+        stage = progress.stage;
+        out(`Preparing, once: ${STAGES[progress.stage]} ...`);
+      },
+    });
+    const { manifest, created, store } = host.run;
+    const { head } = host.view.chain;
+    out('');
+    out(`  Open       ${host.url}`);
+    out(
+      `  Run        ${manifest.name} (${host.runId.slice(0, 12)}), ${created ? 'new' : `continued at height ${head.height}`}`,
+    );
+    out(
+      `  Rounds     ${manifest.schedule.roundMs / 1000} s each; this host relays, validates on the CPU and keeps the ledger`,
+    );
+    out(`  Text       ${manifest.data.source}`);
+    out(`  Data       ${store.dir}`);
+    for (const line of reachLines(host.otherUrls, options)) out(`  ${line}`);
+    out('  Stop       Ctrl-C; the next start continues where this one ended');
+    out('');
+    if (!created && newRunOptions(args).length > 0) {
+      err(
+        `tabswarm: the run in ${store.dir} was made before, so ${newRunOptions(args).join(', ')} changed nothing. For a new run, name another folder with --data.`,
+      );
+    }
+    await new Promise<void>((resolve) => {
+      if (interrupted.signal.aborted) resolve();
+      else interrupted.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    out('Stopping.');
+    await host.stop();
+    return 0;
+  } catch (error) {
+    if (interrupted.signal.aborted) return 130;
+    if (error instanceof v.ValiError) {
+      const [issue] = error.issues;
+      throw new UsageError(
+        `The settings are not valid: ${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}.`,
+        {
+          cause: error,
+        },
+      );
+    }
+    throw error;
+  } finally {
+    process.removeListener('SIGINT', onSignal);
+    process.removeListener('SIGTERM', onSignal);
+  }
+}
+
+/** Who can reach the page, and what keeps others from training. */
+function reachLines(otherUrls: readonly string[], options: HostOptions): string[] {
+  if (options.publicUrl !== undefined) return [`Others     ${options.publicUrl}/`];
+  if (otherUrls.length === 0)
+    return [
+      'Others     cannot reach it: it listens on this machine only (--listen 0.0.0.0 opens it to your network)',
+    ];
+  const lines = otherUrls.map((url, i) => `${i === 0 ? 'Others    ' : '          '} ${url}`);
+  if (options.tls === undefined)
+    lines.push(
+      '           Browsers give WebGPU to HTTPS pages only, except on localhost: for other machines',
+      '           start with --cert FILE --key FILE, or put an HTTPS proxy in front and say --public-url.',
+    );
+  return lines;
+}
+
+const NEW_RUN_OPTIONS = ['--preset', '--round-seconds', '--corpus', '--name', '--config'];
+
+const newRunOptions = (args: readonly string[]): string[] =>
+  NEW_RUN_OPTIONS.filter((name) => args.some((arg) => arg === name || arg.startsWith(`${name}=`)));
+
+function hostOptions(args: readonly string[]): HostOptions {
+  const { values } = parseCommand('start', args);
+  const preset = values.preset ?? '1m';
+  if (!(PRESET_NAMES as readonly string[]).includes(preset))
+    throw new UsageError(`There is no preset "${preset}". Presets: ${PRESET_NAMES.join(', ')}.`);
+  if ((values.cert === undefined) !== (values.key === undefined))
+    throw new UsageError('--cert and --key go together.');
+  const config = values.config === undefined ? {} : readConfig(values.config);
+  const { model, training, schedule, sparseloco, gauntlet, credits } = config;
+  // Contents are checked by the manifest's own schema, which knows every bound.
+  const overrides = { training, schedule, sparseloco, gauntlet, credits } as RunParts['overrides'];
+  const port = numberOption('port', values.port, 0, 65_535);
+  const seconds = numberOption('round-seconds', values['round-seconds'], 1, 86_400);
+  const ice = (values.ice ?? []).map((urls) => {
+    if (!/^(stun|stuns|turn|turns):\S+$/.test(urls))
+      throw new UsageError(`--ice "${urls}" must begin with stun:, stuns:, turn: or turns:.`);
+    return { urls };
+  });
+  return {
+    dataDir: values.data ?? '.tabswarm',
+    preset: preset as PresetName,
+    overrides,
+    model: model as Partial<Preset['model']> | undefined,
+    iceServers: [...ice, ...((config.iceServers ?? []) as NonNullable<HostOptions['iceServers']>)],
+    description: config.description,
+    organizer: config.organizer as HostOptions['organizer'],
+    shardTokens: config.shardTokens,
+    ...(port === undefined ? {} : { port }),
+    ...(values.listen === undefined ? {} : { listen: values.listen }),
+    ...(values.corpus === undefined ? {} : { corpus: values.corpus }),
+    ...(values.name === undefined ? {} : { name: values.name }),
+    ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),
+    ...(values['public-url'] === undefined
+      ? {}
+      : { publicUrl: urlOption('public-url', values['public-url']) }),
+    ...(values.cert === undefined || values.key === undefined
+      ? {}
+      : { tls: { cert: readFile('cert', values.cert), key: readFile('key', values.key) } }),
+  };
+}
+
+function readFile(option: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new UsageError(`--${option} "${path}" cannot be read (${(cause as NodeJS.ErrnoException).code}).`, {
+      cause,
+    });
+  }
+}
+
+function readConfig(path: string): v.InferOutput<typeof ConfigSchema> {
+  const text = readFile('config', path).toString('utf8');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError(`--config "${path}" is not JSON: ${(cause as Error).message}.`, { cause });
+  }
+  const parsed = v.safeParse(ConfigSchema, json);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw new UsageError(`--config "${path}": ${v.getDotPath(issue) ?? 'the file'}: ${issue.message}.`);
+  }
+  return parsed.output;
+}
+
+const clockTime = (): string => new Date().toTimeString().slice(0, 8);

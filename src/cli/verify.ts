@@ -1,0 +1,115 @@
+/**
+ * `tabswarm verify`: recomputes the Merkle root of a checkpoint from its values, and with --url holds it against the
+ * certificate that the run's validators signed. The root that the file claims proves nothing by itself.
+ */
+import { readFileSync } from 'node:fs';
+import { type Checkpoint, CheckpointError, claimsRun, decodeCheckpoint } from '../model/checkpoint.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { parameterLayout } from '../model/layout.ts';
+import { PRESET_NAMES, preset } from '../model/presets.ts';
+import { bytesEqual, toHex } from '../protocol/bytes.ts';
+import { checkAnchor } from '../protocol/certificate.ts';
+import { open, openManifest } from '../protocol/envelope.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { stateRoot } from '../sparseloco/state.ts';
+import { parseCommand, UsageError, urlOption } from './arguments.ts';
+import { getJson } from './host-api.ts';
+import type { Output } from './main.ts';
+
+interface Run {
+  readonly manifest: Manifest;
+  readonly runId: Uint8Array;
+}
+
+export async function verify(args: readonly string[], { out }: Output): Promise<number> {
+  const { values, positionals } = parseCommand('verify', args, 1);
+  const [path = ''] = positionals;
+  const base = values.url === undefined ? null : urlOption('url', values.url);
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw new UsageError(`"${path}" cannot be read (${(cause as NodeJS.ErrnoException).code}).`, { cause });
+  }
+  const run = base === null ? null : await fetchRun(base);
+  const { checkpoint, model } = decode(bytes, path, run);
+  const root = await stateRoot(checkpoint.theta, parameterLayout(model));
+  const own = bytesEqual(root, checkpoint.root);
+  const certified = base === null || run === null ? null : await compare(base, run, checkpoint, root);
+  const ok = own && certified !== false;
+  if (values.json === true) {
+    out(
+      JSON.stringify({
+        ok,
+        height: checkpoint.height,
+        parameters: checkpoint.theta.length,
+        root: toHex(root),
+        claimedRoot: toHex(checkpoint.root),
+        certified,
+      }),
+    );
+    return ok ? 0 : 1;
+  }
+  out(`height      ${checkpoint.height}, ${checkpoint.theta.length} parameters`);
+  out(`root        ${toHex(root)} (recomputed)`);
+  out(
+    `the file    ${own ? 'claims the same' : `claims ${toHex(checkpoint.root)}: it was changed or damaged`}`,
+  );
+  if (certified === null) out('certified   not compared; add --url HOST to hold it against the certificates');
+  else if (certified)
+    out(`certified   yes, by the validators of run ${toHex((run as Run).runId).slice(0, 12)}`);
+  else out('certified   NO: the validators signed another state for this height');
+  return ok ? 0 : 1;
+}
+
+/** The file says only the hash of its model's configuration, so the configuration is sought where it can be. */
+function decode(
+  bytes: Uint8Array,
+  path: string,
+  run: Run | null,
+): { checkpoint: Checkpoint; model: ModelConfig } {
+  const models = [...(run === null ? [] : [run.manifest.model]), ...PRESET_NAMES.map((n) => preset(n).model)];
+  let problem = '';
+  for (const model of models) {
+    try {
+      return { checkpoint: decodeCheckpoint(bytes, model), model };
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      problem ||= error.message;
+    }
+  }
+  throw new Error(
+    `"${path}" is no checkpoint that can be read: ${problem}.${
+      run === null ? ' If its model is no preset, add --url HOST, where the settings of the run are.' : ''
+    }`,
+  );
+}
+
+async function fetchRun(base: string): Promise<Run> {
+  const answer = await getJson<{ manifest: string }>(base, '/api/run');
+  const opened = await openManifest(Buffer.from(answer.manifest, 'base64'));
+  if (!opened.ok) throw new Error(`The host's manifest is not valid: ${opened.detail}.`);
+  return opened;
+}
+
+/** Whether the recomputed root is the certified one; throws when the host has no certificate of that height. */
+async function compare(base: string, run: Run, checkpoint: Checkpoint, root: Uint8Array): Promise<boolean> {
+  if (!claimsRun(checkpoint, run.runId))
+    throw new Error('The checkpoint is of another run than the host serves.');
+  if (checkpoint.height === 0) return bytesEqual(root, run.manifest.genesis.root);
+  const { certificates } = await getJson<{ certificates: string[] }>(
+    base,
+    `/api/certificates?from=${checkpoint.height}`,
+  );
+  const [first] = certificates;
+  if (first === undefined) throw new Error(`The host has no certificate of height ${checkpoint.height}.`);
+  const opened = await open(Buffer.from(first, 'base64'));
+  if (!opened.ok || opened.message.kind !== 'certificate')
+    throw new Error('The host sent something that is no certificate.');
+  const checked = await checkAnchor(opened.message, run.manifest, run.runId);
+  if (!checked.ok)
+    throw new Error(`The host's certificate is not good (${checked.reason}): ${checked.detail}.`);
+  if (checked.certificate.body.height !== checkpoint.height)
+    throw new Error(`The host has no certificate of height ${checkpoint.height}.`);
+  return bytesEqual(root, checked.certificate.body.root);
+}

@@ -1,0 +1,125 @@
+/**
+ * The built page as static files. The folder is listed once at start and requests are looked up in that list, so no
+ * path that a stranger makes up ever reaches the file system.
+ */
+import { createHash } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { extname, join, sep } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants } from 'node:zlib';
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.webmanifest': 'application/manifest+json',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.ico': 'image/x-icon',
+  '.txt': 'text/plain; charset=utf-8',
+  '.wasm': 'application/wasm',
+  '.woff2': 'font/woff2',
+};
+const COMPRESSIBLE = new Set([
+  '.html',
+  '.js',
+  '.mjs',
+  '.css',
+  '.json',
+  '.svg',
+  '.webmanifest',
+  '.txt',
+  '.wasm',
+]);
+/** Larger files are sent as they are: compressing them would hold up the first visitor for seconds. */
+const MAX_COMPRESSED_BYTES = 4 << 20;
+const MIN_COMPRESSED_BYTES = 1024;
+/** Vite puts a hash of the contents into the names of everything in this folder. */
+const HASHED = /^\/assets\//;
+const brotli = promisify(brotliCompress);
+
+/** `npm run build` has not been run. */
+export class MissingAppError extends Error {
+  static override readonly name = 'MissingAppError';
+  override readonly name = 'MissingAppError';
+}
+
+export interface StaticAnswer {
+  readonly status: 200 | 304;
+  readonly headers: Record<string, string>;
+  readonly body: Uint8Array<ArrayBuffer> | null;
+}
+
+interface Entry {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly etag: string;
+  compressed: Promise<Uint8Array<ArrayBuffer>> | null;
+}
+
+export class StaticFiles {
+  readonly #paths: ReadonlyMap<string, string>;
+  readonly #entries = new Map<string, Promise<Entry>>();
+
+  /** Lists `folder`. Throws {@link MissingAppError} when there is no index.html in it. */
+  constructor(folder: string) {
+    const paths = new Map<string, string>();
+    if (statSync(join(folder, 'index.html'), { throwIfNoEntry: false }) === undefined)
+      throw new MissingAppError(`The page is not built: "${folder}" has no index.html. Run "npm run build".`);
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      const path = join(folder, name);
+      if (statSync(path).isFile()) paths.set(`/${name.split(sep).join('/')}`, path);
+    }
+    this.#paths = paths;
+  }
+
+  /** Answer for a URL path, or null when there is no such file. `/` and `/x/` are their index.html. */
+  async get(path: string, acceptEncoding: string, ifNoneMatch: string | null): Promise<StaticAnswer | null> {
+    const name = path.endsWith('/') ? `${path}index.html` : path;
+    const file = this.#paths.get(name);
+    if (file === undefined) return null;
+    const entry = await this.#load(name, file);
+    if (entry === null) return null;
+    const extension = extname(name);
+    const headers: Record<string, string> = {
+      'content-type': TYPES[extension] ?? 'application/octet-stream',
+      'cache-control': HASHED.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache',
+      etag: entry.etag,
+      vary: 'accept-encoding',
+    };
+    if (ifNoneMatch === entry.etag) return { status: 304, headers, body: null };
+    const size = entry.bytes.byteLength;
+    const compress =
+      COMPRESSIBLE.has(extension) &&
+      size >= MIN_COMPRESSED_BYTES &&
+      size <= MAX_COMPRESSED_BYTES &&
+      /\bbr\b/.test(acceptEncoding);
+    if (!compress) return { status: 200, headers, body: entry.bytes };
+    entry.compressed ??= brotli(entry.bytes, {
+      params: { [constants.BROTLI_PARAM_QUALITY]: 6 },
+    }).then((bytes) => new Uint8Array(bytes));
+    return { status: 200, headers: { ...headers, 'content-encoding': 'br' }, body: await entry.compressed };
+  }
+
+  /** Null when the file vanished since the start (the page is being rebuilt). */
+  async #load(name: string, file: string): Promise<Entry | null> {
+    let entry = this.#entries.get(name);
+    if (entry === undefined) {
+      entry = readFile(file).then((buffer) => {
+        const bytes = new Uint8Array(buffer);
+        const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+        return { bytes, etag, compressed: null };
+      });
+      this.#entries.set(name, entry);
+    }
+    try {
+      return await entry;
+    } catch {
+      this.#entries.delete(name);
+      return null;
+    }
+  }
+}

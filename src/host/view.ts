@@ -1,0 +1,154 @@
+/** What the HTTP interface shows of a running host: a read-only view, so that server.ts knows no validator. */
+import { toHex } from '../protocol/bytes.ts';
+import { phaseAt } from '../protocol/clock.ts';
+import { parameterLayout } from '../model/layout.ts';
+import type { HostSwarm } from '../swarm/host-node.ts';
+import type { Chain } from './chain.ts';
+import type { Validator } from './validator.ts';
+
+export interface IceServer {
+  readonly urls: string | readonly string[];
+  readonly username?: string;
+  readonly credential?: string;
+}
+
+export interface HostView {
+  /** Signed manifest. */
+  readonly manifestBytes: Uint8Array;
+  readonly chain: Chain;
+  readonly swarm: HostSwarm;
+  readonly validator: Validator;
+  readonly iceServers: readonly IceServer[];
+  /** Base URL that tabs reach this host by, when it is not the one they asked under (a proxy). */
+  readonly publicUrl: string | null;
+  readonly startedAt: number;
+}
+
+export interface AccountView {
+  readonly contributor: string;
+  /** Micro-credits. */
+  readonly credits: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly tokens: number;
+}
+
+/** `GET /api/status` and `tabswarm status --json`. */
+export interface StatusView {
+  readonly run: string;
+  readonly name: string;
+  readonly parameters: number;
+  readonly round: number;
+  readonly phase: string;
+  readonly phaseEndsAt: number;
+  readonly time: number;
+  readonly height: number;
+  readonly root: string;
+  /** Round of the newest certificate; -1 before the first. */
+  readonly certifiedRound: number;
+  readonly peers: readonly {
+    readonly contributor: string;
+    readonly peer: string;
+    readonly role: string;
+    readonly state: string;
+    readonly adapter: string;
+    readonly tokensPerSecond: number;
+    readonly height: number;
+    readonly root: string;
+  }[];
+  /** Tabs that can be reached through the relay. */
+  readonly reservations: number;
+  /** Nats per token of the state at `heldOutHeight`: the newest that is measured. Null before the first measurement. */
+  readonly heldOutLoss: number | null;
+  readonly heldOutHeight: number | null;
+  /** The same at height 0. */
+  readonly initialHeldOutLoss: number | null;
+  /** Mean wire size of the newest certificate's submissions. */
+  readonly bytesPerParameter: number | null;
+  readonly accepted: number;
+  readonly refused: readonly {
+    readonly contributor: string;
+    readonly reason: string;
+    readonly detail: string;
+  }[];
+  /** Micro-credits issued, and who has them, most first. */
+  readonly issued: number;
+  readonly credits: readonly AccountView[];
+  readonly relayedBytes: number;
+  /** Submission and other blob bytes that this host sent to and got from tabs. */
+  readonly blobBytesOut: number;
+  readonly blobBytesIn: number;
+  readonly roundsLost: number;
+}
+
+export function accounts(view: HostView): AccountView[] {
+  return [...view.chain.ledger.accounts]
+    .map(([contributor, a]) => ({
+      contributor,
+      credits: a.credits,
+      accepted: a.accepted,
+      refused: a.refused,
+      tokens: a.tokens,
+    }))
+    .sort((a, b) => b.credits - a.credits || (a.contributor < b.contributor ? -1 : 1));
+}
+
+export function statusOf(view: HostView): StatusView {
+  const { chain, validator, swarm } = view;
+  const { manifest, head, last, store } = chain;
+  const time = Date.now();
+  const { round, phase, endsAt } = phaseAt(manifest.schedule, time);
+  const measured = newestLoss(chain);
+  const blobs = swarm.blobTraffic();
+  return {
+    run: toHex(chain.runId),
+    name: manifest.name,
+    parameters: parameterLayout(manifest.model).elements,
+    round,
+    phase,
+    phaseEndsAt: endsAt,
+    time,
+    height: head.height,
+    root: toHex(head.root),
+    certifiedRound: head.round,
+    peers: validator.presences().map((p) => ({
+      contributor: p.contributor,
+      peer: p.peer,
+      role: p.role,
+      state: p.state,
+      adapter: p.adapter,
+      tokensPerSecond: p.tokensPerSecond,
+      height: p.height,
+      root: toHex(p.root),
+    })),
+    reservations: swarm.reservations,
+    heldOutLoss: measured?.loss ?? null,
+    heldOutHeight: measured?.height ?? null,
+    initialHeldOutLoss: store.loss(0),
+    bytesPerParameter: last?.stored.bytesPerParameter ?? null,
+    accepted: last?.body.accepted.length ?? 0,
+    refused: (last?.body.refused ?? []).map((r) => ({
+      contributor: toHex(r.contributor),
+      reason: r.reason,
+      detail: r.detail,
+    })),
+    issued: chain.ledger.issued,
+    credits: accounts(view),
+    relayedBytes: swarm.relayedBytes(),
+    blobBytesOut: sum(blobs.bytesOut),
+    blobBytesIn: sum(blobs.bytesIn),
+    roundsLost: validator.roundsLost,
+  };
+}
+
+/** The newest state's loss, or, while that is being measured, the one before. */
+function newestLoss(chain: Chain): { height: number; loss: number } | null {
+  for (let height = chain.head.height; height >= Math.max(0, chain.head.height - 2); height--) {
+    const loss = chain.store.loss(height);
+    if (loss !== null) return { height, loss };
+  }
+  return null;
+}
+
+const sum = (byPath: Readonly<Record<string, number>>): number =>
+  Object.values(byPath).reduce((a, b) => a + b, 0);
