@@ -36,24 +36,24 @@ interface Recipe {
 const base = preset('1m').model;
 const RECIPES: readonly Recipe[] = [
   {
-    name: '1m',
-    config: base,
+    name: '0.3m',
+    config: { ...base, hiddenSize: 64, intermediateSize: 192, layers: 4, heads: 2, kvHeads: 2 },
     batch: 4,
-    sequence: 128,
-    innerSteps: 30,
-    contributors: 2,
-    rounds: [1, 5, 14],
+    sequence: 64,
+    innerSteps: 15,
+    contributors: 1,
+    rounds: [1, 6, 16],
     learningRate: 3e-3,
   },
   {
-    name: '3m',
-    config: { ...base, hiddenSize: 192, intermediateSize: 512, layers: 6, heads: 6, kvHeads: 2 },
-    batch: 4,
+    name: '1m',
+    config: base,
+    batch: 2,
     sequence: 128,
-    innerSteps: 20,
+    innerSteps: 10,
     contributors: 1,
-    rounds: [1, 5, 12],
-    learningRate: 2e-3,
+    rounds: [1, 4, 10],
+    learningRate: 3e-3,
   },
 ];
 
@@ -99,7 +99,7 @@ export async function record(): Promise<void> {
       const warm = Math.min(1, round / 2);
       for (const [i, replica] of replicas.entries()) {
         engine.setParameters(replica.parameters());
-        if (recipe.contributors > 1 || round === 1) engine.resetOptimizer();
+        if (recipe.contributors > 1) engine.resetOptimizer();
         for (let step = 0; step < recipe.innerSteps; step++) {
           const b = draw(tokens, batch, sequence, randoms[i] as () => number);
           await engine.step([b], recipe.learningRate * warm);
