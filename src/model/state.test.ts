@@ -61,7 +61,9 @@ describe('genesis', () => {
   };
 
   it('is the same everywhere: golden hash', () => {
-    expect(toHex(sha256Sync(new Uint8Array(theta.buffer)))).toBe('2c7dd1d9e27028c4e781d5f1c639a25001420a9ba0979c0237155038e7e2727c');
+    expect(toHex(sha256Sync(new Uint8Array(theta.buffer)))).toBe(
+      '2c7dd1d9e27028c4e781d5f1c639a25001420a9ba0979c0237155038e7e2727c',
+    );
     expect(genesisTheta(model, 'seed', 24)).toEqual(theta);
     expect(genesisTheta(model, 'other', 24)).not.toEqual(theta);
   });
