@@ -1,0 +1,177 @@
+/** Durability: what survives a restart, a kill at each step of a write, a damaged file, and a second process. */
+import { spawnSync } from 'node:child_process';
+import { cpSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { toHex } from '../protocol/bytes.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import type { Chain } from './chain.ts';
+import { openRun } from './open-run.ts';
+import { loadSeed } from './seeds.ts';
+import { Store, StoreError } from './store.ts';
+import { smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
+import { certifyRound, openChain } from './testing/one-round.ts';
+
+const folder = temporaryFolder();
+const prepared = join(folder.dir, 'prepared');
+
+beforeAll(async () => {
+  const run = await openRun(prepared, smallRun(writeCorpus(folder.dir)));
+  expect(run.created).toBe(true);
+  run.store.close();
+});
+afterAll(() => folder.remove());
+
+let copies = 0;
+/** A fresh copy of the prepared run. */
+function copy(): string {
+  const dir = join(folder.dir, `copy-${copies++}`);
+  cpSync(prepared, dir, { recursive: true });
+  return dir;
+}
+
+const validatorOf = (dir: string) => createIdentity(loadSeed(dir, 'validator'));
+const summary = (chain: Chain) => ({
+  height: chain.head.height,
+  root: toHex(chain.head.root),
+  issued: chain.ledger.issued,
+  credits: [...chain.ledger.accounts].map(([key, account]) => [key, account.credits]),
+});
+
+test('a restart continues at the same height, root and credits', async () => {
+  const dir = copy();
+  const store = Store.open(dir);
+  const chain = await openChain(store);
+  const validator = await validatorOf(dir);
+  await certifyRound(chain, validator, 0);
+  await certifyRound(chain, validator, 3);
+  const before = summary(chain);
+  const theta = await chain.theta();
+  expect(before).toMatchObject({ height: 2, issued: 200_000_000 });
+  store.close();
+
+  const again = Store.open(dir);
+  const reopened = await openChain(again);
+  expect(summary(reopened)).toEqual(before);
+  expect(await reopened.theta()).toEqual(theta);
+  await certifyRound(reopened, validator, 4);
+  expect(reopened.head.height).toBe(3);
+  again.close();
+});
+
+test.each([
+  ['before-blob', 1, 1],
+  ['before-rename', 2, 1],
+  ['before-rename', 3, 1],
+  ['before-transaction', 1, 1],
+  ['in-transaction', 1, 1],
+  ['after-transaction', 1, 2],
+  ['after-prune', 1, 2],
+] as const)('killed at %s (%i): the chain is whole at its height', async (step, occurrence, height) => {
+  const dir = copy();
+  const child = spawnSync(
+    process.execPath,
+    [
+      '--import',
+      join(import.meta.dirname, '../../scripts/register.mjs'),
+      join(import.meta.dirname, 'testing/crash-child.ts'),
+      dir,
+      step,
+      String(occurrence),
+    ],
+    { encoding: 'utf8' },
+  );
+  expect(child.stderr).toBe('');
+  expect(child.signal).toBe('SIGKILL');
+
+  const store = Store.open(dir);
+  const chain = await openChain(store);
+  expect(chain.head.height).toBe(height);
+  expect(chain.ledger.issued).toBe(height * 100_000_000);
+  expect(chain.checkpoint.height).toBe(height);
+  store.sweep();
+  const named = new Set(readdirSync(join(dir, 'blobs')));
+  expect([...named].filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  for (const { checkpoint } of store.certificates(1, 10))
+    expect(named.has(toHex(checkpoint.hash))).toBe(true);
+  await certifyRound(chain, await validatorOf(dir), 7);
+  expect(chain.head.height).toBe(height + 1);
+  store.close();
+});
+
+test('a damaged newest checkpoint is rebuilt from the one before and the submissions since', async () => {
+  const dir = copy();
+  const store = Store.open(dir);
+  const chain = await openChain(store);
+  const validator = await validatorOf(dir);
+  await certifyRound(chain, validator, 0);
+  await certifyRound(chain, validator, 1);
+  const before = summary(chain);
+  const path = store.path(chain.checkpoint.hash);
+  const size = statSync(path).size;
+  writeFileSync(path, new Uint8Array(size).fill(7));
+  store.close();
+
+  const again = Store.open(dir);
+  const reopened = await openChain(again);
+  expect(summary(reopened)).toEqual(before);
+  expect(reopened.checkpoint.height).toBe(2);
+  expect(await again.readBlob(reopened.checkpoint)).not.toBeNull();
+  again.close();
+});
+
+test('old checkpoints go, the genesis checkpoint and the newest three stay', async () => {
+  const dir = copy();
+  const store = Store.open(dir);
+  const chain = await openChain(store);
+  const validator = await validatorOf(dir);
+  for (let round = 0; round < 5; round++) await certifyRound(chain, validator, round);
+  const there = store.certificates(1, 10).map(({ checkpoint }) => store.blob(checkpoint.hash) !== null);
+  expect(there).toEqual([false, false, true, true, true]);
+  expect(store.blob(chain.manifest.genesis.checkpoint.hash)).toMatchObject({ kind: 'run' });
+  expect(store.missingRunBlobs()).toEqual([]);
+  store.close();
+});
+
+test('a second host on the same folder is told so', () => {
+  const dir = copy();
+  const store = Store.open(dir);
+  expect(() => Store.open(dir)).toThrow(/Another tabswarm host is using/);
+  store.close();
+  Store.open(dir).close();
+});
+
+test('keys are for their owner only, and stay the same', () => {
+  const dir = copy();
+  const seed = loadSeed(dir, 'organizer');
+  expect(statSync(join(dir, 'organizer.key')).mode & 0o777).toBe(0o600);
+  expect(loadSeed(dir, 'organizer')).toEqual(seed);
+  writeFileSync(join(dir, 'organizer.key'), 'not a key');
+  expect(() => loadSeed(dir, 'organizer')).toThrow(StoreError);
+});
+
+test('foreign keys, missing data and a broken database are refused in plain words', async () => {
+  const wanted = smallRun(join(folder.dir, 'corpus.txt'));
+  const foreign = copy();
+  writeFileSync(join(foreign, 'organizer.key'), `${'ab'.repeat(32)}\n`);
+  await expect(openRun(foreign, wanted)).rejects.toThrow(/belongs to the organizer/);
+
+  const validator = copy();
+  writeFileSync(join(validator, 'validator.key'), `${'cd'.repeat(32)}\n`);
+  await expect(openRun(validator, wanted)).rejects.toThrow(/cannot certify/);
+
+  const missing = copy();
+  const store = Store.open(missing);
+  const { data } = (await openChain(store)).manifest;
+  const shard = store.path(data.heldOut.hash);
+  store.close();
+  writeFileSync(shard, 'short');
+  await expect(openRun(missing, wanted)).rejects.toThrow(/missing or cut short/);
+
+  const broken = copy();
+  writeFileSync(
+    join(broken, 'store.sqlite'),
+    'this is no database at all, but long enough to be read as one',
+  );
+  await expect(openRun(broken, wanted)).rejects.toThrow(/cannot be read|cannot use/i);
+});

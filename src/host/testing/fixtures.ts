@@ -1,0 +1,185 @@
+/** Small runs, an in-memory swarm and a contributor for the host's tests: real protocol code, no network, no GPU. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { preset } from '../../model/presets.ts';
+import { parameterLayout } from '../../model/layout.ts';
+import { sha256, toHex } from '../../protocol/bytes.ts';
+import { open, seal } from '../../protocol/envelope.ts';
+import { createIdentity, type Identity } from '../../protocol/identity.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import type { Message, MessageKind, MessageOf } from '../../protocol/messages.ts';
+import { sealOf } from '../../protocol/seal.ts';
+import { CpuReplica } from '../../sparseloco/cpu-replica.ts';
+import { randomSource } from '../../sparseloco/testing.ts';
+import { BlobUnavailableError, type FetchOptions } from '../../swarm/types.ts';
+import type { Batch } from '../../training/types.ts';
+import type { LossMeter } from '../losses.ts';
+import type { NewRun } from '../open-run.ts';
+
+/** A folder that is removed by the returned function. */
+export function temporaryFolder(): { dir: string; remove: () => void } {
+  const dir = mkdtempSync(join(tmpdir(), 'tabswarm-host-'));
+  return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
+}
+
+/** About 60 KB of made-up sentences: enough for the smallest tokenizer, prepared in a fraction of a second. */
+export function writeCorpus(dir: string): string {
+  const random = randomSource(11);
+  const words =
+    'the of people union states government great year congress public peace war law nation may shall'.split(
+      ' ',
+    );
+  const lines: string[] = [];
+  for (let i = 0; i < 900; i++) {
+    const sentence = Array.from(
+      { length: 8 + Math.floor(8 * random()) },
+      () => words[Math.floor(words.length * random() ** 2)],
+    );
+    lines.push(`${sentence.join(' ')}.`);
+  }
+  const path = join(dir, 'corpus.txt');
+  writeFileSync(path, lines.join('\n'));
+  return path;
+}
+
+/** The `tiny` preset on the made-up text, with short sequences. */
+export function smallRun(corpus: string, change: NewRun['overrides'] = {}): NewRun {
+  return {
+    preset: preset('tiny'),
+    name: 'test run',
+    corpus,
+    shardTokens: 1024,
+    startMs: START,
+    overrides: {
+      ...change,
+      training: { sequence: 32, ...change?.training },
+      gauntlet: { evaluationSequences: 2, heldOutSequences: 4, ...change?.gauntlet },
+    },
+  };
+}
+
+/** Round 0 of {@link smallRun} begins here; rounds last 10 s, as in the preset. */
+export const START = 1_800_000_000_000;
+
+/** Losses from a rule instead of a model: every step improves, unless `worse` says otherwise. */
+export class PretendedLosses implements LossMeter {
+  /** Submissions (hex hashes) whose step makes the loss worse, or whose measurement fails. */
+  readonly worse = new Set<string>();
+  readonly failing = new Set<string>();
+  loaded = 0;
+
+  async load(): Promise<void> {
+    this.loaded++;
+  }
+
+  async losses(batch: Batch, step?: { bytes: Uint8Array; scale: number }): Promise<number[]> {
+    const count = batch.tokens.length / 32;
+    if (step === undefined) return Array.from({ length: count }, () => 6);
+    const hash = toHex(await sha256(step.bytes));
+    if (this.failing.has(hash)) throw new Error('the runtime failed');
+    return Array.from({ length: count }, (_, i) => (this.worse.has(hash) ? 7 : 5.9) + 1e-3 * i);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** The host's end of a swarm: keeps what is published, and has what contributors serve. */
+export class MemorySwarm {
+  readonly peerId = '12D3KooWTestHost';
+  readonly blobs = new Map<string, Uint8Array>();
+  readonly serving = new Map<string, Uint8Array>();
+  readonly published: Message[] = [];
+  readonly #waiters: (() => void)[] = [];
+
+  async publish(bytes: Uint8Array): Promise<number> {
+    const opened = await open(bytes);
+    if (!opened.ok) throw new Error(opened.detail);
+    this.published.push(opened.message);
+    for (const waiter of this.#waiters.splice(0)) waiter();
+    return 1;
+  }
+
+  async fetch(hash: Uint8Array, options: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = this.blobs.get(toHex(hash));
+    if (bytes === undefined || bytes.byteLength !== options.size)
+      throw new BlobUnavailableError('nobody has it');
+    return new Uint8Array(bytes);
+  }
+
+  serve(hash: Uint8Array, bytes: Uint8Array): void {
+    this.serving.set(toHex(hash), bytes);
+  }
+
+  forget(hash: Uint8Array): void {
+    this.serving.delete(toHex(hash));
+  }
+
+  /** The first message of that kind about that round, once it is published. */
+  async heard<K extends MessageKind>(kind: K, round?: number): Promise<MessageOf<K>> {
+    for (;;) {
+      const found = this.published.find(
+        (m) => m.kind === kind && (round === undefined || ('round' in m && m.round === round)),
+      );
+      if (found !== undefined) return found as MessageOf<K>;
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+}
+
+/** A contributor that moves its model at random, compresses for real and signs for real. */
+export class PretendedContributor {
+  readonly identity: Identity;
+  readonly replica: CpuReplica;
+  readonly #manifest: Manifest;
+  readonly #runId: Uint8Array;
+
+  private constructor(identity: Identity, manifest: Manifest, runId: Uint8Array) {
+    this.identity = identity;
+    this.#manifest = manifest;
+    this.#runId = runId;
+    this.replica = new CpuReplica(parameterLayout(manifest.model), manifest.sparseloco);
+  }
+
+  static async create(seed: number, manifest: Manifest, runId: Uint8Array, theta: Int32Array) {
+    const identity = await createIdentity(new Uint8Array(32).fill(seed));
+    const contributor = new PretendedContributor(identity, manifest, runId);
+    await contributor.replica.load(theta);
+    return contributor;
+  }
+
+  /** A round's work: the submission's bytes, and sealed commit and reveal. */
+  async work(round: number, change: { scale?: number; baseRoot?: Uint8Array } = {}) {
+    const { identity, replica } = this;
+    const random = randomSource((identity.publicKey[0] as number) * 1000 + round);
+    const parameters = replica.parameters();
+    for (let i = 0; i < parameters.length; i++)
+      parameters[i] = (parameters[i] as number) + (change.scale ?? 1) * 0.01 * (random() - 0.5);
+    const { bytes } = await replica.compress(parameters, {
+      run: this.#runId,
+      round,
+      contributor: identity.publicKey,
+    });
+    const submission = { hash: await sha256(bytes), size: bytes.byteLength };
+    const { batch, accumulation, sequence } = this.#manifest.training;
+    const commit = await seal(identity, {
+      kind: 'commit',
+      run: this.#runId,
+      round,
+      seal: sealOf(this.#runId, round, identity.publicKey, submission.hash),
+      size: submission.size,
+      tokens: 4 * batch * accumulation * sequence,
+      innerSteps: 4,
+      baseRoot: change.baseRoot ?? (await replica.root()),
+      trainLoss: 6,
+    });
+    const reveal = await seal(identity, {
+      kind: 'reveal',
+      run: this.#runId,
+      round,
+      submission,
+      peer: '12D3KooWSomebody',
+    });
+    return { bytes, submission, commit, reveal };
+  }
+}
