@@ -18,9 +18,9 @@ interface StatusAnswer {
   readonly round: number;
   readonly height: number;
   readonly root: string;
-  readonly peers: number;
+  readonly bytesPerParameter: number | null;
   readonly heldOutLoss: number | null;
-  readonly relayedBlobBytes: number;
+  readonly relayedBytes: number;
 }
 
 interface LedgerAnswer {
@@ -179,7 +179,9 @@ test('three tabs train one model, survive a killed tab and take in a late one', 
   });
 
   await test.step('no submission bytes went through the relay', async () => {
-    expect((await api<StatusAnswer>('/api/status')).relayedBlobBytes).toBe(0);
+    // Blobs are counted by path where they are sent and received. The relay itself carries signalling only: about
+    // 8 KB a link, and this test makes five of them (plus retries on a busy machine).
+    expect((await api<StatusAnswer>('/api/status')).relayedBytes).toBeLessThan(150_000);
     for (const tab of tabs) {
       const { bytesIn, bytesOut } = (await tab.state()).traffic;
       expect([bytesIn.relayed, bytesOut.relayed]).toEqual([0, 0]);

@@ -45,7 +45,7 @@ export async function startHost(
     const read = (chunk: Buffer) => {
       output += chunk.toString();
       const found = /https?:\/\/(?:127\.0\.0\.1|localhost):\d+\/?/.exec(output);
-      if (found !== null && /ready/i.test(output)) done(found[0].replace(/\/$/, ''));
+      if (found !== null && output.includes('Ctrl-C')) done(found[0].replace(/\/$/, ''));
     };
     child.stdout?.on('data', read);
     child.stderr?.on('data', read);
