@@ -47,7 +47,8 @@ export async function createEngine(options: EngineOptions): Promise<WebGpuEngine
     choice: options.choice ?? defaultChoice(gpu.adapter),
   });
   const programs = new Programs(device);
-  const prepare = (list: Parameters<Programs['prepare']>[0]) => programs.prepare(list);
+  const prepare = (list: Parameters<Programs['prepare']>[0]) =>
+    programs.prepare(options.accumulation > 1 ? list : list.map((l) => ({ ...l, accumulate: undefined })));
   const [micro, update, evaluate, forward, logits] = await Promise.all([
     prepare(specs.micro),
     prepare(specs.update),
@@ -202,6 +203,11 @@ export class WebGpuEngine implements TrainingEngine {
       }
       return out;
     });
+  }
+
+  /** The launches of one step, for a table of kernel times. */
+  profileLaunches(): readonly Launch[] {
+    return [...this.#launches.micro, ...this.#launches.update];
   }
 
   destroy(): void {

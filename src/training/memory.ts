@@ -3,7 +3,7 @@
  * without a device is the truth to the byte.
  */
 import { NORM_BLOCK, NORM_GROUPS, type VocabPart } from '../kernels/rows.ts';
-import { ROW_PADDING } from '../kernels/matmul.ts';
+import { ROW_PADDING } from '../kernels/matmul-variants.ts';
 import { headDim, kvSize, type ModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/layout.ts';
 

@@ -14,6 +14,7 @@ import {
   queryGrid,
 } from '../kernels/attention.ts';
 import { type MatmulLaunch, matmulLaunch } from '../kernels/matmul.ts';
+import { ROW_PADDING } from '../kernels/matmul-variants.ts';
 import type { BufferRange, LaunchSpec } from '../kernels/program.ts';
 import {
   adamwLaunch,
@@ -198,7 +199,7 @@ export function planStep(input: PlanInput): PlanSpecs {
         cColumn: part.first,
       }),
     );
-    const loss = crossEntropyLaunch(choice.row, first, count, roundUp(count, 4), c.vocabSize, [
+    const loss = crossEntropyLaunch(choice.row, first, count, roundUp(count, ROW_PADDING), c.vocabSize, [
       buffer('step'),
       buffer('targets'),
       logits,
