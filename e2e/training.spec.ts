@@ -46,6 +46,7 @@ test.beforeAll(async () => {
 
 test.afterAll(async () => {
   for (const tab of tabs) await tab.close().catch(() => {});
+  if (host !== undefined) writeFileSync('artifacts/host.log', host.output());
   await host?.stop();
 });
 

@@ -26,6 +26,10 @@ import type { Submissions } from './submissions.ts';
 const REPEAT_MS = 1200;
 /** After a round's end, how long a certificate may still be on its way before the round counts as lost. */
 const CERTIFICATE_GRACE_MS = 1500;
+/** Commit this long before the deadline: gossip takes some tens of milliseconds, a busy machine some hundreds. */
+const COMMIT_MARGIN_MS = 400;
+/** Before the first compression was measured: its share of a round, to begin with. */
+const FIRST_COMPRESS_SHARE = 0.05;
 /** With less of the training window left than this share, a newcomer waits for the next round. */
 const WORTH_STARTING = 0.15;
 
@@ -58,9 +62,12 @@ export class Contributor {
   /** Rounds that the validator declared empty, with what it said of us. */
   readonly #empty = new Map<number, RefusedEntry | null>();
   #nudge: () => void = () => {};
+  /** How long compressing and hashing lately took here, so that a slow machine stops training early enough. */
+  #compressMs: number;
 
   constructor(options: ContributorOptions) {
     this.#o = options;
+    this.#compressMs = FIRST_COMPRESS_SHARE * options.manifest.schedule.roundMs;
   }
 
   /** A validator says that a round has no certificate. */
@@ -132,14 +139,16 @@ export class Contributor {
       if (!ended.signal.aborted) void trainer.stop().catch(() => {});
     });
     try {
-      await trainer.train(assignment, clock.toLocal(start + schedule.trainMs), (p) => onProgress(round, p));
+      await trainer.train(assignment, clock.toLocal(this.#trainingEnd(start)), (p) => onProgress(round, p));
     } finally {
       ended.abort();
     }
     if (signal.aborted || follower.behind) return;
 
     onActivity('compressing', null);
+    const begun = clock.now();
     const work = await trainer.finish({ run: runId, round, contributor: identity.publicKey });
+    if (work !== null) this.#compressMs = Math.max(clock.now() - begun, 0.7 * this.#compressMs);
     this.#lastRound = round;
     if (work === null) {
       onActivity('waiting', 'No inner step fitted this round; waiting for the next.');
@@ -147,6 +156,12 @@ export class Contributor {
       return;
     }
     await this.#submit(round, start, head.root, work, signal);
+  }
+
+  /** The end of the training window, or earlier where compressing takes long: a late commit is worth nothing. */
+  #trainingEnd(start: number): number {
+    const { trainMs, commitMs } = this.#o.manifest.schedule;
+    return start + Math.min(trainMs, commitMs - COMMIT_MARGIN_MS - 1.5 * this.#compressMs);
   }
 
   async #assignment(seed: Uint8Array, height: number, signal: AbortSignal): Promise<Assignment> {

@@ -106,7 +106,8 @@ export class Trainer implements TrainerApi {
       }
       const took = performance.now() - begin;
       computing += took;
-      stepMs = computing / this.#round.innerSteps;
+      // On a shared machine the last step says more than the mean; trust the slower of the two.
+      stepMs = Math.max(took, computing / this.#round.innerSteps);
       onProgress(this.#progress(performance.now() - started));
       // Duty cycle: after working for t, rest for t(1/share - 1).
       if (this.#share < 1) await this.#rest(took * (1 / this.#share - 1));
