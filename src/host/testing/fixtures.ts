@@ -115,12 +115,14 @@ export class MemorySwarm {
     this.serving.delete(toHex(hash));
   }
 
-  /** The first message of that kind about that round, once it is published. */
-  async heard<K extends MessageKind>(kind: K, round?: number): Promise<MessageOf<K>> {
+  count(kind: MessageKind): number {
+    return this.published.filter((message) => message.kind === kind).length;
+  }
+
+  /** Message number `nth` (from 1) of that kind, once it is published. */
+  async heard<K extends MessageKind>(kind: K, nth = 1): Promise<MessageOf<K>> {
     for (;;) {
-      const found = this.published.find(
-        (m) => m.kind === kind && (round === undefined || ('round' in m && m.round === round)),
-      );
+      const found = this.published.filter((message) => message.kind === kind)[nth - 1];
       if (found !== undefined) return found as MessageOf<K>;
       await new Promise<void>((resolve) => this.#waiters.push(resolve));
     }

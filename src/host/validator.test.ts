@@ -1,0 +1,266 @@
+/** Whole rounds through the validator, with real submissions and signatures and a clock that the test moves. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bytesEqual, toHex } from '../protocol/bytes.ts';
+import { checkCertificate, genesisHead } from '../protocol/certificate.ts';
+import { deadlines } from '../protocol/clock.ts';
+import { Chain } from './chain.ts';
+import { type OpenedRun, openRun } from './open-run.ts';
+import { RoundLosses } from './round-losses.ts';
+import { decodeStandings, encodeStandings } from './standings-note.ts';
+import {
+  MemorySwarm,
+  PretendedContributor,
+  PretendedLosses,
+  smallRun,
+  START,
+  temporaryFolder,
+  writeCorpus,
+} from './testing/fixtures.ts';
+import { Validator } from './validator.ts';
+
+const folder = temporaryFolder();
+let corpus = '';
+beforeAll(() => {
+  corpus = writeCorpus(folder.dir);
+});
+afterAll(() => folder.remove());
+
+let worlds = 0;
+/** A host without network whose clock stands where the test puts it. */
+async function world() {
+  const dir = join(folder.dir, `world-${worlds++}`);
+  mkdirSync(dir);
+  const run = await openRun(dir, smallRun(corpus));
+  const chain = await Chain.open(run.manifest, run.runId, run.store);
+  const swarm = new MemorySwarm();
+  const meter = new PretendedLosses();
+  const clock = { now: START + 1000 };
+  const lines: string[] = [];
+  const make = (own: Chain) =>
+    new Validator({
+      chain: own,
+      swarm,
+      identity: run.validator,
+      losses: new RoundLosses({
+        manifest: run.manifest,
+        runId: run.runId,
+        meter,
+        readBlob: (ref) => run.store.readBlob(ref),
+        secret: run.secret,
+      }),
+      now: () => clock.now,
+      log: (line) => lines.push(line),
+    });
+  const validator = make(chain);
+  await validator.prepare();
+  validator.advance();
+  const at = (round: number) => deadlines(run.manifest.schedule, round);
+  const contributors = await Promise.all(
+    [1, 2, 3].map(async (seed) =>
+      PretendedContributor.create(seed, run.manifest, run.runId, await chain.theta()),
+    ),
+  );
+  return { run, chain, swarm, meter, clock, lines, validator, make, at, contributors };
+}
+
+type World = Awaited<ReturnType<typeof world>>;
+type Work = Awaited<ReturnType<PretendedContributor['work']>>;
+
+/** Everybody's work in a round, committed in time. */
+async function committed(w: World, round: number): Promise<Work[]> {
+  const works = await Promise.all(w.contributors.map((contributor) => contributor.work(round)));
+  w.clock.now = w.at(round).train + 10;
+  for (const work of works) expect(await w.validator.handle(work.commit, 'peer')).toBe('accept');
+  return works;
+}
+
+async function revealed(w: World, round: number, works: readonly Work[]): Promise<void> {
+  w.clock.now = w.at(round).commit + 10;
+  for (const work of works) {
+    w.swarm.blobs.set(toHex(work.submission.hash), work.bytes);
+    expect(await w.validator.handle(work.reveal, 'peer')).toBe('accept');
+  }
+}
+
+const genesisOf = (run: OpenedRun) => genesisHead(run.manifest, run.runId);
+
+test('three contributors: one certificate, before any deadline, with the root that every replica computes', async () => {
+  const w = await world();
+  const works = await committed(w, 0);
+  await revealed(w, 0, works);
+  // The clock has not moved past the reveal deadline: nothing was left to wait for.
+  const message = await w.swarm.heard('certificate');
+  const checked = await checkCertificate(message, w.run.manifest, w.run.runId, genesisOf(w.run));
+  if (!checked.ok) throw new Error(checked.detail);
+  const { body } = checked.certificate;
+  expect(body).toMatchObject({ round: 0, height: 1, heldOutLoss: 6 });
+  expect(body.accepted.map((entry) => toHex(entry.contributor)).sort()).toEqual(
+    w.contributors.map((c) => toHex(c.identity.publicKey)).sort(),
+  );
+  const byHash = new Map(works.map((work) => [toHex(work.submission.hash), work.bytes]));
+  for (const { replica } of w.contributors) {
+    const root = await replica.apply(
+      body.accepted.map(({ submission, weight }) => ({
+        bytes: byHash.get(toHex(submission.hash)) as Uint8Array,
+        weight,
+      })),
+    );
+    expect(toHex(root)).toBe(toHex(body.root));
+  }
+  expect(bytesEqual(body.root, w.run.manifest.genesis.root)).toBe(false);
+  // Late tabs can have the submissions from the host, and the checkpoint is there before the certificate is.
+  expect([...w.swarm.serving.keys()].sort()).toEqual([...byHash.keys()].sort());
+  expect(w.run.store.blob(w.chain.checkpoint.hash)).toMatchObject({ kind: 'checkpoint' });
+  await w.validator.settled();
+  expect(w.lines.join('\n')).toMatch(/round 0 · height 1 · 3 accepted, 0 refused · held-out 6\.0000/);
+  expect(w.lines.join('\n')).toMatch(/0\.0\d+ B\/parameter/);
+
+  // The next round builds on it.
+  w.clock.now = w.at(0).judge + 100;
+  w.validator.advance();
+  const next = await committed(w, 1);
+  await revealed(w, 1, next);
+  await w.swarm.heard('certificate', 3); // the first was said twice
+  expect(w.chain.head).toMatchObject({ height: 2, round: 1, issued: 200_000_000 });
+  await w.validator.stop();
+});
+
+test('one bad submission of each kind is refused with its reason, the good one is accepted', async () => {
+  const w = await world();
+  const [good, worse, unserved] = w.contributors as [
+    PretendedContributor,
+    PretendedContributor,
+    PretendedContributor,
+  ];
+  const { manifest, runId } = w.run;
+  const theta = await w.chain.theta();
+  const failing = await PretendedContributor.create(4, manifest, runId, theta);
+  const stale = await PretendedContributor.create(5, manifest, runId, theta);
+  const silent = await PretendedContributor.create(6, manifest, runId, theta);
+  const late = await PretendedContributor.create(7, manifest, runId, theta);
+  const works = {
+    good: await good.work(0),
+    worse: await worse.work(0),
+    unserved: await unserved.work(0),
+    failing: await failing.work(0),
+    stale: await stale.work(0, { baseRoot: new Uint8Array(32).fill(9) }),
+    silent: await silent.work(0),
+    late: await late.work(0),
+  };
+  w.meter.worse.add(toHex(works.worse.submission.hash));
+  w.meter.failing.add(toHex(works.failing.submission.hash));
+  w.clock.now = w.at(0).train + 10;
+  for (const work of Object.values(works))
+    if (work !== works.late) await w.validator.handle(work.commit, 'p');
+  w.clock.now = w.at(0).commit + 10;
+  expect(await w.validator.handle(works.late.commit, 'p')).toBe('ignore');
+  for (const work of [works.good, works.worse, works.failing, works.stale])
+    w.swarm.blobs.set(toHex(work.submission.hash), work.bytes);
+  for (const work of [works.good, works.worse, works.failing, works.stale, works.unserved])
+    await w.validator.handle(work.reveal, 'p');
+  w.clock.now = w.at(0).judge - 200; // past the fetch deadline
+  w.validator.advance();
+  const { body } = w.chain.last ?? {
+    body: await w.swarm.heard('certificate').then(() => w.chain.last?.body),
+  };
+  expect(body?.accepted.map((entry) => toHex(entry.contributor))).toEqual([toHex(good.identity.publicKey)]);
+  const reasons = new Map(body?.refused.map((r) => [toHex(r.contributor), r.reason]));
+  const reasonOf = (c: PretendedContributor) => reasons.get(toHex(c.identity.publicKey));
+  expect(reasonOf(worse)).toBe('loss');
+  expect(reasonOf(failing)).toBe('capacity');
+  expect(reasonOf(stale)).toBe('state');
+  expect(reasonOf(silent)).toBe('not-revealed');
+  expect(reasonOf(late)).toBe('late');
+  expect(['not-revealed', 'capacity']).toContain(reasonOf(unserved));
+  await w.validator.settled();
+  expect(w.lines.join('\n')).toMatch(/could not be measured: the runtime failed/);
+  expect(w.run.store.refusals(10)).toHaveLength(6);
+  await w.validator.stop();
+});
+
+test('a round in which nobody submitted ends at once with a no-certificate, said again in the next', async () => {
+  const w = await world();
+  w.clock.now = w.at(0).commit;
+  w.validator.advance();
+  expect(await w.swarm.heard('no-certificate')).toMatchObject({ round: 0, refused: [] });
+  expect(w.swarm.count('no-certificate')).toBe(1);
+  w.clock.now = w.at(0).judge + 1;
+  w.validator.advance();
+  expect(await w.swarm.heard('no-certificate', 2)).toMatchObject({ round: 0 });
+  expect(w.chain.head.height).toBe(0);
+  await w.validator.stop();
+});
+
+test('garbage, strangers to the run and repetitions never disturb it', async () => {
+  const w = await world();
+  expect(await w.validator.handle(new Uint8Array([1, 2, 3]), 'p')).toBe('reject');
+  expect(await w.validator.handle(new Uint8Array(100_000), 'p')).toBe('reject');
+  const [contributor] = w.contributors as [PretendedContributor];
+  const elsewhere = await PretendedContributor.create(
+    1,
+    w.run.manifest,
+    new Uint8Array(32).fill(3),
+    await w.chain.theta(),
+  );
+  const foreign = await elsewhere.work(0);
+  expect(await w.validator.handle(foreign.commit, 'p')).toBe('reject');
+  const work = await contributor.work(0);
+  const tampered = work.commit.slice();
+  tampered[tampered.length - 5] = (tampered[tampered.length - 5] as number) ^ 1;
+  expect(await w.validator.handle(tampered, 'p')).toBe('reject');
+  expect(await w.validator.handle(work.commit, 'p')).toBe('accept');
+  expect(await w.validator.handle(work.commit, 'p')).toBe('accept');
+  expect(w.validator.entries()).toHaveLength(1);
+  await w.validator.stop();
+});
+
+test('after a restart within a certified round nothing is certified twice', async () => {
+  const w = await world();
+  await revealed(w, 0, await committed(w, 0));
+  await w.swarm.heard('certificate');
+  await w.validator.stop();
+  const reopened = await Chain.open(w.run.manifest, w.run.runId, w.run.store);
+  const again = w.make(reopened);
+  await again.prepare();
+  w.clock.now = w.at(0).commit + 500;
+  again.advance();
+  const [contributor] = w.contributors as [PretendedContributor];
+  const work = await contributor.work(0);
+  expect(await again.handle(work.commit, 'p')).toBe('ignore');
+  w.clock.now = w.at(0).judge - 1;
+  again.advance();
+  await again.settled();
+  expect(reopened.head.height).toBe(1);
+  // It says the certificate again in the next round, for those who missed it.
+  const count = w.swarm.count('certificate');
+  w.clock.now = w.at(1).train - 100;
+  again.advance();
+  expect(await w.swarm.heard('certificate', count + 1)).toEqual(await w.swarm.heard('certificate'));
+  await again.stop();
+});
+
+test('a round that nobody was awake for is counted as lost', async () => {
+  const w = await world();
+  w.clock.now = w.at(3).train;
+  w.validator.advance();
+  expect(w.validator.roundsLost).toBe(1);
+  expect(w.lines.join('\n')).toMatch(/round 0 was lost/);
+  await w.validator.stop();
+});
+
+test('standings survive as a note, and a broken note counts as none', () => {
+  const standing = {
+    contributor: new Uint8Array(32).fill(1),
+    rating: { mu: 27.5, sigma: 7 },
+    work: 0.2,
+    measurements: 3,
+    verified: 2,
+    lastRound: 9,
+  };
+  const standings = new Map([['01'.repeat(32), standing]]);
+  expect(decodeStandings(encodeStandings(standings))).toEqual(standings);
+  expect(decodeStandings(new TextEncoder().encode('{')).size).toBe(0);
+  expect(decodeStandings(null).size).toBe(0);
+});
