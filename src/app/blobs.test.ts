@@ -1,7 +1,7 @@
 /** Bytes by hash: a corrupt source is noted and another asked; what nobody has says who was asked. */
 import { expect, test } from 'vitest';
 import { sha256, toHex } from '../protocol/bytes.ts';
-import { BlobError, type BlobSources, fetchBlob } from './blobs.ts';
+import { BlobError, BlobShelf, type BlobSources, fetchBlob } from './blobs.ts';
 import { HostClient, HostError } from './host-client.ts';
 import { MemoryNetwork } from './testing.ts';
 
@@ -38,6 +38,21 @@ test('bytes from the host that are not what was asked for are noted and fetched 
   s.network.join('ben').serve(ref.hash, bytes);
   expect(await fetchBlob(ref, s)).toEqual(bytes);
   expect(s.corrupt).toEqual([`host ${toHex(ref.hash)}`]);
+});
+
+test('what one tab fetched it serves on, up to a limit', async () => {
+  const s = sources(() => bytes.slice());
+  const swarm = s.network.join('anna');
+  const shelf = new BlobShelf(swarm);
+  await fetchBlob(ref, { ...s, swarm, shelf });
+  const served = s.network.members.get('anna')?.blobs;
+  expect(served?.get(toHex(ref.hash))).toEqual(bytes);
+  for (let i = 0; i < 20; i++) {
+    const other = Uint8Array.of(i, 1, 2);
+    shelf.serve({ hash: await sha256(other), size: 3 }, other);
+  }
+  expect(served?.size).toBe(12);
+  expect(served?.has(toHex(ref.hash))).toBe(false);
 });
 
 test('good bytes from the host need nobody else', async () => {

@@ -8,6 +8,9 @@ import type { Swarm } from '../swarm/types.ts';
 import type { HostClient } from './host-client.ts';
 
 const CACHE = 'tabswarm-blobs-1';
+/** Blobs of a run that a tab serves on to others, and the largest that it keeps in memory for that. */
+const MAX_SERVED = 12;
+const MAX_SERVED_BYTES = 64 << 20;
 
 /** Every source failed; the message names each with its reason. */
 export class BlobError extends Error {
@@ -15,9 +18,31 @@ export class BlobError extends Error {
   override readonly name = 'BlobError';
 }
 
+/** What this tab fetched of the run's data and serves on, so that a damaged or silent host is not the only source. */
+export class BlobShelf {
+  readonly #swarm: Swarm;
+  readonly #served: Uint8Array[] = [];
+
+  constructor(swarm: Swarm) {
+    this.#swarm = swarm;
+  }
+
+  serve(ref: BlobRef, bytes: Uint8Array): void {
+    if (ref.size > MAX_SERVED_BYTES || this.#served.some((hash) => bytesEqual(hash, ref.hash))) return;
+    this.#served.push(ref.hash);
+    this.#swarm.serve(ref.hash, bytes);
+    if (this.#served.length > MAX_SERVED) {
+      const oldest = this.#served.shift();
+      if (oldest !== undefined) this.#swarm.forget(oldest);
+    }
+  }
+}
+
 export interface BlobSources {
   readonly host: HostClient;
   readonly swarm: Swarm | null;
+  /** Absent: nothing is served on. */
+  readonly shelf?: BlobShelf;
   /** Told when a source delivered bytes that are not what they were asked for. */
   readonly onCorrupt: (source: 'cache' | 'host', hash: string) => void;
 }
@@ -33,7 +58,10 @@ export async function fetchKept(
   const kept = await cache?.match(key);
   if (kept !== undefined) {
     const bytes = new Uint8Array(await kept.arrayBuffer());
-    if (await isBlob(bytes, ref)) return bytes;
+    if (await isBlob(bytes, ref)) {
+      sources.shelf?.serve(ref, bytes);
+      return bytes;
+    }
     sources.onCorrupt('cache', toHex(ref.hash));
     await cache?.delete(key);
   }
@@ -45,6 +73,16 @@ export async function fetchKept(
 
 /** Fetches a blob from the host, or from any tab that serves it. */
 export async function fetchBlob(
+  ref: BlobRef,
+  sources: BlobSources,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await fetchAnywhere(ref, sources, signal);
+  sources.shelf?.serve(ref, bytes);
+  return bytes;
+}
+
+async function fetchAnywhere(
   ref: BlobRef,
   sources: BlobSources,
   signal?: AbortSignal,

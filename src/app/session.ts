@@ -11,7 +11,7 @@ import type { Manifest } from '../protocol/manifest.ts';
 import { createTabSwarm } from '../swarm/tab-node.ts';
 import type { Swarm } from '../swarm/types.ts';
 import { startTrainer, type TrainerClient } from '../worker/client.ts';
-import type { BlobSources } from './blobs.ts';
+import { BlobShelf, type BlobSources } from './blobs.ts';
 import { RunClock } from './clock.ts';
 import { Contributor } from './contributor.ts';
 import { Follower, OutOfSyncError } from './follower.ts';
@@ -193,6 +193,7 @@ class SessionImpl implements SessionActions {
     const sources: BlobSources = {
       host: this.#host,
       swarm,
+      shelf: new BlobShelf(swarm),
       onCorrupt: (source, hash) =>
         raise(this.store, {
           code: 'corrupt-data',
