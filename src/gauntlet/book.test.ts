@@ -12,6 +12,7 @@ import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { randomSource } from '../sparseloco/testing.ts';
 import { type BookOptions, type Evaluate, noCertificate, RoundBook } from './book.ts';
 import { inspectorFor } from './inspect.ts';
+import { newStanding } from './standings.ts';
 
 const RUN = testHash('run');
 const ROUND = 2;
@@ -270,6 +271,24 @@ describe('the loss gate', () => {
       refused: verdict.refused,
     });
   });
+});
+
+test('a flood of new identities fills the book for newcomers only', async () => {
+  const known = { ...newStanding(peers[0].publicKey), verified: 1 };
+  const book = bookOf({ standings: new Map([[toHex(known.contributor), known]]) });
+  const anyCommit = commitOf(testHash('nobody'), works[1]);
+  for (let i = 0; i < 4096; i++) {
+    expect(book.commit(testHash(`flood ${i}`), anyCommit, at.train).ok).toBe(true);
+  }
+  for (let i = 0; i < 1000; i++) {
+    expect(book.commit(testHash(`late flood ${i}`), anyCommit, at.train)).toMatchObject({
+      reason: 'capacity',
+    });
+  }
+  expect(await submit(book, 0)).toEqual({ ok: true });
+  const verdict = await book.judge();
+  expect(verdict.accepted).toHaveLength(1);
+  expect(verdict.refused).toHaveLength(64);
 });
 
 test('an empty round has an empty verdict', async () => {

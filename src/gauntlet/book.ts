@@ -80,8 +80,11 @@ interface Entry {
   refused: Refusal | null;
 }
 
-/** Commits kept in a round; a flood of identities beyond it finds the book full. */
-const MAX_COMMITS = 4096;
+/**
+ * Commits kept in a round of contributors without verified rounds: a flood of new identities finds the book full,
+ * while those who have a standing (their number is bounded, standings.ts) always get in.
+ */
+const MAX_STRANGERS = 4096;
 /** Refusals kept for senders without a valid commit (late, wrong state of mind), so that they too hear why. */
 const MAX_STRAY = 256;
 /** Submissions fetched, as a multiple of those a certificate can hold: some will be refused. */
@@ -96,6 +99,7 @@ export class RoundBook {
   /** By hex key, in the order of first commits: that order decides who copied whom. */
   readonly #entries = new Map<string, Entry>();
   readonly #stray = new Map<string, RefusedEntry>();
+  #strangers = 0;
   #order: { keys: string[]; seed: Uint8Array } | null = null;
   #accepted: ReadonlySet<string> = new Set();
 
@@ -120,12 +124,12 @@ export class RoundBook {
     }
     const problem = this.#lateCommit(now) ?? commitProblem(commit, this.#o.manifest, this.#o.maxBytes);
     if (problem !== null) return this.#refuseStray(contributor, problem);
-    if (this.#entries.size >= MAX_COMMITS) {
-      return this.#refuseStray(
-        contributor,
-        refusal('capacity', `${MAX_COMMITS} commits in this round already`),
-      );
+    const stranger = (this.#o.standings?.get(key)?.verified ?? 0) === 0;
+    if (stranger && this.#strangers === MAX_STRANGERS) {
+      const full = refusal('capacity', `${MAX_STRANGERS} newcomers in this round already`);
+      return this.#refuseStray(contributor, full);
     }
+    if (stranger) this.#strangers++;
     this.#entries.set(key, {
       contributor,
       commit,
