@@ -14,6 +14,8 @@ export class RuntimeMissingError extends Error {
   override readonly name = 'RuntimeMissingError';
 }
 
+const MAX_LINES = 2000;
+
 export interface ChromiumPage {
   /** The browser's version, e.g. "156.0.7000.1". */
   readonly version: string;
@@ -49,6 +51,8 @@ export async function openChromium(options: ChromiumOptions): Promise<ChromiumPa
     ignoreDefaultArgs: ['--headless', '--headless=old'],
     args: [
       '--headless=new',
+      // On a CPU driver a peer's single dispatch can take longer than the 10 s that the watchdog grants.
+      '--disable-gpu-watchdog',
       ...(options.hardware
         ? ['--enable-features=Vulkan', '--use-angle=vulkan']
         : ['--enable-unsafe-swiftshader']),
@@ -86,7 +90,9 @@ export async function openChromium(options: ChromiumOptions): Promise<ChromiumPa
 
 /** Rejects when the page's module throws or its process dies: a call would otherwise wait for ever. */
 function watch(page: Page, onLog: ((line: string) => void) | undefined): Promise<never> {
-  if (onLog !== undefined) page.on('console', (message) => onLog(message.text()));
+  let logged = 0;
+  // A driver in trouble repeats itself hundreds of times.
+  if (onLog !== undefined) page.on('console', (message) => ++logged <= MAX_LINES && onLog(message.text()));
   const failure = new Promise<never>((_, reject) => {
     page.on('pageerror', (error) => reject(error));
     page.on('crash', () => reject(new Error('the page crashed (out of memory?)')));
