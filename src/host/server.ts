@@ -176,7 +176,8 @@ function baseUrl(c: Context<Env>, view: HostView): URL {
   if (view.publicUrl !== null) return new URL(view.publicUrl);
   const url = new URL(c.req.url);
   const host = c.req.header('host') ?? url.host;
-  return new URL(`${url.protocol}//${HOST.test(host) ? host : 'localhost'}/`);
+  const base = `${url.protocol}//${host}/`;
+  return new URL(HOST.test(host) && URL.canParse(base) ? base : `${url.protocol}//localhost/`);
 }
 
 /** Everything is answered afresh but blobs and hashed assets. */

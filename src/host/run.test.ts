@@ -1,0 +1,313 @@
+/** A whole host over real HTTP: endpoints, hostile requests, restart, and what a person is told when it cannot start. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { main } from '../cli/main.ts';
+import { fromHex, sha256, toHex } from '../protocol/bytes.ts';
+import { checkCertificate, genesisHead } from '../protocol/certificate.ts';
+import { open, openManifest } from '../protocol/envelope.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { type HostOptions, type RunningHost, startHost } from './run.ts';
+import { loadSeed } from './seeds.ts';
+import { parseRange } from './server.ts';
+import { Store } from './store.ts';
+import { PretendedLosses, smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
+import { certifyRound, openChain } from './testing/one-round.ts';
+
+const folder = temporaryFolder();
+const dataDir = join(folder.dir, 'data');
+const appDir = join(folder.dir, 'app');
+let host: RunningHost;
+let options: HostOptions;
+let base = '';
+
+beforeAll(async () => {
+  mkdirSync(join(appDir, 'assets'), { recursive: true });
+  writeFileSync(join(appDir, 'index.html'), '<!doctype html><title>t</title>');
+  writeFileSync(
+    join(appDir, 'assets', 'main-abc123.js'),
+    `export const x = 1;\n${'// filler\n'.repeat(300)}`,
+  );
+  writeFileSync(join(folder.dir, 'secret.txt'), 'secret');
+  options = {
+    ...smallRun(writeCorpus(folder.dir)),
+    // Far ahead: the clock opens no round while the test certifies its own.
+    startMs: Date.now() + 3_600_000,
+    dataDir,
+    appDir,
+    port: 0,
+    lossMeter: new PretendedLosses(),
+  };
+  host = await startHost(options);
+  await host.stop();
+  // Two certified rounds, as a validator would leave them.
+  const store = Store.open(dataDir);
+  const chain = await openChain(store);
+  const validator = await createIdentity(loadSeed(dataDir, 'validator'));
+  await certifyRound(chain, validator, 0);
+  await certifyRound(chain, validator, 2);
+  store.close();
+  host = await startHost(options);
+  base = host.url.replace(/\/$/, '');
+});
+afterAll(async () => {
+  await host.stop();
+  folder.remove();
+});
+
+const json = async (path: string, init?: RequestInit) => (await fetch(`${base}${path}`, init)).json();
+const bytesOf = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'));
+
+/** Status line and body of a request written by hand, so that no client tidies it up. */
+function raw(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(host.port, '127.0.0.1', () => socket.write(text));
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk.toString('latin1');
+    });
+    socket.on('end', () => resolve(answer));
+    socket.on('error', reject);
+  });
+}
+
+test('run, head, certificates and ledger describe one chain that anybody can check', async () => {
+  const run = await json('/api/run');
+  const opened = await openManifest(bytesOf(run.manifest));
+  if (!opened.ok) throw new Error(opened.detail);
+  expect(toHex(opened.runId)).toBe(host.runId);
+  expect(run.relays).toEqual([`/dns/localhost/tcp/${host.port}/ws/p2p/${host.view.swarm.peerId}`]);
+  expect(run).toMatchObject({ protocol: 1, iceServers: [] });
+
+  const { certificates } = await json('/api/certificates?from=1');
+  let head = genesisHead(opened.manifest, opened.runId);
+  for (const text of certificates) {
+    const message = await open(bytesOf(text));
+    if (!message.ok || message.message.kind !== 'certificate') throw new Error('no certificate');
+    const checked = await checkCertificate(message.message, opened.manifest, opened.runId, head);
+    if (!checked.ok) throw new Error(checked.detail);
+    head = checked.certificate.head;
+  }
+  const answer = await json('/api/head');
+  expect(answer).toMatchObject({ height: 2, round: 2, root: toHex(head.root), checkpoint: { height: 2 } });
+  expect(answer.certificate).toBe(certificates[1]);
+  const ledger = await json('/api/ledger');
+  expect(ledger).toMatchObject({ height: 2, issued: 200_000_000 });
+  expect(ledger.accounts.map((a: { credits: number }) => a.credits)).toEqual([100_000_000, 100_000_000]);
+  expect((await json('/api/certificates?from=2')).certificates).toHaveLength(1);
+  expect((await json('/api/certificates?from=99999999')).certificates).toEqual([]);
+  expect((await fetch(`${base}/api/certificates?from=1;DROP`)).status).toBe(400);
+  const { time } = await json('/api/time');
+  expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
+});
+
+test('another machine is told the address it came by; a hostile Host header is not repeated', async () => {
+  const ask = (hostHeader: string) =>
+    raw(`GET /api/run HTTP/1.1\r\nhost: ${hostHeader}\r\nconnection: close\r\n\r\n`);
+  expect(await ask('192.168.1.20:8780')).toMatch(/"\/ip4\/192\.168\.1\.20\/tcp\/8780\/ws\/p2p\//);
+  expect(await ask('[fd00::5]:8780')).toMatch(/"\/ip6\/fd00::5\/tcp\/8780\/ws\/p2p\//);
+  expect(await ask('tabs.example.org')).toMatch(/"\/dns\/tabs\.example\.org\/tcp\/80\/ws\/p2p\//);
+  for (const bad of ['a b', 'x"><script>', 'evil.example;x', 'evil.example/path', 'evil.example:99999', '']) {
+    const answer = await ask(bad);
+    expect(answer).toMatch(/^HTTP\/1\.1 (200|400)/);
+    expect(answer).not.toMatch(/evil|script>|a b/);
+    if (answer.startsWith('HTTP/1.1 200')) expect(answer).toContain('"/dns/localhost/');
+  }
+});
+
+test('blobs: whole, ranges, caching; nothing that the run does not name', async () => {
+  const { checkpoint, tokenizer } = { ...(await json('/api/head')), tokenizer: host.run.manifest.tokenizer };
+  const response = await fetch(`${base}/api/blob/${checkpoint.hash}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  expect(bytes.byteLength).toBe(checkpoint.size);
+  expect(toHex(await sha256(bytes))).toBe(checkpoint.hash);
+  expect(response.headers.get('cache-control')).toMatch(/immutable/);
+  const part = await fetch(`${base}/api/blob/${checkpoint.hash}`, { headers: { range: 'bytes=100-299' } });
+  expect(part.status).toBe(206);
+  expect(part.headers.get('content-range')).toBe(`bytes 100-299/${checkpoint.size}`);
+  expect(new Uint8Array(await part.arrayBuffer())).toEqual(bytes.subarray(100, 300));
+  const past = await fetch(`${base}/api/blob/${checkpoint.hash}`, {
+    headers: { range: `bytes=${checkpoint.size}-` },
+  });
+  expect(past.status).toBe(416);
+  const again = await fetch(`${base}/api/blob/${checkpoint.hash}`, {
+    headers: { 'if-none-match': `"${checkpoint.hash}"` },
+  });
+  expect(again.status).toBe(304);
+  const head = await fetch(`${base}/api/blob/${toHex(tokenizer.hash)}`, { method: 'HEAD' });
+  expect(head.headers.get('content-length')).toBe(String(tokenizer.size));
+  for (const name of [
+    '00'.repeat(32),
+    'x',
+    `${checkpoint.hash}00`,
+    '..%2f..%2fstore.sqlite',
+    '..%2fvalidator.key',
+  ])
+    expect((await fetch(`${base}/api/blob/${name}`)).status).toBe(404);
+});
+
+test.each([
+  [null, null],
+  ['bytes=0-0', [0, 0]],
+  ['bytes=5-', [5, 99]],
+  ['bytes=-7', [93, 99]],
+  ['bytes=-700', [0, 99]],
+  ['bytes=90-900', [90, 99]],
+  ['bytes=100-', 'unsatisfiable'],
+  ['bytes=-0', 'unsatisfiable'],
+  ['bytes=9-5', null],
+  ['bytes=-', null],
+  ['bytes=0-1,4-5', null],
+  ['bytes=0x1-2', null],
+  [`bytes=${'9'.repeat(40)}-`, null],
+  ['lines=1-2', null],
+] as const)('range %s', (header, expected) => {
+  expect(parseRange(header, 100)).toEqual(expected);
+});
+
+test('the page: types, caching, compression and security headers', async () => {
+  const page = await fetch(`${base}/`);
+  expect(page.status).toBe(200);
+  expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  expect(page.headers.get('cache-control')).toBe('no-cache');
+  const policy = page.headers.get('content-security-policy') ?? '';
+  expect(policy).toContain("script-src 'self' 'wasm-unsafe-eval'");
+  expect(policy).toContain(`connect-src 'self' ws://localhost:${host.port}`);
+  expect(page.headers.get('x-content-type-options')).toBe('nosniff');
+  const script = await fetch(`${base}/assets/main-abc123.js`, { headers: { 'accept-encoding': 'br' } });
+  expect(script.headers.get('content-type')).toBe('text/javascript; charset=utf-8');
+  expect(script.headers.get('cache-control')).toMatch(/immutable/);
+  expect(script.headers.get('content-encoding')).toBe('br');
+  expect(await script.text()).toMatch(/^export const x = 1;/);
+  const etag = page.headers.get('etag') ?? '';
+  expect((await fetch(`${base}/`, { headers: { 'if-none-match': etag } })).status).toBe(304);
+});
+
+test('hostile paths and methods reach no file', async () => {
+  const paths = [
+    '/../secret.txt',
+    '/..%2fsecret.txt',
+    '/assets/../../secret.txt',
+    '/%2e%2e/secret.txt',
+    '/assets/%00',
+    '/..\\secret.txt',
+    '//etc/passwd',
+    '/%',
+    `/${'a'.repeat(8000)}`,
+  ];
+  for (const path of paths) {
+    const answer = await raw(`GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 4\d\d/);
+    expect(answer).not.toContain('secret');
+  }
+  const post = await raw(
+    'POST /api/run HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc',
+  );
+  expect(post).toMatch(/^HTTP\/1\.1 405/);
+  expect(await raw('nonsense\r\n\r\n')).toMatch(/^HTTP\/1\.1 400/);
+  expect((await fetch(`${base}/api/nothing`)).status).toBe(404);
+  expect((await fetch(`${base}/api/time`)).status).toBe(200);
+});
+
+test('metrics in Prometheus text, each name once with help and type', async () => {
+  const response = await fetch(`${base}/metrics`);
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+  const text = await response.text();
+  expect(text).toMatch(/^tabswarm_height 2$/m);
+  expect(text).toMatch(/^tabswarm_submissions_accepted_total 4$/m);
+  expect(text).toMatch(/^tabswarm_http_responses_total\{code="200"\} \d+$/m);
+  const types = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name);
+  expect(new Set(types).size).toBe(types.length);
+  for (const line of text.trim().split('\n'))
+    expect(line).toMatch(/^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{[^}]*\})? -?[\d.e+-]+)$/);
+});
+
+/** Runs the command line; its exit code and what it printed. */
+async function cli(...argv: string[]) {
+  const lines: string[] = [];
+  const errors: string[] = [];
+  const code = await main(argv, { out: (line) => lines.push(line), err: (line) => errors.push(line) });
+  return { code, out: lines.join('\n'), err: errors.join('\n') };
+}
+
+test('status: one JSON object for scripts, lines for people, a sentence when nobody answers', async () => {
+  const { code, out } = await cli('status', '--url', base, '--json');
+  expect(code).toBe(0);
+  const status = JSON.parse(out);
+  expect(status).toMatchObject({
+    run: host.runId,
+    height: 2,
+    root: toHex(host.view.chain.head.root),
+    peers: [],
+    heldOutLoss: 6,
+    issued: 200_000_000,
+  });
+  expect(status.credits).toHaveLength(2);
+  expect(status.bytesPerParameter).toBeGreaterThan(0.01);
+  expect(status.bytesPerParameter).toBeLessThan(0.05);
+  const people = await cli('status', '--url', base);
+  expect(people.out).toMatch(/height {4}2, root [0-9a-f]{64}/);
+  const nobody = await cli('status', '--url', 'http://127.0.0.1:9');
+  expect(nobody).toMatchObject({ code: 1, out: '' });
+  expect(nobody.err).toMatch(/No host answers at http:\/\/127\.0\.0\.1:9/);
+});
+
+test('verify: recomputes the root, compares with the certificates, notices a changed byte', async () => {
+  const { checkpoint } = await json('/api/head');
+  const path = host.run.store.path(fromHex(checkpoint.hash));
+  const alone = await cli('verify', path);
+  expect(alone.code).toBe(0);
+  expect(alone.out).toContain(toHex(host.view.chain.head.root));
+  const compared = await cli('verify', path, '--url', base, '--json');
+  expect(JSON.parse(compared.out)).toMatchObject({ ok: true, height: 2, certified: true });
+  const bytes = (await host.run.store.readBlob({
+    hash: fromHex(checkpoint.hash),
+    size: checkpoint.size,
+  })) as Uint8Array;
+  bytes[5000] = (bytes[5000] as number) ^ 1;
+  const changed = join(folder.dir, 'changed.ck');
+  writeFileSync(changed, bytes);
+  const refused = await cli('verify', changed, '--url', base, '--json');
+  expect(refused.code).toBe(1);
+  expect(JSON.parse(refused.out)).toMatchObject({ ok: false, certified: false });
+  expect(await cli('verify', join(appDir, 'index.html'))).toMatchObject({ code: 1 });
+  expect(await cli('verify')).toMatchObject({ code: 2 });
+});
+
+test('a restart continues at the same height, root and credits', async () => {
+  const before = await json('/api/status');
+  await host.stop();
+  host = await startHost(options);
+  base = host.url.replace(/\/$/, '');
+  const after = await json('/api/status');
+  for (const name of ['run', 'height', 'root', 'credits', 'issued'])
+    expect(after[name]).toEqual(before[name]);
+  // The submissions of the last rounds can be had from the host again.
+  const { accepted } = (host.view.chain.last as NonNullable<typeof host.view.chain.last>).body;
+  expect(accepted).toHaveLength(2);
+});
+
+test('what keeps it from starting is said in plain words', async () => {
+  const elsewhere = join(folder.dir, 'other');
+  await expect(startHost({ ...options, dataDir: elsewhere, port: host.port })).rejects.toThrow(
+    `Port ${host.port} is taken`,
+  );
+  await expect(startHost({ ...options, dataDir: elsewhere, appDir: folder.dir })).rejects.toThrow(
+    /Run "npm run build"/,
+  );
+  await expect(
+    startHost({ ...options, dataDir: elsewhere, tls: { cert: 'no certificate', key: 'no key' } }),
+  ).rejects.toThrow(/certificate and key cannot be used/);
+  await expect(startHost({ ...options, dataDir: elsewhere, listen: '203.0.113.7' })).rejects.toThrow(
+    /no address/,
+  );
+  await expect(
+    startHost({ ...options, dataDir: elsewhere, corpus: join(folder.dir, 'absent') }),
+  ).rejects.toThrow(/does not exist/);
+  await expect(startHost(options)).rejects.toThrow(/Another tabswarm host is using/);
+  expect((await cli('start', '--prot', '1')).err).toMatch(/--prot/);
+  expect((await cli('start', '--preset', 'huge')).err).toMatch(/There is no preset "huge"/);
+  expect((await cli('start', '--cert', 'x')).err).toMatch(/--cert and --key go together/);
+  expect((await cli('frobnicate')).code).toBe(2);
+});
