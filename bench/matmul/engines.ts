@@ -2,7 +2,7 @@
  * C = A·B of square f32 matrices on each engine, as its users would call it. `run` queues products without waiting;
  * `finish` waits for the GPU by reading one number of the last product back, the same for all.
  */
-import { defaultDevice, init, jit, numpy as np } from '@jax-js/jax';
+import { blockUntilReady, defaultDevice, init, jit, numpy as np } from '@jax-js/jax';
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-webgpu';
 import { defaultChoice } from '../../src/kernels/choice.ts';
@@ -80,24 +80,21 @@ const jax: MatmulEngine = {
     const [x, y] = [np.array(a).reshape([n, n]), np.array(b).reshape([n, n])];
     const product = jit((p: np.Array, q: np.Array) => np.matmul(p, q));
     const entry = jit((c: np.Array, i: np.Array) => c.reshape([n * n]).slice(i));
-    let last: np.Array | undefined;
-    let queued: Promise<unknown>[] = [];
+    // Its arrays are lazy: one that is disposed of unread is never computed. So all are kept until waited for.
+    let queued: np.Array[] = [];
     return {
-      run() {
-        last?.dispose();
-        last = product(x.ref, y.ref) as np.Array;
-        // Its arrays are lazy: one that is dropped unread is never computed.
-        queued.push(last.blockUntilReady());
-      },
+      run: () => void queued.push(product(x.ref, y.ref) as np.Array),
       async finish(index) {
-        await Promise.all(queued);
+        await blockUntilReady(queued);
+        const last = queued.pop() as np.Array;
+        for (const array of queued) array.dispose();
         queued = [];
         const i = np.array(new Int32Array([index]), { dtype: np.int32 });
-        const value = await (entry((last as np.Array).ref, i) as np.Array).data();
+        const value = await (entry(last, i) as np.Array).data();
         return Number(value[0]);
       },
       dispose() {
-        for (const array of [x, y, last]) array?.dispose();
+        for (const array of [x, y, ...queued]) array.dispose();
         product.dispose();
         entry.dispose();
       },
