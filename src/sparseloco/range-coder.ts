@@ -22,10 +22,16 @@ export class BitModels {
     this.p = new Uint16Array(count).fill(probability);
     this.seen = new Uint8Array(count);
   }
+
+  /** Sets a model's first probability, and how far on it is in {@link RATES}: later for a guess worth more. */
+  start(index: number, probability: number, seen: number): void {
+    this.p[index] = Math.min(65536 - FLOOR, Math.max(FLOOR, Math.round(probability)));
+    this.seen[index] = seen;
+  }
 }
 
 /** Shift of the update after so many bits seen; the last entry stays. */
-const RATES = new Uint8Array([2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6]);
+const RATES = Uint8Array.from([2, 2, 3, 3, 3, 4, 4, 4, 4, 4].concat(Array(20).fill(5), Array(40).fill(6), 7));
 const LAST_RATE = RATES.length - 1;
 /** Keeps every probability away from 0 and 1: a surprise costs at most 11 bits. */
 const FLOOR = 32;

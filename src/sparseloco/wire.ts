@@ -5,9 +5,10 @@
  * The decoder takes hostile bytes. It allocates at most {@link maxEntries} entries, reads each byte once, does work
  * bounded by the layout, and throws {@link SubmissionError} for anything that is not a whole submission.
  */
-import { CHUNK, type ParameterLayout } from '../model/layout.ts';
+import { CHUNK, type ParameterLayout, TILE } from '../model/layout.ts';
 import { bytesEqual, concatBytes } from '../protocol/bytes.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
+import { CodeModel } from './code-model.ts';
 import { PositionModel } from './position-model.ts';
 import { quantiserOf } from './quantisers.ts';
 import { BitModels, RangeDecoder, RangeEncoder, TRIM } from './range-coder.ts';
@@ -83,13 +84,12 @@ export function checkHeader(header: SubmissionHeader, expected: SubmissionHeader
   }
 }
 
-/** Adaptive models outside the positions; one set for matrices and one for vectors. */
+/** Adaptive models of counts and levels; one set for matrices and one for vectors. */
 class ValueModels {
   /** Whether a tile keeps exactly topK positions; whether a vector's chunk is not all zero. */
   readonly full = new BitModels(2, 1 << 12);
   /** Zigzag differences of levels, four bits with an escape; one context per use. */
   readonly levels = new BitModels(2 * 4 * 16);
-  readonly codes = new BitModels(2 * CODES);
 }
 const ESCAPE = 15;
 /** Zigzag of a difference of two signed levels: 0..1020. */
@@ -106,7 +106,10 @@ function encodeLevel(coder: RangeEncoder, models: BitModels, context: number, di
 
 function decodeLevel(coder: RangeDecoder, models: BitModels, context: number): number {
   const z = coder.tree(models, context * 16, 4);
-  return unzigzag(z < ESCAPE ? z : coder.direct(LEVEL_BITS));
+  if (z < ESCAPE) return unzigzag(z);
+  const escaped = coder.direct(LEVEL_BITS);
+  if (escaped < ESCAPE) throw new SubmissionError('a level takes more bits than it needs');
+  return unzigzag(escaped);
 }
 
 /**
@@ -122,24 +125,34 @@ export function encodeSubmission(
   const quantiser = quantiserOf(settings);
   const coder = new RangeEncoder(headerBytes(header), Math.ceil(update.entries.length * 1.2));
   const positions = new PositionModel();
+  const codes = [0, 1].map(() => new CodeModel(quantiser.bits, quantiser.scope === 'chunk'));
   const values = new ValueModels();
   const { starts, entries, tables } = update;
   const last = [0, 0];
   for (const tensor of layout.tensors) {
-    const kind = tensor.shape.length === 2 ? 0 : 1;
+    const [rows, columns] = tensor.shape;
+    const kind = columns === undefined ? 1 : 0;
+    const code = codes[kind] as CodeModel;
+    // A vector is one column of tiles too, of runs as wide as it is.
+    const tilesAcross = columns === undefined ? 1 : columns / TILE;
+    if (columns !== undefined) positions.startTensor(rows, columns);
+    code.startTensor(columns ?? Math.min(rows, CHUNK));
+    const mask = columns === undefined ? CHUNK - 1 : TILE - 1;
     if (quantiser.scope === 'tensor') {
       for (let q = 0; q < CODES; q++) {
         encodeLevel(coder, values.levels, kind * 4 + q, tables[tensor.firstChunk * CODES + q] as number);
       }
     }
     for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
+      const x = (c - tensor.firstChunk) % tilesAcross;
+      const y = (c - tensor.firstChunk - x) / tilesAcross;
       const from = starts[c] as number;
       const to = starts[c + 1] as number;
       if (kind === 0) {
         const full = to - from === settings.topK ? 0 : 1;
         coder.bit(values.full, 0, full);
         if (full === 1) coder.direct(to - from, 10);
-        positions.encode(coder, entries, from, to);
+        positions.encode(coder, entries, from, to, y, x);
       } else {
         coder.bit(values.full, 1, to > from ? 0 : 1);
       }
@@ -152,15 +165,8 @@ export function encodeSubmission(
           encodeLevel(coder, values.levels, kind * 4 + 1, (tables[c * CODES + 2] as number) - low);
         }
       }
-      for (let i = from; i < to; i++) {
-        const code = (entries[i] as number) >> 12;
-        if (quantiser.scope === 'tensor') {
-          coder.tree(values.codes, kind * CODES, code, 2);
-        } else {
-          coder.direct(code & 1, 1);
-          if (quantiser.bits === 2) coder.bit(values.codes, kind * CODES, code >> 1);
-        }
-      }
+      const table = tables.subarray(c * CODES, (c + 1) * CODES);
+      code.encode(coder, entries, from, to, kind === 0 ? x * TILE : 0, mask, table);
     }
   }
   return coder.finish();
@@ -185,6 +191,7 @@ export function decodeSubmission(
   const quantiser = quantiserOf(settings);
   const coder = new RangeDecoder(bytes, HEADER_BYTES);
   const positions = new PositionModel();
+  const codes = [0, 1].map(() => new CodeModel(quantiser.bits, quantiser.scope === 'chunk'));
   const values = new ValueModels();
   const starts = new Uint32Array(layout.chunks + 1);
   const entries = new Uint16Array(maxEntries(layout, settings));
@@ -194,18 +201,30 @@ export function decodeSubmission(
   const tensorTable = new Int16Array(CODES);
   let at = 0;
   for (const tensor of layout.tensors) {
-    const kind = tensor.shape.length === 2 ? 0 : 1;
+    const [rows, columns] = tensor.shape;
+    const kind = columns === undefined ? 1 : 0;
+    const code = codes[kind] as CodeModel;
+    // A vector is one column of tiles too, of runs as wide as it is.
+    const tilesAcross = columns === undefined ? 1 : columns / TILE;
+    if (columns !== undefined) positions.startTensor(rows, columns);
+    code.startTensor(columns ?? Math.min(rows, CHUNK));
+    const mask = columns === undefined ? CHUNK - 1 : TILE - 1;
     if (quantiser.scope === 'tensor') {
       for (let q = 0; q < CODES; q++) {
         tensorTable[q] = checkLevel(decodeLevel(coder, values.levels, kind * 4 + q), -255);
       }
     }
     for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
+      const x = (c - tensor.firstChunk) % tilesAcross;
+      const y = (c - tensor.firstChunk - x) / tilesAcross;
       let count = 0;
       if (kind === 0) {
-        count = coder.bit(values.full, 0) === 0 ? settings.topK : coder.direct(10);
-        if (count > settings.topK) throw new SubmissionError(`${count} values in a chunk, more than topK`);
-        if (!positions.decode(coder, entries, at, count)) {
+        const full = coder.bit(values.full, 0);
+        count = full === 0 ? settings.topK : coder.direct(10);
+        if (full === 1 && count >= settings.topK) {
+          throw new SubmissionError(`a chunk marked as not full has ${count} values`);
+        }
+        if (!positions.decode(coder, entries, at, count, y, x)) {
           throw new SubmissionError('a position outside its chunk');
         }
       } else if (coder.bit(values.full, 1) === 0) {
@@ -226,16 +245,8 @@ export function decodeSubmission(
           tables[c * CODES + 3] = -high;
         }
       }
-      for (let i = at; i < at + count; i++) {
-        let code: number;
-        if (quantiser.scope === 'tensor') {
-          code = coder.tree(values.codes, kind * CODES, 2);
-        } else {
-          code = coder.direct(1);
-          if (quantiser.bits === 2) code |= coder.bit(values.codes, kind * CODES) << 1;
-        }
-        entries[i] = (entries[i] as number) | (code << 12);
-      }
+      const table = tables.subarray(c * CODES, (c + 1) * CODES);
+      code.decode(coder, entries, at, at + count, kind === 0 ? x * TILE : 0, mask, table);
       at += count;
       if (coder.overrun > TRIM) throw new SubmissionError('cut short');
     }
