@@ -1,14 +1,20 @@
 #!/usr/bin/env node
 /** Entry of the `tabswarm` command. Runs on the project's own Node 24 even when the system's Node is older. */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const major = Number(process.versions.node.split('.')[0]);
 const own = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
 if (major < 24 && existsSync(own)) {
-  const result = spawnSync(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
-  process.exit(result.status ?? 1);
+  const child = spawn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  // Whoever stops this process means the one that does the work. Ctrl-C reaches both by itself; twice does no harm.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    console.error(`tabswarm: Node 24 of this checkout does not start (${error.message}). Run "npm ci" again.`);
+    process.exit(1);
+  });
+  child.on('exit', (code) => process.exit(code ?? 1));
 } else if (major < 24) {
   console.error(`tabswarm needs Node 24 (this is ${process.version}). Run "npm ci" first: it brings one along.`);
   process.exit(1);

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { type HostOptions, startHost } from '../host/run.ts';
 import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
-import type { Preset } from '../model/presets.ts';
 import type { PrepareProgress } from '../host/prepare.ts';
 import { numberOption, parseCommand, UsageError, urlOption } from './arguments.ts';
 import type { Output } from './main.ts';
@@ -39,12 +38,20 @@ const STAGES: Record<PrepareProgress['stage'], string> = {
   done: 'data ready',
 };
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const IMPATIENCE_MS = 1500;
+
 export async function start(args: readonly string[], { out, err }: Output): Promise<number> {
   const options = hostOptions(args);
   const interrupted = new AbortController();
-  const onSignal = (): void => interrupted.abort(new Error('stopped'));
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
+  let first = 0;
+  const onSignal = (): void => {
+    // Ctrl-C may arrive twice at once (terminal and wrapper); pressed again later it means "now".
+    if (first === 0) first = Date.now();
+    else if (Date.now() - first > IMPATIENCE_MS) process.exit(130);
+    interrupted.abort(new Error('stopped'));
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     let stage = '';
     const host = await startHost({
@@ -97,8 +104,7 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     }
     throw error;
   } finally {
-    process.removeListener('SIGINT', onSignal);
-    process.removeListener('SIGTERM', onSignal);
+    for (const signal of SIGNALS) process.removeListener(signal, onSignal);
   }
 }
 
@@ -145,10 +151,10 @@ function hostOptions(args: readonly string[]): HostOptions {
     dataDir: values.data ?? '.tabswarm',
     preset: preset as PresetName,
     overrides,
-    model: model as Partial<Preset['model']> | undefined,
+    model: model,
     iceServers: [...ice, ...((config.iceServers ?? []) as NonNullable<HostOptions['iceServers']>)],
     description: config.description,
-    organizer: config.organizer as HostOptions['organizer'],
+    organizer: config.organizer,
     shardTokens: config.shardTokens,
     ...(port === undefined ? {} : { port }),
     ...(values.listen === undefined ? {} : { listen: values.listen }),

@@ -106,7 +106,7 @@ export class Chain {
     await replica.load(await this.#replica.read());
     const root = await replica.apply(
       verdict.accepted.map((entry, i) => ({
-        bytes: options.submissions[i] as Uint8Array,
+        bytes: options.submissions[i],
         weight: entry.weight,
       })),
     );

@@ -41,7 +41,7 @@ test('a scaled step changes the loss; a whole one equals the applied state', asy
   for (let token = 50; token < model.vocabSize; token++)
     for (let i = 0; i < model.hiddenSize; i++) {
       const at = token * model.hiddenSize + i;
-      parameters[at] = (parameters[at] as number) * 0.2;
+      parameters[at] = parameters[at] * 0.2;
     }
   const { bytes } = await replica.compress(parameters, testHeader());
   const [before, half, whole] = [
@@ -51,18 +51,18 @@ test('a scaled step changes the loss; a whole one equals the applied state', asy
   ];
   const none = await meter.losses(batch, { bytes, scale: 1e-9 });
   none.forEach((loss, i) => {
-    expect(loss).toBeCloseTo(before[i] as number, 5);
+    expect(loss).toBeCloseTo(before[i], 5);
   });
   half.forEach((loss, i) => {
-    expect(Math.abs(loss - (before[i] as number))).toBeGreaterThan(1e-6);
-    expect(Math.abs((whole[i] as number) - (before[i] as number))).toBeGreaterThan(1e-6);
+    expect(Math.abs(loss - before[i])).toBeGreaterThan(1e-6);
+    expect(Math.abs(whole[i] - before[i])).toBeGreaterThan(1e-6);
   });
   // A whole step is exactly the state that every replica has after applying this submission alone.
   await replica.apply([{ bytes, weight: 1 }]);
   await meter.load(await replica.read());
   const applied = await meter.losses(batch);
   applied.forEach((loss, i) => {
-    expect(loss).toBeCloseTo(whole[i] as number, 4);
+    expect(loss).toBeCloseTo(whole[i], 4);
   });
 });
 

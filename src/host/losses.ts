@@ -91,6 +91,7 @@ class WorkerLossMeter implements LossMeter {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Node worker, not a window
       worker.postMessage({ ...request, id });
     });
   }

@@ -1,6 +1,8 @@
 /** A whole host over real HTTP: endpoints, hostile requests, restart, and what a person is told when it cannot start. */
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { get } from 'node:https';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { main } from '../cli/main.ts';
@@ -12,6 +14,7 @@ import { type HostOptions, type RunningHost, startHost } from './run.ts';
 import { loadSeed } from './seeds.ts';
 import { parseRange } from './server.ts';
 import { Store } from './store.ts';
+import { cert, key } from './testing/localhost-tls.ts';
 import { PretendedLosses, smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { certifyRound, openChain } from './testing/one-round.ts';
 
@@ -223,6 +226,47 @@ test('metrics in Prometheus text, each name once with help and type', async () =
     expect(line).toMatch(/^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{[^}]*\})? -?[\d.e+-]+)$/);
 });
 
+test('with a certificate: HTTPS, and a relay address over TLS', async () => {
+  const secure = await startHost({ ...options, dataDir: join(folder.dir, 'secure'), tls: { cert, key } });
+  try {
+    const text = await new Promise<string>((resolve, reject) => {
+      get({ host: 'localhost', port: secure.port, path: '/api/run', ca: cert }, (response) => {
+        let all = '';
+        response.on('data', (chunk) => {
+          all += chunk;
+        });
+        response.on('end', () => resolve(all));
+      }).on('error', reject);
+    });
+    expect(secure.url).toBe(`https://localhost:${secure.port}/`);
+    expect(JSON.parse(text).relays[0]).toMatch(/^\/dns\/localhost\/tcp\/\d+\/tls\/ws\/p2p\//);
+  } finally {
+    await secure.stop();
+  }
+});
+
+test('while a new run is prepared the port answers "starting"', async () => {
+  // A port that was free a moment ago: the host says its own only once it runs.
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  let answered: Promise<Response> | undefined;
+  const slow = await startHost({
+    ...options,
+    dataDir: join(folder.dir, 'slow'),
+    port,
+    onProgress: ({ stage }) => {
+      if (stage === 'encoding') answered ??= fetch(`http://127.0.0.1:${port}/api/run`);
+    },
+  });
+  await slow.stop();
+  const response = await answered;
+  expect(response?.status).toBe(503);
+  expect(response?.headers.get('retry-after')).toBe('2');
+});
+
 /** Runs the command line; its exit code and what it printed. */
 async function cli(...argv: string[]) {
   const lines: string[] = [];
@@ -265,7 +309,7 @@ test('verify: recomputes the root, compares with the certificates, notices a cha
     hash: fromHex(checkpoint.hash),
     size: checkpoint.size,
   })) as Uint8Array;
-  bytes[5000] = (bytes[5000] as number) ^ 1;
+  bytes[5000] = bytes[5000] ^ 1;
   const changed = join(folder.dir, 'changed.ck');
   writeFileSync(changed, bytes);
   const refused = await cli('verify', changed, '--url', base, '--json');

@@ -3,7 +3,7 @@ import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import { type Preset, type PresetName, preset as namedPreset } from '../model/presets.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { createHostSwarm } from '../swarm/host-node.ts';
@@ -75,7 +75,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const log = options.log ?? (() => {});
   const files = options.appDir === null ? null : new StaticFiles(options.appDir ?? DEFAULT_APP);
   const server = createServer(options);
-  const stops: (() => Promise<unknown> | unknown)[] = [];
+  const stops: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
     // Newest first: what was started last depends on what was there before.
     for (const undo of stops.splice(0).reverse()) {
@@ -92,7 +92,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     stops.push(() => closeServer(server));
     let app: ReturnType<typeof createApp> | null = null;
     const listener = getRequestListener((request, env) => {
-      if (app !== null) return app.fetch(request, env as HttpBindings);
+      if (app !== null) return app.fetch(request, env);
       return new Response('Tabswarm is starting: the run is being prepared.\n', {
         status: 503,
         headers: { 'retry-after': '2' },

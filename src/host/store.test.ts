@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
 import { createIdentity } from '../protocol/identity.ts';
@@ -74,7 +75,7 @@ test.each([
     [
       '--import',
       join(import.meta.dirname, '../../scripts/register.mjs'),
-      join(import.meta.dirname, 'testing/crash-child.ts'),
+      fileURLToPath(new URL('./testing/crash-child.ts', import.meta.url)),
       dir,
       step,
       String(occurrence),

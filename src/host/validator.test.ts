@@ -208,7 +208,7 @@ test('garbage, strangers to the run and repetitions never disturb it', async () 
   expect(await w.validator.handle(foreign.commit, 'p')).toBe('reject');
   const work = await contributor.work(0);
   const tampered = work.commit.slice();
-  tampered[tampered.length - 5] = (tampered[tampered.length - 5] as number) ^ 1;
+  tampered[tampered.length - 5] = tampered[tampered.length - 5] ^ 1;
   expect(await w.validator.handle(tampered, 'p')).toBe('reject');
   expect(await w.validator.handle(work.commit, 'p')).toBe('accept');
   expect(await w.validator.handle(work.commit, 'p')).toBe('accept');

@@ -153,10 +153,10 @@ export class PretendedContributor {
   /** A round's work: the submission's bytes, and sealed commit and reveal. */
   async work(round: number, change: { scale?: number; baseRoot?: Uint8Array } = {}) {
     const { identity, replica } = this;
-    const random = randomSource((identity.publicKey[0] as number) * 1000 + round);
+    const random = randomSource(identity.publicKey[0] * 1000 + round);
     const parameters = replica.parameters();
     for (let i = 0; i < parameters.length; i++)
-      parameters[i] = (parameters[i] as number) + (change.scale ?? 1) * 0.01 * (random() - 0.5);
+      parameters[i] = parameters[i] + (change.scale ?? 1) * 0.01 * (random() - 0.5);
     const { bytes } = await replica.compress(parameters, {
       run: this.#runId,
       round,
