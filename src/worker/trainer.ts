@@ -90,7 +90,7 @@ export class Trainer implements TrainerApi {
     while (this.#round.innerSteps < settings.maxInnerSteps && !this.#stopRequested) {
       // A pause that outlasts the window ends it: what was done before still counts.
       while (this.#paused && !this.#stopRequested && Date.now() < until) await this.#rest(until - Date.now());
-      if (this.#stopRequested || Date.now() + stepMs > until) break;
+      if (this.#paused || this.#stopRequested || Date.now() + stepMs > until) break;
       const begin = performance.now();
       const micro = Array.from({ length: settings.accumulation }, () => batches.next().value);
       await engine.step(micro, learningRateAt(settings, assignment.height, this.#round.innerSteps));
