@@ -1,4 +1,5 @@
 /** Losses of the certified state and of scaled steps from it, sequence by sequence, measured in a worker thread. */
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { ModelConfig } from '../model/config.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
@@ -26,7 +27,7 @@ export interface LossMeterOptions {
   readonly model: ModelConfig;
   readonly sparseloco: SparseLoco;
   readonly sequence: number;
-  /** WebAssembly threads. Default 1: the relay and HTTP need the other cores more. */
+  /** WebAssembly threads. Default: half of the machine's cores, 1 to 4; the relay and HTTP need the others. */
   readonly threads?: number;
 }
 
@@ -51,7 +52,8 @@ type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 /** Starts the worker thread; it comes up again by itself after a crash, with the state it had. */
 export function createLossMeter(options: LossMeterOptions): LossMeter {
-  return new WorkerLossMeter({ threads: 1, ...options });
+  const threads = Math.max(1, Math.min(4, availableParallelism() >> 1));
+  return new WorkerLossMeter({ threads, ...options });
 }
 
 class WorkerLossMeter implements LossMeter {

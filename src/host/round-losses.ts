@@ -11,7 +11,7 @@ import {
 } from '../training/assignment.ts';
 import type { Batch } from '../training/types.ts';
 import { decodeShard } from '../model/shards.ts';
-import { sha256Sync, concatBytes } from '../protocol/bytes.ts';
+import { concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { Candidate } from '../gauntlet/book.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import type { ChainHead } from '../protocol/certificate.ts';
@@ -32,13 +32,21 @@ export interface RoundLossesOptions {
 /** Decoded shards kept in memory, 96 KiB each by default. */
 const MAX_SHARDS = 64;
 
+/** Some text with its losses before any step. */
+interface MeasuredText {
+  readonly batch: Promise<Batch>;
+  readonly before: Promise<number[]>;
+}
+
 export class RoundLosses {
   readonly #o: RoundLossesOptions;
   readonly #shards = new Map<number, Promise<Uint16Array>>();
   #height = -1;
   #heldOut: Promise<number> | null = null;
-  #unassigned: { readonly round: number; readonly batch: Promise<Batch>; before: Promise<number[]> } | null =
-    null;
+  #round = -1;
+  #unassignedText: MeasuredText | null = null;
+  /** By contributor. */
+  readonly #assignedTexts = new Map<string, MeasuredText>();
 
   constructor(options: RoundLossesOptions) {
     this.#o = options;
@@ -48,7 +56,7 @@ export class RoundLosses {
   async load(height: number, theta: Int32Array): Promise<void> {
     this.#height = height;
     this.#heldOut = null;
-    this.#unassigned = null;
+    this.#forgetTexts();
     await this.#o.meter.load(theta);
   }
 
@@ -70,6 +78,18 @@ export class RoundLosses {
     return mean(await meter.losses(gatherBatch(refs, new Map([[0, shard]]), sequence)));
   }
 
+  /**
+   * Measures ahead what does not depend on any submission: the unassigned text before a step and, once a contributor
+   * has committed, its assigned text before its step. Bounded, since anybody can commit; never throws.
+   */
+  anticipate(round: number, head: ChainHead, contributor?: Uint8Array): void {
+    if (head.height !== this.#height) return;
+    this.#unassigned(round, head);
+    const most = 2 * this.#o.manifest.gauntlet.maxAccepted;
+    if (contributor !== undefined && this.#assignedTexts.size < most)
+      this.#assigned(round, head, contributor);
+  }
+
   /** Losses of a candidate around its step. Throws LossError when they cannot be measured. */
   async measure(
     candidate: Pick<Candidate, 'contributor' | 'bytes'>,
@@ -77,31 +97,57 @@ export class RoundLosses {
     head: ChainHead,
   ): Promise<LossMeasurement> {
     if (head.height !== this.#height) throw new LossError('another state is loaded');
-    const { manifest, runId, meter } = this.#o;
-    const unassigned = this.#unassignedFor(round, head);
-    const seed = assignmentSeed(runId, round, head.hash, candidate.contributor);
-    const batch = await this.#batch(seed);
+    const { manifest, meter } = this.#o;
     const step = { bytes: candidate.bytes, scale: manifest.gauntlet.evaluationScale };
+    const around = async (text: MeasuredText) => ({
+      before: await text.before,
+      after: await meter.losses(await text.batch, step),
+    });
     return {
-      unassigned: {
-        before: await unassigned.before,
-        after: await meter.losses(await unassigned.batch, step),
-      },
-      assigned: { before: await meter.losses(batch), after: await meter.losses(batch, step) },
+      unassigned: await around(this.#unassigned(round, head)),
+      assigned: await around(this.#assigned(round, head, candidate.contributor)),
     };
   }
 
   /** Text of this round that only this validator knows; its losses before any step are the same for all. */
-  #unassignedFor(round: number, head: ChainHead) {
-    if (this.#unassigned?.round !== round) {
-      const { runId, secret, meter } = this.#o;
+  #unassigned(round: number, head: ChainHead): MeasuredText {
+    this.#enter(round);
+    if (this.#unassignedText === null) {
+      const { runId, secret } = this.#o;
       const beacon = sha256Sync(concatBytes(secret, head.hash));
-      const batch = this.#batch(assignmentSeed(runId, round, beacon, secret));
-      const before = batch.then((b) => meter.losses(b));
-      before.catch(() => {}); // each candidate's own await reports it
-      this.#unassigned = { round, batch, before };
+      this.#unassignedText = this.#text(assignmentSeed(runId, round, beacon, secret));
     }
-    return this.#unassigned;
+    return this.#unassignedText;
+  }
+
+  #assigned(round: number, head: ChainHead, contributor: Uint8Array): MeasuredText {
+    this.#enter(round);
+    const key = toHex(contributor);
+    let text = this.#assignedTexts.get(key);
+    if (text === undefined) {
+      text = this.#text(assignmentSeed(this.#o.runId, round, head.hash, contributor));
+      this.#assignedTexts.set(key, text);
+    }
+    return text;
+  }
+
+  /** Texts belong to one round of one state. */
+  #enter(round: number): void {
+    if (round === this.#round) return;
+    this.#round = round;
+    this.#forgetTexts();
+  }
+
+  #forgetTexts(): void {
+    this.#unassignedText = null;
+    this.#assignedTexts.clear();
+  }
+
+  #text(seed: Uint8Array): MeasuredText {
+    const batch = this.#batch(seed);
+    const before = batch.then((b) => this.#o.meter.losses(b));
+    before.catch(() => {}); // whoever measures a candidate with it hears of it
+    return { batch, before };
   }
 
   async #batch(seed: Uint8Array): Promise<Batch> {

@@ -139,6 +139,7 @@ export class Validator {
           message.kind === 'commit'
             ? round.book.commit(sender, message, now)
             : round.book.reveal(sender, message, now);
+        if (receipt.ok && message.kind === 'commit') this.#anticipate(round.round, sender);
         this.advance();
         if (receipt.ok) return 'accept';
         // What breaks the manifest is wrong for everybody; time and state another peer may see differently.
@@ -204,7 +205,17 @@ export class Validator {
       }),
     };
     void this.#repeatLastWord();
+    this.#anticipate(round);
     return opened;
+  }
+
+  /** Measures now what can be measured before the submissions are there. */
+  #anticipate(round: number, contributor?: Uint8Array): void {
+    const { chain, losses } = this.#o;
+    this.#stateLoaded.then(
+      () => losses.anticipate(round, chain.head, contributor),
+      () => {}, // reported where the state was loaded
+    );
   }
 
   /** A round that ended before it was judged: only a host that slept or was overloaded gets here. */
