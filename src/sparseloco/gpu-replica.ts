@@ -400,8 +400,8 @@ export class GpuReplica implements Replica {
 function takeLevels(tables: Int16Array, summary: Uint32Array, chunks: number): void {
   for (let c = 0; c < chunks; c++) {
     const levels = summary[4 * c + 1] as number;
-    const low = levels & 0xff;
-    const high = levels >> 8;
+    const low = levels & 0xffff;
+    const high = levels >>> 16;
     tables.set([low, -low, high, -high], c * CODES);
   }
 }

@@ -22,13 +22,13 @@ function oneChunk(entries: [number, number][], levels: number[]): SparseUpdate {
 
 const ONE = levelOf(1);
 
-test('levels: four an octave, exact powers of two, nearest', () => {
+test('levels: eight an octave, exact powers of two, nearest', () => {
   expect(signedLevelValue(ONE)).toBe(1);
-  expect(signedLevelValue(-ONE - 4)).toBe(-2);
+  expect(signedLevelValue(-ONE - 8)).toBe(-2);
   expect(signedLevelValue(0)).toBe(0);
-  for (let l = 1; l < 256; l++) expect(levelOf(signedLevelValue(l))).toBe(l);
-  for (let l = 1; l < 256; l++) expect(Math.fround(signedLevelValue(l))).toBe(signedLevelValue(l));
-  expect([levelOf(1e-30), levelOf(1e30), levelOf(Number.NaN), levelOf(-1)]).toEqual([1, 255, 0, 0]);
+  for (let l = 1; l < 512; l++) expect(levelOf(signedLevelValue(l))).toBe(l);
+  for (let l = 1; l < 512; l++) expect(Math.fround(signedLevelValue(l))).toBe(signedLevelValue(l));
+  expect([levelOf(1e-30), levelOf(1e30), levelOf(Number.NaN), levelOf(-1)]).toEqual([1, 511, 0, 0]);
 });
 
 describe('by hand, F = 12, α = 1', () => {
@@ -75,7 +75,7 @@ test('the median-norm clip shrinks the loud, leaves the rest, and ignores who se
   expect(positiveMedian([4, 1, 0, 3, 2])).toBe(2.5);
   const sized = (level: number) => oneChunk([[1, 0]], [level, -level, 0, 0]);
   const nobody = oneChunk([], [0, 0, 0, 0]);
-  const factors = clipFactors([sized(ONE), sized(ONE + 4), sized(ONE + 400 / 10), nobody], layout);
+  const factors = clipFactors([sized(ONE), sized(ONE + 8), sized(ONE + 80), nobody], layout);
   expect(factors.map((f) => f[0])).toEqual([1, 1, 2 / 1024, 1]);
 });
 
@@ -85,7 +85,7 @@ test('division rounds to nearest, halves away from zero, as big integers do', ()
   for (let round = 0; round < 300; round++) {
     const count = 1 + Math.floor(random() * 64);
     const accepted = Array.from({ length: count }, () => {
-      const level = 40 + Math.floor(random() * 130);
+      const level = 80 + Math.floor(random() * 260);
       const update = oneChunk([[0, random() < 0.5 ? 0 : 1]], [level, -level, 0, 0]);
       return { update, weight: 1 + Math.floor(random() * 1024) };
     });
@@ -110,7 +110,7 @@ test('values are cut at 2^30 and θ at the ends of i32, and both are counted', (
       [0, 0],
       [1, 1],
     ],
-    [255, -255, 0, 0],
+    [511, -511, 0, 0],
   );
   const accepted = [{ update: huge, weight: 1024 }];
   const step = prepareStep(accepted, layout, settings);

@@ -14,12 +14,12 @@ const SIDE = 64;
 /** Weight of one kept value. */
 const UNIT = 256;
 /** Weight that a row or column has before anything is known. */
-const PRIOR = 256;
+const PRIOR = 400;
 /** A tile's weights are this share of themselves, in 2^-8, when the next tile is counted. */
 const ROW_KEEP = 208;
 const COLUMN_KEEP = 208;
 /** Weight of a value in the very tile, for the columns of the rows below it. */
-const HERE = 512;
+const HERE = 256;
 /** Buckets per factor of two: 4; chances are in units of 2^-16, expected counts in 2^-10. */
 const BUCKETS = 60;
 /** Adaptive bits per bucket of a row's expected count: "more than 0", "more than 1", ... */

@@ -9,6 +9,7 @@ import { CHUNK, type ParameterLayout, TILE } from '../model/layout.ts';
 import { bytesEqual, concatBytes } from '../protocol/bytes.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
 import { CodeModel } from './code-model.ts';
+import { MAX_LEVEL } from './levels.ts';
 import { PositionModel } from './position-model.ts';
 import { quantiserOf } from './quantisers.ts';
 import { BitModels, RangeDecoder, RangeEncoder, TRIM } from './range-coder.ts';
@@ -88,24 +89,25 @@ export function checkHeader(header: SubmissionHeader, expected: SubmissionHeader
 class ValueModels {
   /** Whether a tile keeps exactly topK positions; whether a vector's chunk is not all zero. */
   readonly full = new BitModels(2, 1 << 12);
-  /** Zigzag differences of levels, four bits with an escape; one context per use. */
-  readonly levels = new BitModels(2 * 4 * 16);
+  /** Zigzag differences of levels, five bits with an escape; one context per use. */
+  readonly levels = new BitModels((2 * CODES) << LEVEL_TREE_BITS);
 }
-const ESCAPE = 15;
-/** Zigzag of a difference of two signed levels: 0..1020. */
-const LEVEL_BITS = 10;
+const LEVEL_TREE_BITS = 5;
+const ESCAPE = 31;
+/** Zigzag of a difference of two signed levels: 0..2044. */
+const LEVEL_BITS = 11;
 
 const zigzag = (x: number): number => (x < 0 ? -2 * x - 1 : 2 * x);
 const unzigzag = (x: number): number => (x & 1 ? -(x + 1) / 2 : x / 2);
 
 function encodeLevel(coder: RangeEncoder, models: BitModels, context: number, difference: number): void {
   const z = zigzag(difference);
-  coder.tree(models, context * 16, Math.min(z, ESCAPE), 4);
+  coder.tree(models, context << LEVEL_TREE_BITS, Math.min(z, ESCAPE), LEVEL_TREE_BITS);
   if (z >= ESCAPE) coder.direct(z, LEVEL_BITS);
 }
 
 function decodeLevel(coder: RangeDecoder, models: BitModels, context: number): number {
-  const z = coder.tree(models, context * 16, 4);
+  const z = coder.tree(models, context << LEVEL_TREE_BITS, LEVEL_TREE_BITS);
   if (z < ESCAPE) return unzigzag(z);
   const escaped = coder.direct(LEVEL_BITS);
   if (escaped < ESCAPE) throw new SubmissionError('a level takes more bits than it needs');
@@ -128,7 +130,7 @@ export function encodeSubmission(
   const codes = [0, 1].map(() => new CodeModel(quantiser.bits, quantiser.scope === 'chunk'));
   const values = new ValueModels();
   const { starts, entries, tables } = update;
-  const last = [0, 0];
+  const last = new Int16Array(2 * CODES);
   for (const tensor of layout.tensors) {
     const [rows, columns] = tensor.shape;
     const kind = columns === undefined ? 1 : 0;
@@ -140,7 +142,9 @@ export function encodeSubmission(
     const mask = columns === undefined ? CHUNK - 1 : TILE - 1;
     if (quantiser.scope === 'tensor') {
       for (let q = 0; q < CODES; q++) {
-        encodeLevel(coder, values.levels, kind * 4 + q, tables[tensor.firstChunk * CODES + q] as number);
+        const level = tables[tensor.firstChunk * CODES + q] as number;
+        encodeLevel(coder, values.levels, kind * CODES + q, level - (last[kind * CODES + q] as number));
+        last[kind * CODES + q] = level;
       }
     }
     for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
@@ -159,10 +163,10 @@ export function encodeSubmission(
       if (to === from) continue;
       if (quantiser.scope === 'chunk') {
         const low = tables[c * CODES] as number;
-        encodeLevel(coder, values.levels, kind * 4, low - (last[kind] as number));
-        last[kind] = low;
+        encodeLevel(coder, values.levels, kind * CODES, low - (last[kind * CODES] as number));
+        last[kind * CODES] = low;
         if (quantiser.bits === 2) {
-          encodeLevel(coder, values.levels, kind * 4 + 1, (tables[c * CODES + 2] as number) - low);
+          encodeLevel(coder, values.levels, kind * CODES + 1, (tables[c * CODES + 2] as number) - low);
         }
       }
       const table = tables.subarray(c * CODES, (c + 1) * CODES);
@@ -197,7 +201,7 @@ export function decodeSubmission(
   const entries = new Uint16Array(maxEntries(layout, settings));
   const tables = new Int16Array(layout.chunks * CODES);
   const places = chunkPlaces(layout);
-  const last = [0, 0];
+  const last = new Int16Array(2 * CODES);
   const tensorTable = new Int16Array(CODES);
   let at = 0;
   for (const tensor of layout.tensors) {
@@ -211,7 +215,10 @@ export function decodeSubmission(
     const mask = columns === undefined ? CHUNK - 1 : TILE - 1;
     if (quantiser.scope === 'tensor') {
       for (let q = 0; q < CODES; q++) {
-        tensorTable[q] = checkLevel(decodeLevel(coder, values.levels, kind * 4 + q), -255);
+        const difference = decodeLevel(coder, values.levels, kind * CODES + q);
+        const level = checkLevel((last[kind * CODES + q] as number) + difference, -MAX_LEVEL);
+        last[kind * CODES + q] = level;
+        tensorTable[q] = level;
       }
     }
     for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
@@ -235,12 +242,15 @@ export function decodeSubmission(
       if (quantiser.scope === 'tensor') {
         tables.set(tensorTable, c * CODES);
       } else if (count > 0) {
-        const low = checkLevel((last[kind] as number) + decodeLevel(coder, values.levels, kind * 4), 0);
-        last[kind] = low;
+        const low = checkLevel(
+          (last[kind * CODES] as number) + decodeLevel(coder, values.levels, kind * CODES),
+          0,
+        );
+        last[kind * CODES] = low;
         tables[c * CODES] = low;
         tables[c * CODES + 1] = -low;
         if (quantiser.bits === 2) {
-          const high = checkLevel(low + decodeLevel(coder, values.levels, kind * 4 + 1), low);
+          const high = checkLevel(low + decodeLevel(coder, values.levels, kind * CODES + 1), low);
           tables[c * CODES + 2] = high;
           tables[c * CODES + 3] = -high;
         }
@@ -256,6 +266,6 @@ export function decodeSubmission(
 }
 
 function checkLevel(level: number, min: number): number {
-  if (level < min || level > 255) throw new SubmissionError(`a magnitude of level ${level}`);
+  if (level < min || level > MAX_LEVEL) throw new SubmissionError(`a magnitude of level ${level}`);
   return level;
 }

@@ -6,6 +6,7 @@ import { parameterLayout } from '../../src/model/layout.ts';
 import { bytesEqual } from '../../src/protocol/bytes.ts';
 import type { SparseLoco } from '../../src/protocol/manifest.ts';
 import { CpuReplica } from '../../src/sparseloco/cpu-replica.ts';
+import { MAX_LEVEL } from '../../src/sparseloco/levels.ts';
 import {
   randomDelta,
   randomSource,
@@ -34,7 +35,7 @@ function malformed({ starts, entries, tables }: SparseUpdate, settings: SparseLo
   if (starts.length !== layout.chunks + 1 || starts[0] !== 0) return 'starts';
   if (entries.length !== starts[layout.chunks] || entries.length > maxEntries(layout, settings))
     return 'entries';
-  for (const level of tables) if (level < -255 || level > 255) return `level ${level}`;
+  for (const level of tables) if (Math.abs(level) > MAX_LEVEL) return `level ${level}`;
   const places = chunkPlaces(layout);
   for (let c = 0; c < layout.chunks; c++) {
     const from = starts[c] as number;

@@ -26,7 +26,7 @@ struct Settings {
 @group(0) @binding(6) var<storage, read_write> kept: array<u32>;
 // [chunks][topK] in mode 0.
 @group(0) @binding(7) var<storage, read_write> keptValues: array<f32>;
-// Per chunk: entries, levels (low | high << 8), bits of the sum of squares of e, 0.
+// Per chunk: entries, levels (low | high << 16), bits of the sum of squares of e, 0.
 @group(0) @binding(8) var<storage, read_write> summary: array<vec4<u32>>;
 
 const THREADS = 256u;
@@ -53,17 +53,19 @@ fn levelOf(m: f32) -> u32 {
   if (m <= 0.0) {
     return 0u;
   }
-  return u32(clamp(round(4.0 * (log2(m) + 40.0)), 1.0, 255.0));
+  return u32(clamp(round(8.0 * (log2(m) + 40.0)), 1.0, 511.0));
 }
 
 fn levelValue(level: u32) -> f32 {
   if (level == 0u) {
     return 0.0;
   }
-  // Mantissas of 2^(0/4) .. 2^(3/4).
-  let mantissas = vec4<u32>(0x000000u, 0x1837f0u, 0x3504f3u, 0x5744fdu);
-  let exponent = (level >> 2u) + 127u - 40u;
-  return bitcast<f32>((exponent << 23u) | mantissas[level & 3u]);
+  // Mantissas of 2^(0/8) .. 2^(7/8).
+  let even = vec4<u32>(0x000000u, 0x1837f0u, 0x3504f3u, 0x5744fdu);
+  let odd = vec4<u32>(0x0b95c2u, 0x25fed7u, 0x45672au, 0x6ac0c7u);
+  let mantissa = select(even, odd, vec4<bool>((level & 1u) == 1u))[(level >> 1u) & 3u];
+  let exponent = (level >> 3u) + 127u - 40u;
+  return bitcast<f32>((exponent << 23u) | mantissa);
 }
 
 // Magnitudes of a chunk by Lloyd's iteration from the mean, as sparseloco/quantisers.ts does it.
@@ -236,6 +238,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = 0u; i < 16u; i++) {
       sum += squareSegment[i];
     }
-    summary[chunk] = vec4<u32>(count, levels.x | (levels.y << 8u), bitcast<u32>(sum), 0u);
+    summary[chunk] = vec4<u32>(count, levels.x | (levels.y << 16u), bitcast<u32>(sum), 0u);
   }
 }
