@@ -60,16 +60,26 @@ try {
         adapter,
       });
     }
-    const timed = results.filter((result) => result.ms.length > 0);
-    const own = timed.find((result) => !result.peer);
-    const [best] = timed.filter((result) => result.peer).sort((a, b) => median(a.ms) - median(b.ms));
-    if (own === undefined || best === undefined) continue;
+    const own = results.find((result) => !result.peer);
+    // Round by round, since both met the same load of the machine then.
+    const [best] = results
+      .filter((result) => result.peer && result.ms.length > 0)
+      .map((result) => ({
+        name: result.name,
+        ratios: result.ms
+          .map((peerMs, round) => peerMs / (own?.ms[round] ?? Number.NaN))
+          .filter(Number.isFinite),
+      }))
+      .sort((x, y) => median(x.ratios) - median(y.ratios));
+    if (best === undefined) continue;
     report({
       name: 'matmul.ratio_to_best_peer',
-      value: median(best.ms) / median(own.ms),
+      value: median(best.ratios),
       unit: 'x',
       n,
       best_peer: best.name,
+      p10: rounded(quantile(best.ratios, 0.1)),
+      p90: rounded(quantile(best.ratios, 0.9)),
       runtime: 'chromium',
       adapter,
     });

@@ -50,13 +50,17 @@ let failed = false;
 /** Median tokens per second, NaN where nothing was timed. */
 const rate = (size: Size, ms: number) => (size.batch * size.sequence * 1000) / ms;
 
-function describe(name: string, size: Size, runtime: string, result: CandidateResult): number {
+/** How many times faster ours was, round by round: both met the same load of the machine then. */
+const pairedRatios = (own: CandidateResult, peer: CandidateResult) =>
+  peer.stepMs.map((ms, round) => ms / (own.stepMs[round] ?? Number.NaN)).filter(Number.isFinite);
+
+function describe(name: string, size: Size, runtime: string, result: CandidateResult): void {
   const where = { size: name, runtime, engine: result.name, adapter: result.adapter };
   if (result.error !== undefined) {
     // A peer that cannot run a size is left out of its ratio and said so; ours must run.
     failed ||= !result.peer;
     report({ name: 'train.error', value: 1, unit: 'failures', ...where, error: result.error });
-    return Number.NaN;
+    return;
   }
   const perSecond = result.stepMs.map((ms) => rate(size, ms));
   const value = median(perSecond);
@@ -74,7 +78,6 @@ function describe(name: string, size: Size, runtime: string, result: CandidateRe
   if (result.javascriptMs.length > 0) {
     figure('train.javascript_per_step', median(result.javascriptMs), 'ms', { layers: size.config.layers });
   }
-  return value;
 }
 
 const page = await openChromium({
@@ -87,23 +90,26 @@ try {
     console.error(`${name}, Chromium ${page.version}`);
     const argument = { names: list(values.peers), ...plan(size) };
     const results = await page.call<CandidateResult[]>('compare', argument);
-    const rates = results.map((result) => describe(name, size, 'chromium', result));
-    const own = rates[results.findIndex((result) => !result.peer)] ?? Number.NaN;
+    for (const result of results) describe(name, size, 'chromium', result);
+    const own = results.find((result) => !result.peer);
+    if (own === undefined) continue;
     const peers = results
-      .map((result, i) => ({ result, rate: rates[i] ?? Number.NaN }))
-      .filter(({ result, rate: r }) => result.peer && !Number.isNaN(r))
-      .sort((a, b) => b.rate - a.rate);
-    const best = peers[0];
+      .filter((result) => result.peer && result.stepMs.length > 0)
+      .map((result) => ({ name: result.name, ratios: pairedRatios(own, result) }))
+      .sort((x, y) => median(x.ratios) - median(y.ratios));
+    const [best] = peers;
     if (best === undefined) continue;
     report({
       name: 'train.ratio_to_best_peer',
-      value: own / best.rate,
+      value: median(best.ratios),
       unit: 'x',
       size: name,
       runtime: 'chromium',
-      best_peer: best.result.name,
-      peers: Object.fromEntries(peers.map((p) => [p.result.name, rounded(own / p.rate)])),
-      adapter: results[0]?.adapter,
+      best_peer: best.name,
+      p10: rounded(quantile(best.ratios, 0.1)),
+      p90: rounded(quantile(best.ratios, 0.9)),
+      peers: Object.fromEntries(peers.map((peer) => [peer.name, rounded(median(peer.ratios))])),
+      adapter: own.adapter,
     });
   }
 } finally {
