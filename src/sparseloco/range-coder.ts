@@ -5,7 +5,7 @@
  * probabilities. Everything is integer arithmetic on numbers below 2^53, so encoder and decoder agree on any machine.
  */
 
-/** Probabilities are of the bit 0, in units of 2^-16, kept inside [MIN, 2^16 - MIN]. */
+/** Probabilities are of the bit 0, in units of 2^-16, kept inside [FLOOR, 2^16 - FLOOR]. */
 export const HALF = 1 << 15;
 const TOP = 2 ** 24;
 /** The coder's last four bytes only say which number of the final interval is meant; it picks one ending in zeros. */

@@ -88,7 +88,7 @@ export function checkHeader(header: SubmissionHeader, expected: SubmissionHeader
 /** Adaptive models of counts and levels; one set for matrices and one for vectors. */
 class ValueModels {
   /** Whether a tile keeps exactly topK positions; whether a vector's chunk is not all zero. */
-  readonly full = new BitModels(2, 1 << 12);
+  readonly full = new BitModels(2, 65536 - 4096);
   /** Zigzag differences of levels, five bits with an escape; one context per use. */
   readonly levels = new BitModels((2 * CODES) << LEVEL_TREE_BITS);
 }
