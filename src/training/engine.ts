@@ -6,8 +6,9 @@ import { ropeTable } from '../kernels/attention.ts';
 import { defaultChoice } from '../kernels/choice.ts';
 import { COPY_DST, COPY_SRC, type Launch, MAP_READ, Programs, STORAGE, UNIFORM } from '../kernels/program.ts';
 import { parameterLayout } from '../model/layout.ts';
-import { DeviceLostError } from './errors.ts';
-import { dimensions, planBuffers } from './memory.ts';
+import { DeviceLostError, DoesNotFitError } from './errors.ts';
+import { assertFits } from './fits.ts';
+import { dimensions, estimateMemory, planBuffers } from './memory.ts';
 import { planStep, STATS } from './plan.ts';
 import { SubmitQueue } from './queue.ts';
 import type { Batch, EngineOptions, StepReport, TrainingEngine } from './types.ts';
@@ -20,8 +21,10 @@ export async function createEngine(options: EngineOptions): Promise<WebGpuEngine
     recompute: options.recompute === true,
     maxBinding: gpu.adapter.maxStorageBufferBindingSize,
   };
+  assertFits(config, batch, sequence, { ...gpu.adapter, budgetBytes: options.budgetBytes }, memory);
   const sizes = dimensions(config, batch, sequence, memory);
   const buffers = new Map<string, GPUBuffer>();
+  device.pushErrorScope('out-of-memory');
   for (const [name, size] of planBuffers(config, batch, sequence, memory)) {
     const usage =
       name === 'readback'
@@ -30,6 +33,13 @@ export async function createEngine(options: EngineOptions): Promise<WebGpuEngine
           ? UNIFORM | COPY_DST
           : STORAGE | COPY_SRC | COPY_DST;
     buffers.set(name, device.createBuffer({ label: name, size, usage }));
+  }
+  if ((await device.popErrorScope()) !== null) {
+    for (const b of buffers.values()) b.destroy();
+    const { total } = estimateMemory(config, batch, sequence, memory);
+    throw new DoesNotFitError(
+      `The GPU has no ${Math.ceil(total / 2 ** 20)} MiB left for this model: close other programs that use it, or take a smaller batch, sequence or model.`,
+    );
   }
   device.queue.writeBuffer(
     buffers.get('angles') as GPUBuffer,
@@ -84,6 +94,7 @@ export class WebGpuEngine implements TrainingEngine {
   readonly #launches: Launches;
   readonly #queue: SubmitQueue;
   readonly #lost: Promise<never>;
+  #isLost = false;
   /** Calls that use the shared activations run one after the other. */
   #tail: Promise<unknown> = Promise.resolve();
   #steps = 0;
@@ -107,6 +118,7 @@ export class WebGpuEngine implements TrainingEngine {
     this.dispatchesPerStep = options.accumulation * launches.micro.length + launches.update.length;
     const { device } = options.gpu;
     this.#lost = device.lost.then((info) => {
+      this.#isLost = true;
       throw new DeviceLostError(`the GPU was lost (${info.reason}): ${info.message}`);
     });
     this.#lost.catch(() => {});
@@ -210,6 +222,7 @@ export class WebGpuEngine implements TrainingEngine {
     return [...this.#launches.micro, ...this.#launches.update];
   }
 
+  /** Frees the buffers. Calls under way fail; the device stays. */
   destroy(): void {
     for (const b of this.#buffers.values()) b.destroy();
   }
@@ -280,13 +293,20 @@ export class WebGpuEngine implements TrainingEngine {
 
   /** Fails with {@link DeviceLostError} as soon as the device is lost, whatever the driver does with `work`. */
   async #guard<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#lost]);
+    try {
+      return await Promise.race([work, this.#lost]);
+    } catch (error) {
+      // Drivers reject their own promises first, in words of their own.
+      if (error instanceof DeviceLostError) throw error;
+      if (this.#isLost || /lost|destroyed/i.test(String(error))) return await this.#lost;
+      throw error;
+    }
   }
 
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(work);
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(() => this.#guard(work()));
     this.#tail = result.catch(() => {});
-    return result;
+    return await result;
   }
 }
 

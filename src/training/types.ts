@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly optimizer: OptimizerSettings;
   /** Keep only each layer's input and compute the rest again in the backward pass: slower, far less memory. */
   readonly recompute?: boolean | undefined;
+  /** GPU bytes the engine may allocate; more is refused with the numbers. Default: what the device's limits allow. */
+  readonly budgetBytes?: number | undefined;
   /** Kernel variants; default by adapter. A tuning run makes better ones. */
   readonly choice?: KernelChoice | undefined;
 }
