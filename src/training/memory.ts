@@ -3,7 +3,7 @@
  * without a device is the truth to the byte.
  */
 import { NORM_BLOCK, NORM_GROUPS, type VocabPart } from '../kernels/rows.ts';
-import { ROW_PADDING } from '../kernels/matmul-variants.ts';
+import { type MatmulShape, ROW_PADDING } from '../kernels/matmul-variants.ts';
 import { headDim, kvSize, type ModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/layout.ts';
 
@@ -75,6 +75,28 @@ export function dimensions(
     flatPart: Math.floor(maxBinding / 256) * 64,
     elements: parameterLayout(c).elements,
   };
+}
+
+/** Every product of a training step, for a tuning run. */
+export function matmulShapes(
+  c: ModelConfig,
+  batch: number,
+  sequence: number,
+  options: MemoryOptions = {},
+): MatmulShape[] {
+  const s = dimensions(c, batch, sequence, options);
+  const products = (rows: number, out: number, inner: number): MatmulShape[] => [
+    { form: 'NT', m: rows, n: out, k: inner },
+    { form: 'NN', m: rows, n: inner, k: out },
+    { form: 'TN', m: out, n: inner, k: roundUp(rows, 4) },
+  ];
+  return [
+    ...products(s.rows, s.ld, s.d),
+    ...products(s.rows, s.d, s.d),
+    ...products(s.rows, 2 * s.f, s.d),
+    ...products(s.rows, s.d, s.f),
+    ...s.vocabParts.flatMap((part) => products(Math.min(s.chunk, s.rows), part.count, s.d)),
+  ];
 }
 
 /** Names of one layer's saved activations; with recomputation all layers share one set. */
