@@ -50,8 +50,8 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
   },
   loss: { title: 'Did not help', text: 'The model got worse on test text with this change.' },
   capacity: {
-    title: 'Round was full',
-    text: 'The work was good, but this round had more good work than one certificate holds.',
+    title: 'No room in the round',
+    text: 'Nothing is wrong with the work: this round had more of it than the validator could judge or one certificate holds.',
   },
   duplicate: { title: 'Sent twice', text: 'Another submission with your key was already in this round.' },
   'no-certificate': {
