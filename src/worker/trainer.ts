@@ -4,16 +4,19 @@
  * Free of comlink and of `self`, so that Node tests and experiments can drive the very same object. Long work is cut
  * at inner steps: pausing, stopping and the GPU share take effect between two of them.
  */
+import { defaultChoice, type KernelChoice } from '../kernels/choice.ts';
 import { type Gpu, openGpu } from '../kernels/gpu.ts';
+import { choiceFrom, tune, tuningKey } from '../kernels/tune.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { GpuReplica } from '../sparseloco/gpu-replica.ts';
 import { assignedBatches } from '../training/assignment.ts';
 import { createEngine } from '../training/engine.ts';
 import { learningRateAt } from '../training/learning-rate.ts';
 import { DeviceLostError } from '../training/errors.ts';
-import { estimateMemory } from '../training/memory.ts';
+import { estimateMemory, matmulShapes } from '../training/memory.ts';
 import type { TrainingEngine } from '../training/types.ts';
 import type { Assignment, OpenReport, RoundWork, SubmissionTag, TrainerApi, TrainProgress } from './api.ts';
+import { loadTuning, saveTuning } from './tuning-store.ts';
 
 /** Read-backs wait for the queue, so the loss is fetched this often and not every step. */
 const REPORT_EVERY_MS = 1000;
@@ -53,6 +56,7 @@ export class Trainer implements TrainerApi {
     });
     const engine = await createEngine({
       gpu,
+      choice: await kernelChoice(gpu, manifest),
       config: manifest.model,
       batch,
       sequence,
@@ -215,4 +219,21 @@ export class Trainer implements TrainerApi {
     this.#wake?.();
     this.#wake = null;
   }
+}
+
+/**
+ * The fastest kernels for this GPU: measured once, kept in the browser. A CPU driver takes longer to compile the
+ * candidates than they could ever save in a visit, so it goes by the defaults.
+ */
+async function kernelChoice(gpu: Gpu, manifest: Manifest): Promise<KernelChoice> {
+  if (gpu.adapter.software) return defaultChoice(gpu.adapter);
+  const { batch, sequence } = manifest.training;
+  const shapes = matmulShapes(manifest.model, batch, sequence);
+  const key = `${tuningKey(gpu.adapter)} ${JSON.stringify(shapes)}`;
+  let tuning = await loadTuning(key);
+  if (tuning === undefined) {
+    tuning = await tune(gpu, shapes);
+    await saveTuning(key, tuning);
+  }
+  return choiceFrom(gpu.adapter, tuning);
 }

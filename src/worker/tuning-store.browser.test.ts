@@ -1,0 +1,16 @@
+/** Tuning results survive in IndexedDB and are found by adapter, kernel version and shapes only. */
+import { expect, test } from 'vitest';
+import type { Tuning } from '../kernels/tune.ts';
+import { loadTuning, saveTuning } from './tuning-store.ts';
+
+test('what was measured is found again, under its key only', async () => {
+  const tuning: Tuning = {
+    key: '1 a gpu',
+    matmul: { 'NN 64x64x64': 'tiled' },
+    measured: { 'NN 64x64x64': { tiled: 900 } },
+  };
+  expect(await loadTuning('1 a gpu shapes')).toBeUndefined();
+  await saveTuning('1 a gpu shapes', tuning);
+  expect(await loadTuning('1 a gpu shapes')).toEqual(tuning);
+  expect(await loadTuning('2 a gpu shapes')).toBeUndefined();
+});

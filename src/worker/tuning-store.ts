@@ -1,0 +1,47 @@
+/**
+ * Keeps the result of the kernels' tuning run in this browser, so that a GPU is measured once and not at every visit.
+ * Where nothing can be kept (Node, private modes) it is measured again.
+ */
+import { openDB } from 'idb';
+import type { Tuning } from '../kernels/tune.ts';
+
+const DATABASE = 'tabswarm-tuning';
+const STORE = 'results';
+
+async function open() {
+  return openDB(DATABASE, 1, {
+    upgrade(database) {
+      database.createObjectStore(STORE);
+    },
+  });
+}
+
+/** `key` names adapter, kernel version and model shapes. */
+export async function loadTuning(key: string): Promise<Tuning | undefined> {
+  if (globalThis.indexedDB === undefined) return undefined;
+  try {
+    const db = await open();
+    try {
+      // What a tuning run of this version stored; choiceFrom() ignores names and keys that it does not know.
+      return (await db.get(STORE, key)) as Tuning | undefined;
+    } finally {
+      db.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+export async function saveTuning(key: string, tuning: Tuning): Promise<void> {
+  if (globalThis.indexedDB === undefined) return;
+  try {
+    const db = await open();
+    try {
+      await db.put(STORE, tuning, key);
+    } finally {
+      db.close();
+    }
+  } catch {
+    // No storage: the next visit measures again.
+  }
+}
