@@ -27,11 +27,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function check({ adapter, roots, saturated }: RuntimeRoots, expected: RegExp): void {
+function check({ adapter, roots, saturated, compressed }: RuntimeRoots, expected: RegExp): void {
   console.log(`adapter: ${adapter}`);
   expect(adapter).toMatch(expected);
   expect(roots).toEqual(reference.roots);
   expect(saturated).toEqual(reference.saturated);
+  expect(compressed).toBe(reference.compressed);
 }
 
 test('the reference moves at every step, and saturates only where it should', () => {

@@ -14,6 +14,7 @@ import {
   smallLayout,
   testHeader,
   testSettings,
+  tiedDelta,
 } from '../../src/sparseloco/testing.ts';
 import type { Replica } from '../../src/sparseloco/types.ts';
 
@@ -30,9 +31,12 @@ export interface RuntimeRoots {
   /** After load and after each round, of each scenario. */
   readonly roots: readonly (readonly string[])[];
   readonly saturated: readonly number[];
+  /** A submission of values with exact sums and many ties, which every device must compress alike. */
+  readonly compressed: string;
 }
 
 const layout = smallLayout();
+const exactSettings = testSettings({ topK: 16, beta: 0, quantiser: 'sign2' });
 
 /** Submissions are made once, by the caller: what is compared is how they are applied. */
 export async function makeScenarios(): Promise<Scenario[]> {
@@ -71,7 +75,7 @@ function startState(settings: SparseLoco, extreme: boolean): Int32Array {
 async function run(
   scenarios: readonly Scenario[],
   open: (settings: SparseLoco) => Promise<Replica & { readonly saturatedCount: number }>,
-): Promise<Omit<RuntimeRoots, 'adapter'>> {
+): Promise<Omit<RuntimeRoots, 'adapter' | 'compressed'>> {
   const roots: string[][] = [];
   const saturated: number[] = [];
   for (const { settings, extreme, rounds } of scenarios) {
@@ -92,12 +96,22 @@ async function run(
 
 /** The plain TypeScript reference. */
 export async function cpuRoots(scenarios: readonly Scenario[]): Promise<RuntimeRoots> {
-  return { adapter: 'none', ...(await run(scenarios, async (s) => new CpuReplica(layout, s))) };
+  const { bytes } = await new CpuReplica(layout, exactSettings).compress(tiedDelta(layout), testHeader());
+  const result = await run(scenarios, async (s) => new CpuReplica(layout, s));
+  return { adapter: 'none', ...result, compressed: toHex(bytes) };
 }
 
 /** This runtime's WebGPU; `gpu` where it has no `navigator.gpu`. */
 export async function gpuRoots(scenarios: readonly Scenario[], gpu?: GPU): Promise<RuntimeRoots> {
   const device = await openGpu({ gpu });
   const result = await run(scenarios, (s) => GpuReplica.create(device, smallConfig, s));
-  return { adapter: adapterLine(device.adapter), ...result };
+  const replica = await GpuReplica.create(device, smallConfig, exactSettings);
+  const values = tiedDelta(layout);
+  const parameters = device.device.createBuffer({
+    size: values.byteLength,
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+  });
+  device.device.queue.writeBuffer(parameters, 0, values as Float32Array<ArrayBuffer>);
+  const { bytes } = await replica.compress(parameters, testHeader());
+  return { adapter: adapterLine(device.adapter), ...result, compressed: toHex(bytes) };
 }

@@ -2,8 +2,8 @@
 // |a| (ties to the lower position, zeros never), sign quantisation, and e <- a - sent.
 //
 // The k-th largest magnitude is found by a radix select on the bits of |a| (they order like the floats): four rounds
-// of 8, 8, 8 and 7 bits over one 256-bin histogram. Each thread keeps its 16 values in registers throughout, so the
-// tile is read once, and barriers (slow on CPU drivers) stay few.
+// of 8, 8, 8 and 7 bits over one 256-bin histogram. A thread keeps one row of the tile throughout, so the tile is read
+// once. 64 threads and not 256: on CPU drivers a barrier costs by the thread, and this took a quarter of the time.
 
 struct Settings {
   beta: f32,
@@ -29,8 +29,9 @@ struct Settings {
 // Per chunk: entries, levels (low | high << 16), bits of the sum of squares of e, 0.
 @group(0) @binding(8) var<storage, read_write> summary: array<vec4<u32>>;
 
-const THREADS = 256u;
-const PER_THREAD = 16u;
+const THREADS = 64u;
+const PER_THREAD = 64u;
+const VECTORS = PER_THREAD / 4u;
 const MAX_K = 512u;
 const LLOYD_ROUNDS = 3u;
 
@@ -46,6 +47,10 @@ var<workgroup> squareSegment: array<f32, 16>;
 
 fn magnitude(x: f32) -> u32 {
   return bitcast<u32>(x) & 0x7fffffffu;
+}
+
+fn magnitudes4(x: vec4<f32>) -> vec4<u32> {
+  return bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu);
 }
 
 // Levels of sparseloco/levels.ts. Rounding here may differ from the host's: only what is sent must be exact.
@@ -99,17 +104,17 @@ fn chooseTable(count: u32) {
   table = vec4<f32>(levelValue(levels.x), levelValue(levels.y), split, 0.0);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let chunk = group.y * settings.gridX + group.x;
   if (chunk >= settings.chunks || firstBad != 0xffffffffu) {
     return;
   }
   let place = places[chunk];
-  // A thread owns a quarter of a row: positions [16 lane, 16 lane + 16).
-  let first = (place.x + (lane >> 2u) * place.y + (lane & 3u) * PER_THREAD) >> 2u;
-  var a: array<vec4<f32>, 4>;
-  for (var j = 0u; j < 4u; j++) {
+  // A thread owns a row: positions [64 lane, 64 lane + 64).
+  let first = (place.x + lane * place.y) >> 2u;
+  var a: array<vec4<f32>, VECTORS>;
+  for (var j = 0u; j < VECTORS; j++) {
     let delta = vec4<f32>(theta[first + j]) * settings.unit - parameters[first + j];
     a[j] = settings.beta * error[first + j] + delta;
   }
@@ -120,12 +125,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var digitIndex = 0u; digitIndex < 4u; digitIndex++) {
     let width = select(8u, 7u, digitIndex == 3u);
     let shift = select(23u - 8u * digitIndex, 0u, digitIndex == 3u);
-    atomicStore(&histogram[lane], 0u);
+    for (var i = lane; i < 256u; i += THREADS) {
+      atomicStore(&histogram[i], 0u);
+    }
     workgroupBarrier();
-    for (var i = 0u; i < PER_THREAD; i++) {
-      let m = magnitude(a[i >> 2u][i & 3u]);
-      if ((m >> (shift + width)) == prefix) {
-        atomicAdd(&histogram[(m >> shift) & ((1u << width) - 1u)], 1u);
+    for (var j = 0u; j < VECTORS; j++) {
+      let m = magnitudes4(a[j]);
+      let hit = (m >> vec4<u32>(shift + width)) == vec4<u32>(prefix);
+      if (any(hit)) {
+        let bin = (m >> vec4<u32>(shift)) & vec4<u32>((1u << width) - 1u);
+        if (hit.x) {
+          atomicAdd(&histogram[bin.x], 1u);
+        }
+        if (hit.y) {
+          atomicAdd(&histogram[bin.y], 1u);
+        }
+        if (hit.z) {
+          atomicAdd(&histogram[bin.z], 1u);
+        }
+        if (hit.w) {
+          atomicAdd(&histogram[bin.w], 1u);
+        }
       }
     }
     workgroupBarrier();
@@ -153,13 +173,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   // Slots in ascending position: exclusive prefix sums of "above" and "equal", packed in one word.
   var mine = 0u;
-  for (var i = 0u; i < PER_THREAD; i++) {
-    let m = magnitude(a[i >> 2u][i & 3u]);
-    mine += select(0u, 1u, m > threshold) + select(0u, 1u << 16u, m == threshold);
+  for (var j = 0u; j < VECTORS; j++) {
+    let m = magnitudes4(a[j]);
+    let word = select(vec4<u32>(0u), vec4<u32>(1u), m > vec4<u32>(threshold)) +
+      select(vec4<u32>(0u), vec4<u32>(1u << 16u), m == vec4<u32>(threshold));
+    mine += word.x + word.y + word.z + word.w;
   }
   scan[lane] = mine;
   workgroupBarrier();
-  if (lane < 16u) {
+  if (lane < THREADS / 16u) {
     var sum = 0u;
     for (var i = 0u; i < 16u; i++) {
       let n = scan[lane * 16u + i];
@@ -178,6 +200,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var above = before & 0xffffu;
   var equal = before >> 16u;
   for (var i = 0u; i < PER_THREAD; i++) {
+    if ((i & 3u) == 0u && all(magnitudes4(a[i >> 2u]) < vec4<u32>(threshold))) {
+      i += 3u;
+      continue;
+    }
     let x = a[i >> 2u][i & 3u];
     let m = magnitude(x);
     if (m > threshold || (m == threshold && equal < ties)) {
@@ -202,6 +228,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     above = before & 0xffffu;
     equal = before >> 16u;
     for (var i = 0u; i < PER_THREAD; i++) {
+      if ((i & 3u) == 0u && all(magnitudes4(a[i >> 2u]) < vec4<u32>(threshold))) {
+        i += 3u;
+        continue;
+      }
       let x = a[i >> 2u][i & 3u];
       let m = magnitude(x);
       if (m > threshold || (m == threshold && equal < ties)) {
@@ -219,13 +249,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 
   var square = 0.0;
-  for (var j = 0u; j < 4u; j++) {
+  for (var j = 0u; j < VECTORS; j++) {
     error[first + j] = a[j];
     square += dot(a[j], a[j]);
   }
   squares[lane] = square;
   workgroupBarrier();
-  if (lane < 16u) {
+  if (lane < THREADS / 16u) {
     var sum = 0.0;
     for (var i = 0u; i < 16u; i++) {
       sum += squares[lane * 16u + i];
@@ -235,7 +265,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   workgroupBarrier();
   if (lane == 0u) {
     var sum = 0.0;
-    for (var i = 0u; i < 16u; i++) {
+    for (var i = 0u; i < THREADS / 16u; i++) {
       sum += squareSegment[i];
     }
     summary[chunk] = vec4<u32>(count, levels.x | (levels.y << 16u), bitcast<u32>(sum), 0u);
