@@ -52,7 +52,7 @@ const schedule = (roundMs: number): Preset['schedule'] => ({
 
 const sparseloco: Manifest['sparseloco'] = {
   topK: 64,
-  quantiser: 'sign2',
+  quantiser: 'sign1',
   beta: 0.95,
   alpha: 1,
   average: 'senders',
