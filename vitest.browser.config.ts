@@ -4,6 +4,17 @@ import { defineConfig } from 'vitest/config';
 import { CHROMIUM_ARGS, chromiumPath } from './scripts/browsers.ts';
 
 export default defineConfig({
+  // Found in the middle of a run, a dependency makes Vite reload the page and lose the test.
+  optimizeDeps: {
+    include: [
+      'comlink',
+      'idb',
+      'valibot',
+      '@ipld/dag-cbor',
+      '@noble/curves/ed25519.js',
+      '@noble/hashes/sha2.js',
+    ],
+  },
   test: {
     include: ['src/**/*.browser.test.ts', 'src/**/*.browser.test.tsx'],
     testTimeout: 120_000,
