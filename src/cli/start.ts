@@ -93,15 +93,6 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     return 0;
   } catch (error) {
     if (interrupted.signal.aborted) return 130;
-    if (error instanceof v.ValiError) {
-      const [issue] = error.issues;
-      throw new UsageError(
-        `The settings are not valid: ${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}.`,
-        {
-          cause: error,
-        },
-      );
-    }
     throw error;
   } finally {
     for (const signal of SIGNALS) process.removeListener(signal, onSignal);

@@ -3,13 +3,13 @@ import { toHex } from '../protocol/bytes.ts';
 import type { RefusedEntry } from '../protocol/messages.ts';
 import type { ChainLink } from './chain.ts';
 
-/** "2 refused (copy, 3 x late)" or "0 refused". */
-export function refusalSummary(refused: readonly Pick<RefusedEntry, 'reason'>[]): string {
+/** "4 refused (copy, 3 x late; first: 12 ms after the deadline)" or "0 refused". */
+export function refusalSummary(refused: readonly Pick<RefusedEntry, 'reason' | 'detail'>[]): string {
   if (refused.length === 0) return '0 refused';
   const counts = new Map<string, number>();
   for (const { reason } of refused) counts.set(reason, (counts.get(reason) ?? 0) + 1);
   const parts = [...counts].map(([reason, n]) => (n === 1 ? reason : `${n} x ${reason}`));
-  return `${refused.length} refused (${parts.join(', ')})`;
+  return `${refused.length} refused (${parts.join(', ')}; first: ${refused[0]?.detail})`;
 }
 
 /** A certified round; the wire size is what the codec's budget is held against. */

@@ -1,6 +1,7 @@
 /**
  * The run of a data folder: reopened when there is one, else made: keys, text prepared, genesis state, signed manifest.
  */
+import * as v from 'valibot';
 import { encodeCheckpoint, GENESIS_RUN_ID } from '../model/checkpoint.ts';
 import { genesisTheta } from '../model/init.ts';
 import { parameterLayout } from '../model/layout.ts';
@@ -44,7 +45,7 @@ export interface OpenedRun {
   readonly created: boolean;
 }
 
-/** Opens or makes the run. Throws StoreError, CorpusError, TokenizerError, RangeError or ValiError in plain words. */
+/** Opens or makes the run. Throws StoreError, CorpusError, TokenizerError or RangeError in plain words. */
 export async function openRun(dataDir: string, wanted: NewRun): Promise<OpenedRun> {
   const store = Store.open(dataDir);
   try {
@@ -67,7 +68,7 @@ export async function openRun(dataDir: string, wanted: NewRun): Promise<OpenedRu
       );
     }
     const seat = manifest.validators.find(({ key }) => bytesEqual(key, validator.publicKey));
-    const weight = manifest.validators.reduce((sum, v) => sum + v.weight, 0);
+    const weight = manifest.validators.reduce((sum, { weight: w }) => sum + w, 0);
     if (seat === undefined || 3 * seat.weight <= 2 * weight) {
       throw new StoreError(
         `validator.key in "${dataDir}" cannot certify rounds of this run. Restore the key it was made with.`,
@@ -119,7 +120,7 @@ async function makeRun(
   const checkpoint = await store.writeBlob(
     encodeCheckpoint({ runId: GENESIS_RUN_ID, height: 0, root, fractionBits, theta }, preset.model),
   );
-  const manifest = presetManifest(preset, {
+  const manifest = checkedManifest(preset, {
     name: wanted.name ?? `Tabswarm ${preset.name}`,
     description: wanted.description ?? preset.description,
     organizer: {
@@ -137,4 +138,19 @@ async function makeRun(
   const bytes = await signManifest(organizer, manifest);
   store.saveRun(bytes, [data.tokenizer, ...data.train, data.heldOut, checkpoint]);
   return bytes;
+}
+
+function checkedManifest(preset: Preset, parts: RunParts): Manifest {
+  try {
+    return presetManifest(preset, parts);
+  } catch (error) {
+    if (!(error instanceof v.ValiError)) throw error;
+    const [issue] = error.issues;
+    throw new RangeError(
+      `The settings are not valid: ${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}.`,
+      {
+        cause: error,
+      },
+    );
+  }
 }

@@ -12,7 +12,7 @@ import { open, openManifest } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { type HostOptions, type RunningHost, startHost } from './run.ts';
 import { loadSeed } from './seeds.ts';
-import { parseRange } from './server.ts';
+import { createApp, parseRange } from './server.ts';
 import { Store } from './store.ts';
 import { cert, key } from './testing/localhost-tls.ts';
 import { PretendedLosses, smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
@@ -213,6 +213,18 @@ test('hostile paths and methods reach no file', async () => {
   expect((await fetch(`${base}/api/time`)).status).toBe(200);
 });
 
+test('a flood from one address is slowed down, and only that address', async () => {
+  const app = createApp({ view: host.view, files: null, log: () => {} });
+  const from = (remoteAddress: string) =>
+    app.request('http://localhost/api/time', {}, { incoming: { socket: { remoteAddress } } });
+  let status = 200;
+  let asked = 0;
+  while (status === 200 && asked++ < 20_000) status = (await from('203.0.113.1')).status;
+  expect(status).toBe(429);
+  expect(asked).toBeGreaterThan(3999);
+  expect((await from('203.0.113.2')).status).toBe(200);
+});
+
 test('metrics in Prometheus text, each name once with help and type', async () => {
   const response = await fetch(`${base}/metrics`);
   expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
@@ -349,9 +361,23 @@ test('what keeps it from starting is said in plain words', async () => {
   await expect(
     startHost({ ...options, dataDir: elsewhere, corpus: join(folder.dir, 'absent') }),
   ).rejects.toThrow(/does not exist/);
+  await expect(
+    startHost({ ...options, dataDir: elsewhere, overrides: { gauntlet: { maxAccepted: 1000 } } }),
+  ).rejects.toThrow(/settings are not valid: gauntlet\.maxAccepted/);
+  await expect(startHost({ ...options, dataDir: elsewhere, roundMs: 10 })).rejects.toThrow(
+    /at least one second/,
+  );
   await expect(startHost(options)).rejects.toThrow(/Another tabswarm host is using/);
   expect((await cli('start', '--prot', '1')).err).toMatch(/--prot/);
   expect((await cli('start', '--preset', 'huge')).err).toMatch(/There is no preset "huge"/);
   expect((await cli('start', '--cert', 'x')).err).toMatch(/--cert and --key go together/);
   expect((await cli('frobnicate')).code).toBe(2);
+  const config = join(folder.dir, 'config.json');
+  writeFileSync(config, '{"trainig": {}}');
+  expect((await cli('start', '--config', config)).err).toMatch(/trainig/);
+  writeFileSync(config, '{');
+  expect((await cli('start', '--config', config)).err).toMatch(/is not JSON/);
+  expect((await cli('start', '--config', join(folder.dir, 'absent.json'))).err).toMatch(/cannot be read/);
+  expect((await cli('start', '--ice', 'http://x')).err).toMatch(/must begin with stun:/);
+  expect((await cli('start', '--port', '99999')).err).toMatch(/--port is a whole number/);
 });

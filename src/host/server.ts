@@ -208,7 +208,7 @@ function securityHeaders(base: URL): Record<string, string> {
     'cross-origin-opener-policy': 'same-origin',
     'cross-origin-embedder-policy': 'require-corp',
     'cross-origin-resource-policy': 'same-origin',
-    'permissions-policy': 'geolocation=(), payment=(), usb=(), serial=(), bluetooth=()',
+    'permissions-policy': 'geolocation=(), payment=(), usb=(), serial=()',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
   };

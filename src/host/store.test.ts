@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
@@ -168,6 +169,18 @@ test('foreign keys, missing data and a broken database are refused in plain word
   store.close();
   writeFileSync(shard, 'short');
   await expect(openRun(missing, wanted)).rejects.toThrow(/missing or cut short/);
+
+  const changed = copy();
+  const db = new DatabaseSync(join(changed, 'store.sqlite'));
+  db.exec("UPDATE meta SET value = x'83010203' WHERE key = 'manifest'");
+  db.close();
+  await expect(openRun(changed, wanted)).rejects.toThrow(/manifest in .* cannot be used/);
+
+  const newer = copy();
+  const later = new DatabaseSync(join(newer, 'store.sqlite'));
+  later.exec('PRAGMA user_version = 99');
+  later.close();
+  await expect(openRun(newer, wanted)).rejects.toThrow(/newer Tabswarm/);
 
   const broken = copy();
   writeFileSync(
