@@ -40,7 +40,7 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
   const clients = new Clients();
 
   app.use('*', async (c, next) => {
-    if (!clients.take(c.env?.incoming?.socket.remoteAddress ?? 'local')) {
+    if (!clients.take(clientAddress(c, view))) {
       c.res = new Response('Too many requests; try again in a second.\n', {
         status: 429,
         headers: { 'retry-after': '1' },
@@ -212,6 +212,12 @@ function securityHeaders(base: URL): Record<string, string> {
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
   };
+}
+
+/** Behind the proxy that a public URL implies, the address that the proxy saw. */
+function clientAddress(c: Context<Env>, view: HostView): string {
+  const forwarded = view.publicUrl === null ? undefined : c.req.header('x-forwarded-for')?.split(',').at(-1);
+  return (forwarded ?? c.env?.incoming?.socket.remoteAddress ?? 'local').trim().slice(0, 64);
 }
 
 class Clients {

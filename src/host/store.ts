@@ -184,7 +184,11 @@ export class Store {
       this.#step('in-transaction');
     });
     this.#step('after-transaction');
-    this.#prune(round.height, round.round);
+    try {
+      this.#prune(round.height, round.round);
+    } catch {
+      // The round is written; what could not be deleted now (a full disk) is deleted after the next one.
+    }
     this.#step('after-prune');
   }
 

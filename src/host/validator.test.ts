@@ -1,7 +1,7 @@
 /** Whole rounds through the validator, with real submissions and signatures and a clock that the test moves. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { checkCertificate, genesisHead } from '../protocol/certificate.ts';
 import { deadlines } from '../protocol/clock.ts';
@@ -190,6 +190,26 @@ test('a round in which nobody submitted ends at once with a no-certificate, said
   w.validator.advance();
   expect(await w.swarm.heard('no-certificate', 2)).toMatchObject({ round: 0 });
   expect(w.chain.head.height).toBe(0);
+  await w.validator.stop();
+});
+
+test('a round that cannot be written changes nothing and is told to the swarm; the next one works', async () => {
+  const w = await world();
+  const works = await committed(w, 0);
+  const full = vi.spyOn(w.run.store, 'saveRound').mockImplementationOnce(() => {
+    throw new Error('database or disk is full');
+  });
+  await revealed(w, 0, works);
+  expect(await w.swarm.heard('no-certificate')).toMatchObject({ round: 0, refused: [] });
+  expect(w.chain.head.height).toBe(0);
+  expect(w.chain.ledger.issued).toBe(0);
+  expect(w.lines.join('\n')).toMatch(/round 0 was lost: database or disk is full/);
+  full.mockRestore();
+  w.clock.now = w.at(0).judge + 1;
+  w.validator.advance();
+  await revealed(w, 1, await committed(w, 1));
+  await w.swarm.heard('certificate');
+  expect(w.chain.head).toMatchObject({ height: 1, round: 1 });
   await w.validator.stop();
 });
 

@@ -342,7 +342,16 @@ export class Validator {
     } catch (error) {
       this.#roundsLost++;
       this.#o.log(`round ${round.round} was lost: ${messageOf(error)}`);
+      await this.#giveUp(round.round);
     }
+  }
+
+  /** Tells the swarm not to wait; what was accepted stays owed in its senders' error feedback. */
+  async #giveUp(round: number): Promise<void> {
+    const { chain, swarm, identity } = this.#o;
+    if (this.#abort.signal.aborted || chain.head.round >= round) return;
+    this.#lastWord = await seal(identity, { kind: 'no-certificate', run: chain.runId, round, refused: [] });
+    await swarm.publish(this.#lastWord);
   }
 
   async #publishNothing(verdict: MessageOf<'verdict'>): Promise<void> {
