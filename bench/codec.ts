@@ -41,7 +41,7 @@ function flat(update: SparseUpdate, chunks: number, bits: number): Uint8Array {
     const word = (entry & 0xfff) | ((entry >> 12) << 12);
     for (let b = 0; b < width; b++) {
       const at = i * width + b;
-      if ((word >> b) & 1) out[at >> 3] = (out[at >> 3] as number) | (1 << (at & 7));
+      if ((word >> b) & 1) out[at >> 3] = out[at >> 3] | (1 << (at & 7));
     }
   });
   return out;
@@ -52,11 +52,11 @@ function planes(update: SparseUpdate): Uint8Array {
   const n = update.entries.length;
   const out = new Uint8Array(3 * n);
   for (let c = 0, previous = -1; c + 1 < update.starts.length; c++, previous = -1) {
-    for (let i = update.starts[c] as number; i < (update.starts[c + 1] as number); i++) {
-      const position = (update.entries[i] as number) & 0xfff;
+    for (let i = update.starts[c]; i < update.starts[c + 1]; i++) {
+      const position = update.entries[i] & 0xfff;
       out[i] = (position - previous) & 0xff;
       out[n + i] = (position - previous) >> 8;
-      out[2 * n + i] = (update.entries[i] as number) >> 12;
+      out[2 * n + i] = update.entries[i] >> 12;
       previous = position;
     }
   }
@@ -92,10 +92,7 @@ function positionCost(update: SparseUpdate, layout: ParameterLayout): number {
     model.startTensor(...shape);
     const across = shape[1] / TILE;
     for (let i = 0; i < chunks; i++) {
-      const [from, to] = [
-        update.starts[firstChunk + i] as number,
-        update.starts[firstChunk + i + 1] as number,
-      ];
+      const [from, to] = [update.starts[firstChunk + i], update.starts[firstChunk + i + 1]];
       model.encode(coder, update.entries, from, to, Math.floor(i / across), i % across);
     }
   }
@@ -127,7 +124,7 @@ function measure({ header, selection }: Recorded, quantiser: SparseLoco['quantis
     mparameters_s: (n * decode) / 1e6,
   });
 
-  const matrixEntries = update.starts[layout.matrixChunks] as number;
+  const matrixEntries = update.starts[layout.matrixChunks];
   const positionBits = positionCost(update, layout);
   report(`codec.${at}.bits_per_position`, positionBits / matrixEntries, 'bit', more);
   const rest = 8 * (bytes.byteLength - HEADER_BYTES) - positionBits;

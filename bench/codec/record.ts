@@ -16,7 +16,7 @@ import { compressCpu } from '../../src/sparseloco/compress-cpu.ts';
 import { CpuReplica } from '../../src/sparseloco/cpu-replica.ts';
 import { signedLevelValue } from '../../src/sparseloco/levels.ts';
 import { randomSource, testHeader } from '../../src/sparseloco/testing.ts';
-import { type ChunkPlace, CODES, chunkPlaces, flatIndex } from '../../src/sparseloco/update.ts';
+import { CODES, chunkPlaces, flatIndex } from '../../src/sparseloco/update.ts';
 import { createEngine } from '../../src/training/engine.ts';
 import type { Batch } from '../../src/training/types.ts';
 import { writeRecorded } from './recorded.ts';
@@ -101,7 +101,7 @@ export async function record(): Promise<void> {
         engine.setParameters(replica.parameters());
         if (recipe.contributors > 1) engine.resetOptimizer();
         for (let step = 0; step < recipe.innerSteps; step++) {
-          const b = draw(tokens, batch, sequence, randoms[i] as () => number);
+          const b = draw(tokens, batch, sequence, randoms[i]);
           await engine.step([b], recipe.learningRate * warm);
         }
         const { loss } = await engine.report();
@@ -114,10 +114,10 @@ export async function record(): Promise<void> {
           const values = new Float32Array(update.entries.length);
           const places = chunkPlaces(engine.layout);
           for (let c = 0; c < engine.layout.chunks; c++) {
-            for (let k = update.starts[c] as number; k < (update.starts[c + 1] as number); k++) {
-              const entry = update.entries[k] as number;
-              const q = signedLevelValue(update.tables[c * CODES + (entry >> 12)] as number);
-              values[k] = q + (error[flatIndex(places[c] as ChunkPlace, entry & 0xfff)] as number);
+            for (let k = update.starts[c]; k < update.starts[c + 1]; k++) {
+              const entry = update.entries[k];
+              const q = signedLevelValue(update.tables[c * CODES + (entry >> 12)]);
+              values[k] = q + error[flatIndex(places[c], entry & 0xfff)];
             }
           }
           const size = writeRecorded({

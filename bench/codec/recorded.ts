@@ -60,7 +60,7 @@ export function readRecorded(): Recorded[] {
       let at = 4 + jsonLength;
       const starts = new Uint32Array(whole.buffer, at, chunks + 1);
       at += starts.byteLength;
-      const count = starts[chunks] as number;
+      const count = starts[chunks];
       const entries = new Uint16Array(whole.buffer, at, count);
       const halves = new Uint16Array(whole.buffer, at + 2 * count, count);
       const values = new Float32Array(Uint32Array.from(halves, (h) => h << 16).buffer);

@@ -37,7 +37,7 @@ export class CodeModel {
   }
 
   private remember(column: number, negative: number): void {
-    const before = this.memory[column] as number;
+    const before = this.memory[column];
     this.memory[column] = ((before * KEEP) >> 4) + (negative === 1 ? -UNIT : UNIT);
   }
 
@@ -52,10 +52,10 @@ export class CodeModel {
     table: Int16Array,
   ): void {
     for (let i = from; i < to; i++) {
-      const entry = entries[i] as number;
+      const entry = entries[i];
       const at = column + (entry & mask);
       const code = entry >> 12;
-      const memory = this.memory[at] as number;
+      const memory = this.memory[at];
       const strength = strengthOf(memory);
       if (this.signed) {
         const guess = memory < 0 ? 1 : 0;
@@ -65,7 +65,7 @@ export class CodeModel {
       } else {
         const tree = memory < 0 ? STRENGTHS - 1 + strength : strength;
         coder.tree(this.trees, tree * 4, code, 2);
-        this.remember(at, (table[code] as number) < 0 ? 1 : 0);
+        this.remember(at, table[code] < 0 ? 1 : 0);
       }
     }
   }
@@ -81,9 +81,9 @@ export class CodeModel {
     table: Int16Array,
   ): void {
     for (let i = from; i < to; i++) {
-      const position = entries[i] as number;
+      const position = entries[i];
       const at = column + (position & mask);
-      const memory = this.memory[at] as number;
+      const memory = this.memory[at];
       const strength = strengthOf(memory);
       let code: number;
       if (this.signed) {
@@ -94,7 +94,7 @@ export class CodeModel {
       } else {
         const tree = memory < 0 ? STRENGTHS - 1 + strength : strength;
         code = coder.tree(this.trees, tree * 4, 2);
-        this.remember(at, (table[code] as number) < 0 ? 1 : 0);
+        this.remember(at, table[code] < 0 ? 1 : 0);
       }
       entries[i] = position | (code << 12);
     }

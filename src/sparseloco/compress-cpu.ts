@@ -16,7 +16,7 @@ import { maxEntries } from './wire.ts';
 export function toFloat(theta: Int32Array, fractionBits: number): Float32Array {
   const unit = 2 ** -fractionBits;
   const out = new Float32Array(theta.length);
-  for (let i = 0; i < theta.length; i++) out[i] = Math.fround(theta[i] as number) * unit;
+  for (let i = 0; i < theta.length; i++) out[i] = Math.fround(theta[i]) * unit;
   return out;
 }
 
@@ -49,9 +49,9 @@ export function compressCpu(
   const { parameters, error } = input;
   for (const tensor of layout.tensors) {
     for (let i = tensor.offset; i < tensor.offset + tensor.size; i++) {
-      const delta = (start[i] as number) - (parameters[i] as number);
-      if (!(Math.abs(parameters[i] as number) < MAX_PARAMETER)) throw new NotFiniteError(tensor.name);
-      accumulated[i] = settings.beta * (error[i] as number) + delta;
+      const delta = start[i] - parameters[i];
+      if (!(Math.abs(parameters[i]) < MAX_PARAMETER)) throw new NotFiniteError(tensor.name);
+      accumulated[i] = settings.beta * error[i] + delta;
     }
   }
   const capacity = maxEntries(layout, settings);
@@ -67,8 +67,8 @@ export function compressCpu(
         ? selectTile(place, accumulated, chunk, bits, settings.topK, entries, at)
         : selectVector(place, accumulated, entries, at);
     for (let i = at; i < at + count; i++) {
-      const p = entries[i] as number;
-      values[i] = accumulated[place.base + (p >> 6) * place.stride + (p & 63)] as number;
+      const p = entries[i];
+      values[i] = accumulated[place.base + (p >> 6) * place.stride + (p & 63)];
     }
     at += count;
     starts[c + 1] = at;

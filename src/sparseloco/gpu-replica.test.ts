@@ -59,7 +59,7 @@ async function pair(settings: SparseLoco, theta: Int32Array) {
 }
 
 function moved(from: Float32Array, delta: Float32Array): Float32Array {
-  return from.map((x, i) => x - (delta[i] as number));
+  return from.map((x, i) => x - delta[i]);
 }
 
 test('θ → f32 and the state root equal the CPU, and the root is not that of zeros', async () => {
@@ -91,7 +91,7 @@ describe.each(['sign1', 'sign2', 'tensor4'] as const)('%s', (quantiser) => {
         const y = decodeSubmission(b.bytes, layout, settings, testHeader(round)).update;
         expect(y.starts).toEqual(x.starts);
         // The GPU may fuse a multiply with an add, so a value at the threshold may differ by one bit; nearly none do.
-        const positions = y.entries.filter((e, i) => (e & 0xfff) === ((x.entries[i] as number) & 0xfff));
+        const positions = y.entries.filter((e, i) => (e & 0xfff) === (x.entries[i] & 0xfff));
         expect(positions.length / x.entries.length).toBeGreaterThan(0.999);
         expect(b.sentNorm / a.sentNorm).toBeCloseTo(1, 2);
         expect(b.errorNorm / a.errorNorm).toBeCloseTo(1, 3);
@@ -100,13 +100,10 @@ describe.each(['sign1', 'sign2', 'tensor4'] as const)('%s', (quantiser) => {
         if (round === 1) {
           const sent = dequantise(y, layout);
           const error = await replica.readError();
-          const delta = cpu.parameters().map((t, i) => t - (after[i] as number));
+          const delta = cpu.parameters().map((t, i) => t - after[i]);
           let worst = 0;
           for (let i = 0; i < sent.length; i++) {
-            worst = Math.max(
-              worst,
-              Math.abs((sent[i] as number) + (error[i] as number) - (delta[i] as number)),
-            );
+            worst = Math.max(worst, Math.abs(sent[i] + error[i] - delta[i]));
           }
           expect(worst).toBeLessThan(1e-7);
         }
@@ -131,7 +128,7 @@ test('ties go to the lower position and zeros are never sent', async () => {
     Array.from({ length: 16 }, (_, i) => 100 + i),
   );
   // The second chunk has five values other than zero, the third none.
-  expect((starts[2] as number) - 16).toBe(5);
+  expect(starts[2] - 16).toBe(5);
   expect(starts[3]).toBe(starts[2]);
   replica.destroy();
 });
@@ -143,7 +140,7 @@ test('a NaN or infinity is refused with its tensor, and error feedback stays as 
   const before = await replica.readError();
   const names = ['model.layers.1.mlp.down_proj.weight', 'model.norm.weight'];
   for (const [i, bad] of [Number.NaN, Number.NEGATIVE_INFINITY].entries()) {
-    const name = names[i] as string;
+    const name = names[i];
     const after = moved(cpu.parameters(), randomDelta(layout, 6));
     after[(layout.byName.get(name)?.offset ?? 0) + 9] = bad;
     await expect(replica.compress(parameterBuffer(after), testHeader())).rejects.toThrow(NotFiniteError);
@@ -163,10 +160,8 @@ test('restoreError puts back what was sent; clearError forgets all', async () =>
   await replica.compress(parameterBuffer(after), testHeader());
   await replica.restoreError();
   const error = await replica.readError();
-  expect(error[5]).toBeCloseTo((cpu.parameters()[5] as number) - (after[5] as number), 6);
-  expect(error.reduce((n, x, i) => n + Math.abs(x - (delta[i] as number)), 0) / error.length).toBeLessThan(
-    1e-7,
-  );
+  expect(error[5]).toBeCloseTo(cpu.parameters()[5] - after[5], 6);
+  expect(error.reduce((n, x, i) => n + Math.abs(x - delta[i]), 0) / error.length).toBeLessThan(1e-7);
   await replica.clearError();
   expect((await replica.readError()).every((x) => x === 0)).toBe(true);
   replica.destroy();

@@ -90,7 +90,7 @@ export class GpuReplica implements Replica {
   async read(): Promise<Int32Array> {
     const encoder = this.device.createCommandEncoder();
     const [data] = await this.passes.finish(encoder, [{ buffer: this.theta, size: this.theta.size }]);
-    return new Int32Array(data as ArrayBuffer).subarray(0, this.layout.elements);
+    return new Int32Array(data).subarray(0, this.layout.elements);
   }
 
   async root(): Promise<Uint8Array> {
@@ -111,9 +111,9 @@ export class GpuReplica implements Replica {
       { buffer: this.digests, size: 32 * chunks },
       ...(extra === null ? [] : [{ buffer: extra, size: 4 }]),
     ]);
-    if (more !== undefined) this.saturated += new Uint32Array(more)[0] as number;
+    if (more !== undefined) this.saturated += new Uint32Array(more)[0];
     // The kernel writes words; a digest is their big-endian bytes.
-    const view = new DataView(digests as ArrayBuffer);
+    const view = new DataView(digests);
     for (let at = 0; at < view.byteLength; at += 4) view.setUint32(at, view.getUint32(at, true));
     return merkleRoot(new Uint8Array(view.buffer));
   }
@@ -189,7 +189,7 @@ export class GpuReplica implements Replica {
       this.layout.tensors.forEach((tensor, t) => {
         const end = (tensor.firstChunk + tensor.chunks) * CODES;
         for (let i = tensor.firstChunk * CODES; i < end; i++) {
-          values[i] = (values[i] as number) * (factors[t] as number);
+          values[i] = values[i] * factors[t];
         }
       });
     }
@@ -267,7 +267,7 @@ export class GpuReplica implements Replica {
         ...(raw ? [{ buffer: this.keptValues, size: keptSize }] : []),
       ])
     ).map((b) => new Uint32Array(b)) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array?];
-    const badAt = bad[0] as number;
+    const badAt = bad[0];
     if (badAt !== NONE_BAD) {
       const tensor = layout.tensors.find((t) => badAt < t.offset + t.size);
       throw new NotFiniteError(tensor?.name ?? `scalar ${badAt}`);
@@ -307,14 +307,14 @@ export class GpuReplica implements Replica {
     let at = 0;
     let matrixSquare = 0;
     for (let c = 0; c < layout.matrixChunks; c++) {
-      const count = summary[4 * c] as number;
+      const count = summary[4 * c];
       for (let i = 0; i < count; i++) {
-        entries[at + i] = kept[c * topK + i] as number;
-        if (keptFloats !== undefined) values[at + i] = keptFloats[c * topK + i] as number;
+        entries[at + i] = kept[c * topK + i];
+        if (keptFloats !== undefined) values[at + i] = keptFloats[c * topK + i];
       }
       at += count;
       starts[c + 1] = at;
-      matrixSquare += squares[4 * c + 2] as number;
+      matrixSquare += squares[4 * c + 2];
     }
     for (let c = layout.matrixChunks; c < layout.chunks; c++) {
       const { base, length } = places[c] as { base: number; length: number };
@@ -335,9 +335,9 @@ export class GpuReplica implements Replica {
     if (keptFloats !== undefined) {
       // select.wgsl summed a before anything was sent.
       for (let c = 0; c < layout.matrixChunks; c++) {
-        for (let i = starts[c] as number; i < (starts[c + 1] as number); i++) {
-          const a = values[i] as number;
-          const left = a - (quantised[c * CODES + ((update.entries[i] as number) >> 12)] as number);
+        for (let i = starts[c]; i < starts[c + 1]; i++) {
+          const a = values[i];
+          const left = a - quantised[c * CODES + (update.entries[i] >> 12)];
           matrixSquare += left * left - a * a;
         }
       }
@@ -345,10 +345,10 @@ export class GpuReplica implements Replica {
     const vectorError = vectors.slice();
     for (let c = layout.matrixChunks; c < layout.chunks; c++) {
       const from = (places[c] as { base: number }).base - layout.matrixElements;
-      for (let i = starts[c] as number; i < (starts[c + 1] as number); i++) {
-        const entry = update.entries[i] as number;
+      for (let i = starts[c]; i < starts[c + 1]; i++) {
+        const entry = update.entries[i];
         const p = from + (entry & 0xfff);
-        vectorError[p] = (vectorError[p] as number) - (quantised[c * CODES + (entry >> 12)] as number);
+        vectorError[p] = vectorError[p] - quantised[c * CODES + (entry >> 12)];
       }
     }
     return { update, vectorError, matrixSquare: Math.max(0, matrixSquare) };
@@ -376,7 +376,7 @@ export class GpuReplica implements Replica {
   async readError(): Promise<Float32Array> {
     const encoder = this.device.createCommandEncoder();
     const [data] = await this.passes.finish(encoder, [{ buffer: this.error, size: this.error.size }]);
-    return new Float32Array(data as ArrayBuffer).subarray(0, this.layout.elements);
+    return new Float32Array(data).subarray(0, this.layout.elements);
   }
 
   destroy(): void {
@@ -399,7 +399,7 @@ export class GpuReplica implements Replica {
 /** Puts the levels that select.wgsl chose for the first `chunks` chunks into their tables. */
 function takeLevels(tables: Int16Array, summary: Uint32Array, chunks: number): void {
   for (let c = 0; c < chunks; c++) {
-    const levels = summary[4 * c + 1] as number;
+    const levels = summary[4 * c + 1];
     const low = levels & 0xffff;
     const high = levels >>> 16;
     tables.set([low, -low, high, -high], c * CODES);

@@ -19,7 +19,7 @@ export const MAX_LEVEL = 511;
 export const LEVEL_VALUES: Float64Array = (() => {
   const table = new Float64Array(MAX_LEVEL + 1);
   for (let l = 1; l <= MAX_LEVEL; l++) {
-    let value = MANTISSAS[l & 7] as number;
+    let value = MANTISSAS[l & 7];
     for (let e = l >> 3; e < EXPONENT_BIAS; e++) value /= 2;
     for (let e = EXPONENT_BIAS; e < l >> 3; e++) value *= 2;
     table[l] = value;
@@ -41,5 +41,5 @@ export function signedLevelOf(value: number): number {
 
 /** Value of a signed level. */
 export function signedLevelValue(level: number): number {
-  return level < 0 ? -(LEVEL_VALUES[-level] as number) : (LEVEL_VALUES[level] as number);
+  return level < 0 ? -LEVEL_VALUES[-level] : LEVEL_VALUES[level];
 }

@@ -93,13 +93,13 @@ test('division rounds to nearest, halves away from zero, as big integers do', ()
     let numerator = 0n;
     let denominator = 0n;
     accepted.forEach(({ update, weight }, s) => {
-      const code = (update.entries[0] as number) >> 12;
-      numerator += BigInt(weight) * BigInt(step.values[s]?.[code] as number);
+      const code = update.entries[0] >> 12;
+      numerator += BigInt(weight) * BigInt(step.values[s]?.[code]);
       denominator += BigInt(weight);
     });
     const magnitude = ((numerator < 0n ? -numerator : numerator) + denominator / 2n) / denominator;
     const change = mergeStep(accepted, step, layout, settings);
-    expect(BigInt(change.changes[0] as number)).toBe(numerator < 0n ? -magnitude : magnitude);
+    expect(BigInt(change.changes[0])).toBe(numerator < 0n ? -magnitude : magnitude);
   }
 });
 
@@ -163,7 +163,7 @@ test('a checkpoint is verified by its root, and one chunk alone by its proof', a
   const first = chunkBytes(theta, layout, layout.tensors[tile]?.firstChunk ?? 0);
   expect(new DataView(first.buffer).getInt32(4 * 64, true)).toBe(theta[layout.tensors[tile]?.shape[1] ?? 0]);
   const other = theta.slice();
-  other[12] = (other[12] as number) ^ 1;
+  other[12] = other[12] ^ 1;
   const verdict = await verifyCheckpoint(other, layout, root, 0);
   expect([verdict.ok, verdict.chunkOk]).toEqual([false, false]);
   expect((await verifyCheckpoint(other, layout, root, 5)).chunkOk).toBe(false);

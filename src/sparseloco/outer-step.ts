@@ -43,8 +43,8 @@ export function positiveMedian(xs: readonly number[]): number {
   const sorted = xs.filter((x) => x > 0).sort((a, b) => a - b);
   const n = sorted.length;
   if (n === 0) return 0;
-  const high = sorted[n >> 1] as number;
-  return n % 2 === 1 ? high : ((sorted[n / 2 - 1] as number) + high) / 2;
+  const high = sorted[n >> 1];
+  return n % 2 === 1 ? high : (sorted[n / 2 - 1] + high) / 2;
 }
 
 /**
@@ -55,9 +55,9 @@ export function clipFactors(updates: readonly SparseUpdate[], layout: ParameterL
   const norms = updates.map((u) => tensorNorms(u, layout));
   const factors = updates.map(() => new Float64Array(layout.tensors.length).fill(1));
   for (let t = 0; t < layout.tensors.length; t++) {
-    const median = positiveMedian(norms.map((n) => n[t] as number));
+    const median = positiveMedian(norms.map((n) => n[t]));
     norms.forEach((n, s) => {
-      const own = n[t] as number;
+      const own = n[t];
       if (own > median) (factors[s] as Float64Array)[t] = median / own;
     });
   }
@@ -87,10 +87,10 @@ export function prepareStep(
   const values = accepted.map(({ update }, s) => {
     const out = new Int32Array(layout.chunks * CODES);
     layout.tensors.forEach((tensor, t) => {
-      const scale = settings.alpha * ((factors[s] as Float64Array)[t] as number) * unit;
+      const scale = settings.alpha * factors[s][t] * unit;
       for (let i = tensor.firstChunk * CODES; i < (tensor.firstChunk + tensor.chunks) * CODES; i++) {
         // Half away from zero, so that a code and its negative stay negatives.
-        const exact = scale * signedLevelValue(update.tables[i] as number);
+        const exact = scale * signedLevelValue(update.tables[i]);
         const magnitude = Math.floor(Math.abs(exact) + 0.5);
         if (magnitude > MAX_VALUE) saturated++;
         out[i] = Math.sign(exact) * Math.min(magnitude, MAX_VALUE);
@@ -130,21 +130,21 @@ export function mergeStep(
   let at = 0;
   for (let c = 0; c < layout.chunks; c++) {
     for (let s = 0; s < accepted.length; s++) {
-      const { update } = accepted[s] as WeightedUpdate;
-      const v = step.values[s] as Int32Array;
-      const weight = step.weights[s] as number;
-      const end = update.starts[c + 1] as number;
-      for (let i = update.starts[c] as number; i < end; i++) {
-        const entry = update.entries[i] as number;
+      const { update } = accepted[s];
+      const v = step.values[s];
+      const weight = step.weights[s];
+      const end = update.starts[c + 1];
+      for (let i = update.starts[c]; i < end; i++) {
+        const entry = update.entries[i];
         const p = entry & 0xfff;
-        numerator[p] = (numerator[p] as number) + weight * (v[c * CODES + (entry >> 12)] as number);
-        denominator[p] = (denominator[p] as number) + weight;
+        numerator[p] = numerator[p] + weight * v[c * CODES + (entry >> 12)];
+        denominator[p] = denominator[p] + weight;
       }
     }
     for (let p = 0; p < CHUNK; p++) {
-      const senders = denominator[p] as number;
+      const senders = denominator[p];
       if (senders === 0) continue;
-      const n = numerator[p] as number;
+      const n = numerator[p];
       const d = all ? step.totalWeight : senders;
       // Exact: a quotient that is no integer is at least 2^-16 away from the next one, and it is below 2^31.
       const magnitude = Math.floor((Math.abs(n) + Math.floor(d / 2)) / d);
@@ -163,11 +163,11 @@ export function subtractStep(theta: Int32Array, change: StepChange, layout: Para
   const { starts, positions, changes } = change;
   let saturated = 0;
   chunkPlaces(layout).forEach(({ base, stride }, c) => {
-    const end = starts[c + 1] as number;
-    for (let i = starts[c] as number; i < end; i++) {
-      const p = positions[i] as number;
+    const end = starts[c + 1];
+    for (let i = starts[c]; i < end; i++) {
+      const p = positions[i];
       const at = base + (p >> 6) * stride + (p & 63);
-      const next = (theta[at] as number) - (changes[i] as number);
+      const next = theta[at] - changes[i];
       if (next > I32_MAX || next < I32_MIN) saturated++;
       theta[at] = next > I32_MAX ? I32_MAX : next < I32_MIN ? I32_MIN : next;
     }

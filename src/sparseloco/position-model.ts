@@ -75,37 +75,37 @@ export class PositionModel {
     here.fill(0);
     rowCounts.fill(0);
     for (let i = from; i < to; i++) {
-      const r = ((entries[i] as number) & 0xfff) >> 6;
-      rowCounts[r] = (rowCounts[r] as number) + 1;
+      const r = (entries[i] & 0xfff) >> 6;
+      rowCounts[r] = rowCounts[r] + 1;
     }
     let left = to - from;
     let rowWeight = SIDE * PRIOR;
-    for (let r = 0; r < SIDE; r++) rowWeight += rows[y * SIDE + r] as number;
+    for (let r = 0; r < SIDE; r++) rowWeight += rows[y * SIDE + r];
     let columnWeight = SIDE * PRIOR;
-    for (let c = 0; c < SIDE; c++) columnWeight += columns[x * SIDE + c] as number;
+    for (let c = 0; c < SIDE; c++) columnWeight += columns[x * SIDE + c];
     let at = from;
     for (let r = 0; r < SIDE && left > 0; r++) {
-      const count = rowCounts[r] as number;
-      const weight = (rows[y * SIDE + r] as number) + PRIOR;
+      const count = rowCounts[r];
+      const weight = rows[y * SIDE + r] + PRIOR;
       if (r < SIDE - 1) this.encodeCount(coder, count, left, weight, rowWeight);
       rowWeight -= weight;
       left -= count;
       if (count === 0) continue;
       bits.fill(0);
-      for (let i = at; i < at + count; i++) bits[(entries[i] as number) & 63] = 1;
+      for (let i = at; i < at + count; i++) bits[entries[i] & 63] = 1;
       at += count;
       let toGo = count;
       let ahead = columnWeight;
       for (let c = 0; toGo > 0; c++) {
         // As many to go as columns left: they are all set.
         if (toGo === SIDE - c) break;
-        const w = (columns[x * SIDE + c] as number) + PRIOR + HERE * (here[c] as number);
-        const bit = bits[c] as number;
+        const w = columns[x * SIDE + c] + PRIOR + HERE * here[c];
+        const bit = bits[c];
         coder.bit(this.cells, bucketOf(chance(toGo, w, ahead)), bit);
         ahead -= w;
         toGo -= bit;
       }
-      for (let c = 0; c < SIDE; c++) here[c] = (here[c] as number) + (bits[c] as number);
+      for (let c = 0; c < SIDE; c++) here[c] = here[c] + bits[c];
       columnWeight += HERE * count;
     }
     this.learn(y, x);
@@ -128,12 +128,12 @@ export class PositionModel {
     rowCounts.fill(0);
     let left = count;
     let rowWeight = SIDE * PRIOR;
-    for (let r = 0; r < SIDE; r++) rowWeight += rows[y * SIDE + r] as number;
+    for (let r = 0; r < SIDE; r++) rowWeight += rows[y * SIDE + r];
     let columnWeight = SIDE * PRIOR;
-    for (let c = 0; c < SIDE; c++) columnWeight += columns[x * SIDE + c] as number;
+    for (let c = 0; c < SIDE; c++) columnWeight += columns[x * SIDE + c];
     let out = at;
     for (let r = 0; r < SIDE && left > 0; r++) {
-      const weight = (rows[y * SIDE + r] as number) + PRIOR;
+      const weight = rows[y * SIDE + r] + PRIOR;
       const n = r < SIDE - 1 ? this.decodeCount(coder, left, weight, rowWeight) : Math.min(left, SIDE);
       rowWeight -= weight;
       left -= n;
@@ -143,14 +143,14 @@ export class PositionModel {
       for (let c = 0; toGo > 0; c++) {
         let bit = 1;
         if (toGo < SIDE - c) {
-          const w = (columns[x * SIDE + c] as number) + PRIOR + HERE * (here[c] as number);
+          const w = columns[x * SIDE + c] + PRIOR + HERE * here[c];
           bit = coder.bit(this.cells, bucketOf(chance(toGo, w, ahead)));
           ahead -= w;
         }
         if (bit === 1) {
           entries[out++] = r * SIDE + c;
           toGo--;
-          here[c] = (here[c] as number) + 1;
+          here[c] = here[c] + 1;
         }
       }
       columnWeight += HERE * n;
@@ -182,9 +182,9 @@ export class PositionModel {
     const { rows, columns, here, rowCounts } = this;
     for (let i = 0; i < SIDE; i++) {
       const r = y * SIDE + i;
-      rows[r] = (((rows[r] as number) * ROW_KEEP) >>> 8) + UNIT * (rowCounts[i] as number);
+      rows[r] = ((rows[r] * ROW_KEEP) >>> 8) + UNIT * rowCounts[i];
       const c = x * SIDE + i;
-      columns[c] = (((columns[c] as number) * COLUMN_KEEP) >>> 8) + UNIT * (here[i] as number);
+      columns[c] = ((columns[c] * COLUMN_KEEP) >>> 8) + UNIT * here[i];
     }
   }
 }
@@ -203,7 +203,7 @@ function expected(left: number, weight: number, total: number): number {
 function weightsOf(bySize: Map<number, Uint32Array>, size: number): Uint32Array<ArrayBuffer> {
   const last = bySize.get(size);
   const weights = new Uint32Array(size);
-  if (last !== undefined) for (let i = 0; i < size; i++) weights[i] = (last[i] as number) >>> 3;
+  if (last !== undefined) for (let i = 0; i < size; i++) weights[i] = last[i] >>> 3;
   bySize.set(size, weights);
   return weights;
 }

@@ -35,12 +35,12 @@ export function quantiseUpdate(
     const end = tensor.firstChunk + tensor.chunks;
     const step = quantiser.scope === 'tensor' ? tensor.chunks : 1;
     for (let c = tensor.firstChunk; c < end; c += step) {
-      quantiser.quantise(values, starts[c] as number, starts[c + step] as number, codes, table);
+      quantiser.quantise(values, starts[c], starts[c + step], codes, table);
       for (let i = c; i < c + step; i++) tables.set(table, i * CODES);
     }
   }
-  for (let i = starts[firstChunk] as number; i < entries.length; i++) {
-    entries[i] = (entries[i] as number) | ((codes[i] as number) << 12);
+  for (let i = starts[firstChunk]; i < entries.length; i++) {
+    entries[i] = entries[i] | (codes[i] << 12);
   }
   return { starts, entries, tables };
 }

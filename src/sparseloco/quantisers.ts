@@ -30,7 +30,7 @@ const sign1: Quantiser = {
   quantise(values, from, to, codes, table) {
     let sum = 0;
     for (let i = from; i < to; i++) {
-      const x = values[i] as number;
+      const x = values[i];
       sum += Math.abs(x);
       codes[i] = x < 0 ? 1 : 0;
     }
@@ -50,7 +50,7 @@ const sign2: Quantiser = {
   bits: 2,
   quantise(values, from, to, codes, table) {
     let sum = 0;
-    for (let i = from; i < to; i++) sum += Math.abs(values[i] as number);
+    for (let i = from; i < to; i++) sum += Math.abs(values[i]);
     let split = to > from ? sum / (to - from) : 0;
     let small = split;
     let large = split;
@@ -58,7 +58,7 @@ const sign2: Quantiser = {
       let above = 0;
       let aboveSum = 0;
       for (let i = from; i < to; i++) {
-        const m = Math.abs(values[i] as number);
+        const m = Math.abs(values[i]);
         if (m > split) {
           above++;
           aboveSum += m;
@@ -77,7 +77,7 @@ const sign2: Quantiser = {
     table[2] = high;
     table[3] = -high;
     for (let i = from; i < to; i++) {
-      const x = values[i] as number;
+      const x = values[i];
       codes[i] = (Math.abs(x) > split ? 2 : 0) | (x < 0 ? 1 : 0);
     }
   },
@@ -96,25 +96,25 @@ const tensor4: Quantiser = {
     table.fill(0);
     if (n === 0) return;
     let mean = 0;
-    for (let i = from; i < to; i++) mean += values[i] as number;
+    for (let i = from; i < to; i++) mean += values[i];
     mean /= n;
     let variance = 0;
-    for (let i = from; i < to; i++) variance += ((values[i] as number) - mean) ** 2;
+    for (let i = from; i < to; i++) variance += (values[i] - mean) ** 2;
     // Unbiased, as published; one value alone has no spread and falls into the middle bin.
     const step = (RANGE_IN_SIGMAS * Math.sqrt(variance / Math.max(1, n - 1))) / BINS;
     const sums = new Float64Array(BINS);
     const counts = new Float64Array(BINS);
     for (let i = from; i < to; i++) {
-      const x = values[i] as number;
+      const x = values[i];
       const bin = step > 0 ? Math.round((x - mean) / step) + BINS / 2 : BINS / 2;
       const code = Math.min(BINS - 1, Math.max(0, bin));
       codes[i] = code;
-      sums[code] = (sums[code] as number) + x;
-      counts[code] = (counts[code] as number) + 1;
+      sums[code] = sums[code] + x;
+      counts[code] = counts[code] + 1;
     }
     for (let q = 0; q < BINS; q++) {
-      const count = counts[q] as number;
-      table[q] = count > 0 ? signedLevelOf((sums[q] as number) / count) : 0;
+      const count = counts[q];
+      table[q] = count > 0 ? signedLevelOf(sums[q] / count) : 0;
     }
   },
 };

@@ -37,8 +37,8 @@ const LAST_RATE = RATES.length - 1;
 const FLOOR = 32;
 
 function adapt(models: BitModels, index: number, p: number, bit: number): void {
-  const seen = models.seen[index] as number;
-  const rate = RATES[seen] as number;
+  const seen = models.seen[index];
+  const rate = RATES[seen];
   if (seen < LAST_RATE) models.seen[index] = seen + 1;
   const next = bit === 0 ? p + ((65536 - p) >> rate) : p - (p >> rate);
   models.p[index] = next < FLOOR ? FLOOR : next > 65536 - FLOOR ? 65536 - FLOOR : next;
@@ -97,7 +97,7 @@ export class RangeEncoder {
   }
 
   bit(models: BitModels, index: number, bit: number): void {
-    const p = models.p[index] as number;
+    const p = models.p[index];
     const bound = (this.range >>> 16) * p;
     if (bit === 0) {
       this.range = bound;
@@ -163,7 +163,7 @@ export class RangeDecoder {
 
   private next(): number {
     const at = this.at++;
-    return at < this.bytes.length ? (this.bytes[at] as number) : 0;
+    return at < this.bytes.length ? this.bytes[at] : 0;
   }
 
   /** Bytes read past the end (zeros were returned). A whole stream overruns by at most {@link TRIM}. */
@@ -179,8 +179,7 @@ export class RangeDecoder {
     const length = this.bytes.length;
     if (this.at < length) return false;
     let window = 0;
-    for (let i = this.at - 4; i < this.at; i++)
-      window = window * 256 + (i < length ? (this.bytes[i] as number) : 0);
+    for (let i = this.at - 4; i < this.at; i++) window = window * 256 + (i < length ? this.bytes[i] : 0);
     // The encoder's `low`, modulo 2^32: the window is low + code.
     const low = (window - this.code) >>> 0;
     if (roundest(low, this.range) % 2 ** 32 !== window) return false;
@@ -188,7 +187,7 @@ export class RangeDecoder {
   }
 
   bit(models: BitModels, index: number): number {
-    const p = models.p[index] as number;
+    const p = models.p[index];
     const bound = (this.range >>> 16) * p;
     let bit: number;
     if (this.code < bound) {

@@ -17,24 +17,24 @@ const candidates = new Uint32Array(CHUNK);
 export function selectTopK(bits: Uint32Array, k: number, out: Uint16Array, at: number): number {
   histogram.fill(0);
   for (let i = 0; i < CHUNK; i++) {
-    const bin = ((bits[i] as number) & 0x7fffffff) >>> HIGH_SHIFT;
-    histogram[bin] = (histogram[bin] as number) + 1;
+    const bin = (bits[i] & 0x7fffffff) >>> HIGH_SHIFT;
+    histogram[bin] = histogram[bin] + 1;
   }
   let bin = histogram.length - 1;
   let above = 0;
-  while (bin > 0 && above + (histogram[bin] as number) < k) above += histogram[bin--] as number;
+  while (bin > 0 && above + histogram[bin] < k) above += histogram[bin--];
   let n = 0;
   for (let i = 0; i < CHUNK; i++) {
-    const m = (bits[i] as number) & 0x7fffffff;
+    const m = bits[i] & 0x7fffffff;
     if (m >>> HIGH_SHIFT === bin) candidates[n++] = m;
   }
   const sorted = candidates.subarray(0, n).sort();
-  const threshold = Math.max(1, sorted[Math.max(0, n - (k - above))] as number);
+  const threshold = Math.max(1, sorted[Math.max(0, n - (k - above))]);
   let ties = k;
-  for (let i = 0; i < CHUNK; i++) if (((bits[i] as number) & 0x7fffffff) > threshold) ties--;
+  for (let i = 0; i < CHUNK; i++) if ((bits[i] & 0x7fffffff) > threshold) ties--;
   let count = 0;
   for (let i = 0; i < CHUNK && count < k; i++) {
-    const m = (bits[i] as number) & 0x7fffffff;
+    const m = bits[i] & 0x7fffffff;
     if (m > threshold || (m === threshold && ties-- > 0)) out[at + count++] = i;
   }
   return count;

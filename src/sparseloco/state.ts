@@ -17,7 +17,7 @@ function checkSize(theta: Int32Array, layout: ParameterLayout): void {
 /** Writes chunk `place` of θ to `view` from `at`. */
 function writeChunk(theta: Int32Array, place: ChunkPlace, view: DataView, at: number): void {
   for (let p = 0; p < place.length; p++) {
-    const value = theta[place.base + (p >> 6) * place.stride + (p & 63)] as number;
+    const value = theta[place.base + (p >> 6) * place.stride + (p & 63)];
     view.setInt32(at + 4 * p, value, true);
   }
 }
@@ -43,7 +43,7 @@ export async function stateLeaves(theta: Int32Array, layout: ParameterLayout): P
   const scratch = Array.from({ length: Math.min(BATCH, places.length) }, () => new Uint8Array(1 + 4 * CHUNK));
   for (let from = 0; from < places.length; from += BATCH) {
     const batch = places.slice(from, from + BATCH).map((place, i) => {
-      const bytes = scratch[i] as Uint8Array<ArrayBuffer>;
+      const bytes = scratch[i];
       writeChunk(theta, place, new DataView(bytes.buffer), 1);
       return sha256(bytes.subarray(0, 1 + 4 * place.length));
     });

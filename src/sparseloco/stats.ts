@@ -33,11 +33,11 @@ export function submissionStats(
 }
 
 function matrixPositions(update: SparseUpdate, layout: ParameterLayout): Uint32Array {
-  const out = new Uint32Array(update.starts[layout.matrixChunks] as number);
+  const out = new Uint32Array(update.starts[layout.matrixChunks]);
   for (let c = 0; c < layout.matrixChunks; c++) {
-    const end = update.starts[c + 1] as number;
-    for (let i = update.starts[c] as number; i < end; i++) {
-      out[i] = c * 4096 + ((update.entries[i] as number) & 0xfff);
+    const end = update.starts[c + 1];
+    for (let i = update.starts[c]; i < end; i++) {
+      out[i] = c * 4096 + (update.entries[i] & 0xfff);
     }
   }
   return out;
@@ -55,8 +55,8 @@ export function overlap(
   const y = b.positions;
   let common = 0;
   for (let i = 0, j = 0; i < x.length && j < y.length; ) {
-    const p = x[i] as number;
-    const q = y[j] as number;
+    const p = x[i];
+    const q = y[j];
     if (p === q) common++;
     if (p <= q) i++;
     if (q <= p) j++;

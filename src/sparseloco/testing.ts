@@ -65,7 +65,7 @@ export function randomDelta(layout: ParameterLayout, seed: number): Float32Array
     const columnScale = Array.from({ length: columns }, () => 0.5 + random());
     for (let i = 0, rowScale = 1; i < size; i++) {
       if (i % columns === 0) rowScale = 0.5 + random();
-      out[offset + i] = 0.002 * rowScale * (columnScale[i % columns] as number) * draw();
+      out[offset + i] = 0.002 * rowScale * columnScale[i % columns] * draw();
     }
   }
   return out;

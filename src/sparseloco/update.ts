@@ -11,15 +11,14 @@ export const CODES = 4;
 export interface SparseUpdate {
   /** Entries of chunk c are `[starts[c], starts[c + 1])`; length layout.chunks + 1. */
   readonly starts: Uint32Array;
-  /** `position | code << 12`; positions ascend within a chunk. */
+  /**
+   * `position | code << 12`. A position is row-major in the tile, or the offset within a vector's run of 4096; they
+   * ascend within a chunk.
+   */
   readonly entries: Uint16Array;
   /** Signed level (levels.ts) of each code of each chunk: `[chunks][4]`. */
   readonly tables: Int16Array;
 }
-
-/** Position within the chunk, 0..4095: row-major in the tile, or the offset within a vector's run of 4096. */
-export const positionOf = (entry: number): number => entry & 0xfff;
-export const codeOf = (entry: number): number => entry >> 12;
 
 /** Where a chunk's scalars lie in the flat buffer: position p is at `base + (p >> 6) * stride + (p & 63)`. */
 export interface ChunkPlace {
@@ -77,14 +76,14 @@ export function tensorNorms(update: SparseUpdate, layout: ParameterLayout): Floa
     let sum = 0;
     for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
       counts.fill(0);
-      const end = update.starts[c + 1] as number;
-      for (let i = update.starts[c] as number; i < end; i++) {
-        const code = (update.entries[i] as number) >> 12;
-        counts[code] = (counts[code] as number) + 1;
+      const end = update.starts[c + 1];
+      for (let i = update.starts[c]; i < end; i++) {
+        const code = update.entries[i] >> 12;
+        counts[code] = counts[code] + 1;
       }
       for (let q = 0; q < CODES; q++) {
-        const value = signedLevelValue(update.tables[c * CODES + q] as number);
-        sum += (counts[q] as number) * (value * value);
+        const value = signedLevelValue(update.tables[c * CODES + q]);
+        sum += counts[q] * (value * value);
       }
     }
     norms[t] = Math.sqrt(sum);
@@ -105,16 +104,16 @@ export function addScaled(
     const s = scale * (factors?.[t] ?? 1);
     const values = new Float64Array(CODES);
     for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
-      const { base, stride } = places[c] as ChunkPlace;
+      const { base, stride } = places[c];
       for (let q = 0; q < CODES; q++) {
-        values[q] = s * signedLevelValue(update.tables[c * CODES + q] as number);
+        values[q] = s * signedLevelValue(update.tables[c * CODES + q]);
       }
-      const end = update.starts[c + 1] as number;
-      for (let i = update.starts[c] as number; i < end; i++) {
-        const entry = update.entries[i] as number;
+      const end = update.starts[c + 1];
+      for (let i = update.starts[c]; i < end; i++) {
+        const entry = update.entries[i];
         const p = entry & 0xfff;
         const at = base + (p >> 6) * stride + (p & 63);
-        target[at] = (target[at] as number) + (values[entry >> 12] as number);
+        target[at] = target[at] + values[entry >> 12];
       }
     }
   });

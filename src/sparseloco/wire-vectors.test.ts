@@ -32,7 +32,7 @@ test.each(names)('%s', (name) => {
   const { update } = decodeSubmission(fromHex(vector.bytes), layout, settings, header);
   vector.chunks.forEach(({ positions, codes, levels }, c) => {
     const own = update.entries.subarray(update.starts[c], update.starts[c + 1]);
-    expect([...own]).toEqual(positions.map((p, i) => p | ((codes[i] as number) << 12)));
+    expect([...own]).toEqual(positions.map((p, i) => p | (codes[i] << 12)));
     if (positions.length > 0) expect([...update.tables.subarray(c * CODES, (c + 1) * CODES)]).toEqual(levels);
   });
   expect(vector.chunks.length).toBe(layout.chunks);

@@ -31,8 +31,8 @@ function anySelection(seed: number, topK: number) {
     const spread = random() < 0.3 ? Math.max(wanted, 70) : length;
     const first = Math.floor(random() * (length - Math.min(spread, length) + 1));
     const chosen = new Set<number>();
-    while (matrix && chosen.size < wanted) chosen.add(first + Math.floor(random() * spread));
-    if (!matrix && wanted > 0) for (let i = 0; i < length; i++) chosen.add(i);
+    if (matrix) while (chosen.size < wanted) chosen.add(first + Math.floor(random() * spread));
+    else if (wanted > 0) for (let i = 0; i < length; i++) chosen.add(i);
     positions.push(...[...chosen].sort((a, b) => a - b));
     starts[c + 1] = positions.length;
   });

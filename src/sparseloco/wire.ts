@@ -14,7 +14,7 @@ import { PositionModel } from './position-model.ts';
 import { quantiserOf } from './quantisers.ts';
 import { BitModels, RangeDecoder, RangeEncoder, TRIM } from './range-coder.ts';
 import { SubmissionError } from './types.ts';
-import { type ChunkPlace, chunkPlaces, CODES, type SparseUpdate } from './update.ts';
+import { chunkPlaces, CODES, type SparseUpdate } from './update.ts';
 
 /** First byte of every submission. */
 export const WIRE_VERSION = 1;
@@ -134,7 +134,7 @@ export function encodeSubmission(
   for (const tensor of layout.tensors) {
     const [rows, columns] = tensor.shape;
     const kind = columns === undefined ? 1 : 0;
-    const code = codes[kind] as CodeModel;
+    const code = codes[kind];
     // A vector is one column of tiles too, of runs as wide as it is.
     const tilesAcross = columns === undefined ? 1 : columns / TILE;
     if (columns !== undefined) positions.startTensor(rows, columns);
@@ -142,16 +142,16 @@ export function encodeSubmission(
     const mask = columns === undefined ? CHUNK - 1 : TILE - 1;
     if (quantiser.scope === 'tensor') {
       for (let q = 0; q < CODES; q++) {
-        const level = tables[tensor.firstChunk * CODES + q] as number;
-        encodeLevel(coder, values.levels, kind * CODES + q, level - (last[kind * CODES + q] as number));
+        const level = tables[tensor.firstChunk * CODES + q];
+        encodeLevel(coder, values.levels, kind * CODES + q, level - last[kind * CODES + q]);
         last[kind * CODES + q] = level;
       }
     }
     for (let c = tensor.firstChunk; c < tensor.firstChunk + tensor.chunks; c++) {
       const x = (c - tensor.firstChunk) % tilesAcross;
       const y = (c - tensor.firstChunk - x) / tilesAcross;
-      const from = starts[c] as number;
-      const to = starts[c + 1] as number;
+      const from = starts[c];
+      const to = starts[c + 1];
       if (kind === 0) {
         const full = to - from === settings.topK ? 0 : 1;
         coder.bit(values.full, 0, full);
@@ -162,11 +162,11 @@ export function encodeSubmission(
       }
       if (to === from) continue;
       if (quantiser.scope === 'chunk') {
-        const low = tables[c * CODES] as number;
-        encodeLevel(coder, values.levels, kind * CODES, low - (last[kind * CODES] as number));
+        const low = tables[c * CODES];
+        encodeLevel(coder, values.levels, kind * CODES, low - last[kind * CODES]);
         last[kind * CODES] = low;
         if (quantiser.bits === 2) {
-          encodeLevel(coder, values.levels, kind * CODES + 1, (tables[c * CODES + 2] as number) - low);
+          encodeLevel(coder, values.levels, kind * CODES + 1, tables[c * CODES + 2] - low);
         }
       }
       const table = tables.subarray(c * CODES, (c + 1) * CODES);
@@ -207,7 +207,7 @@ export function decodeSubmission(
   for (const tensor of layout.tensors) {
     const [rows, columns] = tensor.shape;
     const kind = columns === undefined ? 1 : 0;
-    const code = codes[kind] as CodeModel;
+    const code = codes[kind];
     // A vector is one column of tiles too, of runs as wide as it is.
     const tilesAcross = columns === undefined ? 1 : columns / TILE;
     if (columns !== undefined) positions.startTensor(rows, columns);
@@ -216,7 +216,7 @@ export function decodeSubmission(
     if (quantiser.scope === 'tensor') {
       for (let q = 0; q < CODES; q++) {
         const difference = decodeLevel(coder, values.levels, kind * CODES + q);
-        const level = checkLevel((last[kind * CODES + q] as number) + difference, -MAX_LEVEL);
+        const level = checkLevel(last[kind * CODES + q] + difference, -MAX_LEVEL);
         last[kind * CODES + q] = level;
         tensorTable[q] = level;
       }
@@ -235,17 +235,14 @@ export function decodeSubmission(
           throw new SubmissionError('a position outside its chunk');
         }
       } else if (coder.bit(values.full, 1) === 0) {
-        count = (places[c] as ChunkPlace).length;
+        count = places[c].length;
         for (let i = 0; i < count; i++) entries[at + i] = i % CHUNK;
       }
       starts[c + 1] = at + count;
       if (quantiser.scope === 'tensor') {
         tables.set(tensorTable, c * CODES);
       } else if (count > 0) {
-        const low = checkLevel(
-          (last[kind * CODES] as number) + decodeLevel(coder, values.levels, kind * CODES),
-          0,
-        );
+        const low = checkLevel(last[kind * CODES] + decodeLevel(coder, values.levels, kind * CODES), 0);
         last[kind * CODES] = low;
         tables[c * CODES] = low;
         tables[c * CODES + 1] = -low;

@@ -38,15 +38,15 @@ function malformed({ starts, entries, tables }: SparseUpdate, settings: SparseLo
   for (const level of tables) if (Math.abs(level) > MAX_LEVEL) return `level ${level}`;
   const places = chunkPlaces(layout);
   for (let c = 0; c < layout.chunks; c++) {
-    const from = starts[c] as number;
-    const to = starts[c + 1] as number;
+    const from = starts[c];
+    const to = starts[c + 1];
     if (to < from) return `chunk ${c} is negative`;
     if (c < layout.matrixChunks && to - from > settings.topK) return `chunk ${c} has ${to - from} entries`;
     let last = -1;
     for (let i = from; i < to; i++) {
-      const p = (entries[i] as number) & 0xfff;
+      const p = entries[i] & 0xfff;
       if (p <= last || p >= (places[c]?.length ?? 0)) return `position ${p} in chunk ${c}`;
-      if ((entries[i] as number) >> 14 !== 0) return `entry ${entries[i]}`;
+      if (entries[i] >> 14 !== 0) return `entry ${entries[i]}`;
       last = p;
     }
   }
@@ -76,7 +76,7 @@ function mutate(bytes: Uint8Array, other: Uint8Array, random: () => number): Uin
     case 0: // flip up to eight bits
       for (let i = below(8); i >= 0; i--) {
         const at = below(out.length);
-        out[at] = (out[at] as number) ^ (1 << below(8));
+        out[at] = out[at] ^ (1 << below(8));
       }
       return out;
     case 1: // cut short
@@ -97,7 +97,7 @@ function mutate(bytes: Uint8Array, other: Uint8Array, random: () => number): Uin
     }
     default: {
       // nothing, all zeros or all ones: the streams that an adaptive decoder finds most plausible
-      const fill = [0, 255, below(256)][below(3)] as number;
+      const fill = [0, 255, below(256)][below(3)];
       out.fill(fill, random() < 0.5 ? HEADER_BYTES : 0);
       return out.subarray(0, below(out.length + 1));
     }
@@ -113,8 +113,8 @@ export async function fuzzCodec(runs: number, seed: number): Promise<FuzzReport>
   let decoded = 0;
   let slowestMs = 0;
   for (let run = 0; run < runs; run++) {
-    const { bytes, settings } = corpus[run % corpus.length] as (typeof corpus)[number];
-    const other = (corpus[(run + 1) % corpus.length] as (typeof corpus)[number]).bytes;
+    const { bytes, settings } = corpus[run % corpus.length];
+    const other = corpus[(run + 1) % corpus.length].bytes;
     const input = mutate(bytes, other, random);
     const begin = performance.now();
     try {
