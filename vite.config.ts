@@ -4,7 +4,7 @@ import { defineConfig } from 'vite';
 
 export default defineConfig({
   plugins: [react()],
-  build: { outDir: 'dist/app', target: 'es2023', sourcemap: true },
+  build: { outDir: 'dist/app', target: 'es2023', sourcemap: true, chunkSizeWarningLimit: 900 },
   worker: { format: 'es' },
   server: { host: '127.0.0.1' },
 });
