@@ -11,12 +11,16 @@ if (major < 24 && existsSync(own)) {
   // Whoever stops this process means the one that does the work. Ctrl-C reaches both by itself; twice does no harm.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
-    console.error(`tabswarm: Node 24 of this checkout does not start (${error.message}). Run "npm ci" again.`);
+    console.error(
+      `tabswarm: Node 24 of this checkout does not start (${error.message}). Run "npm ci" again.`,
+    );
     process.exit(1);
   });
   child.on('exit', (code) => process.exit(code ?? 1));
 } else if (major < 24) {
-  console.error(`tabswarm needs Node 24 (this is ${process.version}). Run "npm ci" first: it brings one along.`);
+  console.error(
+    `tabswarm needs Node 24 (this is ${process.version}). Run "npm ci" first: it brings one along.`,
+  );
   process.exit(1);
 } else {
   await import('../scripts/register.mjs');

@@ -35,9 +35,9 @@ export class GpuUnavailableError extends Error {
 
 /** Why there is no WebGPU at all here, and what to do about it. */
 export function unavailableMessage(): string {
-  // Undefined outside browsers, whatever the type says.
-  const secure: boolean | undefined = globalThis.isSecureContext;
-  return secure === false
+  // Outside browsers the property does not exist, whatever its type says.
+  const insecure = 'isSecureContext' in globalThis && !globalThis.isSecureContext;
+  return insecure
     ? 'WebGPU needs a secure page: open this address with https:// (or on localhost).'
     : 'This browser has no WebGPU. Use Chrome or Edge 113+, Safari 26+, or Firefox 141+ on Windows.';
 }

@@ -45,7 +45,7 @@ export function trainBpe(texts: Iterable<string>, options: BpeTrainOptions): Tok
   };
   words.forEach((symbols, word) => {
     for (let i = 0; i + 1 < symbols.length; i++)
-      change(pairKey(symbols[i] as number, symbols[i + 1] as number), word, counts[word] as number);
+      change(pairKey(symbols[i], symbols[i + 1]), word, counts[word]);
   });
 
   const heap = new BinaryHeap<Candidate>((a, b) =>
@@ -69,15 +69,14 @@ export function trainBpe(texts: Iterable<string>, options: BpeTrainOptions): Tok
     merges.push([a, b]);
     const raised = new Set<number>();
     for (const word of pairWords.get(best.pair) ?? []) {
-      const symbols = words[word] as number[];
-      const count = counts[word] as number;
+      const symbols = words[word];
+      const count = counts[word];
       // The whole word's pairs out, merge, and back in: words are short, and overlaps ("aaa") need no special care.
       if (!hasPair(symbols, a, b)) continue;
-      for (let i = 0; i + 1 < symbols.length; i++)
-        change(pairKey(symbols[i] as number, symbols[i + 1] as number), word, -count);
+      for (let i = 0; i + 1 < symbols.length; i++) change(pairKey(symbols[i], symbols[i + 1]), word, -count);
       mergeInPlace(symbols, a, b, merged);
       for (let i = 0; i + 1 < symbols.length; i++) {
-        const pair = pairKey(symbols[i] as number, symbols[i + 1] as number);
+        const pair = pairKey(symbols[i], symbols[i + 1]);
         change(pair, word, count);
         // Only pairs with the new token can have become more frequent.
         if (symbols[i] === merged || symbols[i + 1] === merged) raised.add(pair);
@@ -105,7 +104,7 @@ function countWords(texts: Iterable<string>): { words: number[][]; counts: numbe
         names.push(word);
         counts.push(1);
       } else {
-        counts[at] = (counts[at] as number) + 1;
+        counts[at] = counts[at] + 1;
       }
     });
   }
@@ -126,7 +125,7 @@ function mergeInPlace(symbols: number[], a: number, b: number, merged: number): 
       symbols[to++] = merged;
       from++;
     } else {
-      symbols[to++] = symbols[from] as number;
+      symbols[to++] = symbols[from];
     }
   }
   symbols.length = to;

@@ -71,7 +71,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint, config: ModelConfig): U
   out.set(runId, 24);
   out.set(root, 56);
   out.set(configHash(config), 88);
-  for (let i = 0; i < elements; i++) view.setInt32(HEADER_BYTES + 4 * i, theta[i] as number, true);
+  for (let i = 0; i < elements; i++) view.setInt32(HEADER_BYTES + 4 * i, theta[i], true);
   return out;
 }
 

@@ -19,7 +19,7 @@ export class BinaryHeap<T> {
     items.push(item);
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      const above = items[parent] as T;
+      const above = items[parent];
       if (!this.#before(item, above)) break;
       items[at] = above;
       at = parent;
@@ -37,9 +37,9 @@ export class BinaryHeap<T> {
     for (;;) {
       let child = 2 * at + 1;
       if (child >= items.length) break;
-      if (child + 1 < items.length && this.#before(items[child + 1] as T, items[child] as T)) child++;
-      if (!this.#before(items[child] as T, last)) break;
-      items[at] = items[child] as T;
+      if (child + 1 < items.length && this.#before(items[child + 1], items[child])) child++;
+      if (!this.#before(items[child], last)) break;
+      items[at] = items[child];
       at = child;
     }
     items[at] = last;

@@ -48,6 +48,6 @@ export function genesisTheta(
 export function thetaToFloat(theta: Int32Array, fractionBits: number): Float32Array<ArrayBuffer> {
   const out = new Float32Array(theta.length);
   const unit = 2 ** -fractionBits;
-  for (let i = 0; i < theta.length; i++) out[i] = (theta[i] as number) * unit;
+  for (let i = 0; i < theta.length; i++) out[i] = theta[i] * unit;
   return out;
 }

@@ -56,8 +56,8 @@ function relativeError(a: Float32Array, b: Float32Array): number {
   let difference = 0;
   let norm = 0;
   for (let i = 0; i < a.length; i++) {
-    difference += ((a[i] as number) - (b[i] as number)) ** 2;
-    norm += (b[i] as number) ** 2;
+    difference += (a[i] - b[i]) ** 2;
+    norm += b[i] ** 2;
   }
   expect(norm).toBeGreaterThan(0);
   return Math.sqrt(difference / norm);
@@ -82,7 +82,7 @@ describe.each(['llama-gqa', 'llama-tied'])('%s', (name) => {
     };
     for (const w of model.inputs)
       feeds[w.name] = new ort.Tensor('float32', flat.subarray(w.offset, w.offset + w.size), w.shape);
-    const output = (await session.run(feeds))[ONNX_OUTPUT] as ort.Tensor;
+    const output = (await session.run(feeds))[ONNX_OUTPUT];
     expect(output.dims).toEqual([batch, sequence, reference.config.vocabSize]);
     expect(relativeError(output.data as Float32Array, reference.logits)).toBeLessThan(1e-5);
     await session.release();
@@ -95,8 +95,8 @@ describe.each(['llama-gqa', 'llama-tied'])('%s', (name) => {
       evaluator.evaluate(reference.before, tokens, targets),
       evaluator.evaluate(reference.after, tokens, targets),
     ]);
-    expect(Math.abs(before / (losses[0] as number) - 1)).toBeLessThan(1e-5);
-    expect(Math.abs(after / (losses[3] as number) - 1)).toBeLessThan(1e-5);
+    expect(Math.abs(before / losses[0] - 1)).toBeLessThan(1e-5);
+    expect(Math.abs(after / losses[3] - 1)).toBeLessThan(1e-5);
     expect(after).toBeLessThan(before - 0.05);
     await evaluator.close();
   });

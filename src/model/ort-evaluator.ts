@@ -64,8 +64,8 @@ export async function createOrtEvaluator(
         `Tokens (${tokens.length}) and targets (${targets.length}) must be whole sequences of ${sequence}.`,
       );
     for (let i = 0; i < tokens.length; i++) {
-      const token = tokens[i] as number;
-      const target = targets[i] as number;
+      const token = tokens[i];
+      const target = targets[i];
       if (token < 0 || token >= config.vocabSize || target < -1 || target >= config.vocabSize)
         throw new EvaluatorError(
           `Token ${token} or target ${target} is outside the vocabulary of ${config.vocabSize}.`,
@@ -89,14 +89,14 @@ export async function createOrtEvaluator(
       feeds[ONNX_TARGETS] = new ort.Tensor('int32', targetRows, [batch, sequence]);
       let losses: Float32Array;
       try {
-        const output = (await session.run(feeds))[ONNX_OUTPUT] as Tensor;
+        const output = (await session.run(feeds))[ONNX_OUTPUT];
         losses = output.data as Float32Array;
       } catch (cause) {
         throw new EvaluatorError('onnxruntime-web failed while measuring a loss.', { cause });
       }
       part.forEach((target, i) => {
         if (target < 0) return;
-        sum += losses[i] as number;
+        sum += losses[i];
         counted++;
       });
     }

@@ -159,11 +159,11 @@ function checkEntry(name: string, value: unknown, dataBytes: number) {
   if (begin > end || end > dataBytes) {
     throw bad(`data_offsets [${begin}, ${end}] do not lie in the ${dataBytes} data bytes`);
   }
-  const size = (shape as number[]).reduce((product, n) => product * n, 1);
+  const size = shape.reduce((product, n) => product * n, 1);
   if (end - begin !== size * SCALAR_BYTES) {
     throw bad(`shape [${shape.join(', ')}] needs ${size * SCALAR_BYTES} bytes, but it has ${end - begin}`);
   }
-  return { dtype: dtype as SafetensorsDtype, shape: shape as number[], begin, end };
+  return { dtype: dtype as SafetensorsDtype, shape: shape, begin, end };
 }
 
 /** A name from the file, safe and short enough for one line of an error. */

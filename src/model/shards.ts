@@ -13,7 +13,7 @@ export class ShardError extends Error {
 export function encodeShard(tokens: Uint16Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(tokens.length * 2);
   const view = new DataView(bytes.buffer);
-  for (let i = 0; i < tokens.length; i++) view.setUint16(2 * i, tokens[i] as number, true);
+  for (let i = 0; i < tokens.length; i++) view.setUint16(2 * i, tokens[i], true);
   return bytes;
 }
 

@@ -31,7 +31,7 @@ describe('random', () => {
     const counts = new Array<number>(7).fill(0);
     for (let i = 0; i < 70_000; i++) {
       const x = random.below(7);
-      counts[x] = (counts[x] as number) + 1;
+      counts[x] = counts[x] + 1;
     }
     // Standard deviation of a count is 93.
     for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(450);
@@ -81,9 +81,7 @@ describe('genesis', () => {
     const fine = genesisTheta(model, 'seed', 30);
     expect(fine.at(-1)).toBe(2 ** 30);
     for (let i = 0; i < 1000; i++)
-      expect(Math.abs((coarse[i] as number) / 2 ** 12 - (fine[i] as number) / 2 ** 30)).toBeLessThan(
-        2 ** -12,
-      );
+      expect(Math.abs(coarse[i] / 2 ** 12 - fine[i] / 2 ** 30)).toBeLessThan(2 ** -12);
   });
 });
 

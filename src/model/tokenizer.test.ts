@@ -82,7 +82,7 @@ function plainTrainer(texts: readonly string[], merges: number): Tokenizer {
     const counts = new Map<number, number>();
     for (const word of words)
       for (let i = 0; i + 1 < word.length; i++) {
-        const key = (word[i] as number) * 65_536 + (word[i + 1] as number);
+        const key = word[i] * 65_536 + word[i + 1];
         counts.set(key, (counts.get(key) ?? 0) + 1);
       }
     const [best] = [...counts].sort(([a, m], [b, n]) => n - m || a - b);

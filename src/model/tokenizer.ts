@@ -139,7 +139,7 @@ export class Tokenizer {
         grown.set(out.subarray(0, size));
         out = grown;
       }
-      if (ids.length === 1) out[size] = ids[0] as number;
+      if (ids.length === 1) out[size] = ids[0];
       else out.set(ids, size);
       size += ids.length;
     });
@@ -149,11 +149,11 @@ export class Tokenizer {
   /** Text of `ids`; end-of-text gives nothing, a cut UTF-8 sequence gives U+FFFD. Ids past the vocabulary throw RangeError. */
   decode(ids: ArrayLike<number>): string {
     let size = 0;
-    for (let i = 0; i < ids.length; i++) size += this.tokenBytes(ids[i] as number).length;
+    for (let i = 0; i < ids.length; i++) size += this.tokenBytes(ids[i]).length;
     const joined = new Uint8Array(size);
     let at = 0;
     for (let i = 0; i < ids.length; i++) {
-      const bytes = this.tokenBytes(ids[i] as number);
+      const bytes = this.tokenBytes(ids[i]);
       joined.set(bytes, at);
       at += bytes.length;
     }
@@ -179,16 +179,14 @@ export class Tokenizer {
   /** Lowest rank first, leftmost first among equals: a linked list of symbols and a heap of pairs, O(n log n). */
   #merge(bytes: Uint8Array): Uint16Array {
     const n = bytes.length;
-    const symbols = Uint16Array.from(bytes, (b) => this.#byteIds[b] as number);
+    const symbols = Uint16Array.from(bytes, (b) => this.#byteIds[b]);
     if (n < 2) return symbols;
     const next = Int32Array.from({ length: n }, (_, i) => (i + 1 < n ? i + 1 : -1));
     const previous = Int32Array.from({ length: n }, (_, i) => i - 1);
     const alive = new Uint8Array(n).fill(1);
     const rankAt = (i: number): number | undefined => {
-      const j = next[i] as number;
-      return j < 0
-        ? undefined
-        : this.#ranks.get((symbols[i] as number) * MAX_VOCABULARY + (symbols[j] as number));
+      const j = next[i];
+      return j < 0 ? undefined : this.#ranks.get(symbols[i] * MAX_VOCABULARY + symbols[j]);
     };
     const heap = new BinaryHeap<readonly [rank: number, at: number]>((a, b) =>
       a[0] === b[0] ? a[1] < b[1] : a[0] < b[0],
@@ -202,26 +200,26 @@ export class Tokenizer {
     for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
       const [rank, i] = top;
       if (alive[i] === 0 || rankAt(i) !== rank) continue;
-      const gone = next[i] as number;
-      const after = next[gone] as number;
-      symbols[i] = this.#results[rank] as number;
+      const gone = next[i];
+      const after = next[gone];
+      symbols[i] = this.#results[rank];
       alive[gone] = 0;
       next[i] = after;
       if (after >= 0) previous[after] = i;
       length--;
       offer(i);
-      const before = previous[i] as number;
+      const before = previous[i];
       if (before >= 0) offer(before);
     }
     const out = new Uint16Array(length);
-    for (let i = 0, to = 0; i >= 0; i = next[i] as number) out[to++] = symbols[i] as number;
+    for (let i = 0, to = 0; i >= 0; i = next[i]) out[to++] = symbols[i];
     return out;
   }
 }
 
 const display = (bytes: Uint8Array): string => {
   let name = '';
-  for (const byte of bytes) name += byteToChar[byte] as string;
+  for (const byte of bytes) name += byteToChar[byte];
   return name;
 };
 
@@ -320,7 +318,7 @@ function parseTokenizerJson(file: Uint8Array | string) {
 function fromDisplay(name: string): Uint8Array {
   const bytes = new Uint8Array(name.length);
   for (let i = 0; i < name.length; i++) {
-    const byte = charToByte.get(name[i] as string);
+    const byte = charToByte.get(name[i]);
     if (byte === undefined)
       throw new TokenizerError(`token "${name.slice(0, 40)}" is not in GPT-2's byte alphabet`);
     bytes[i] = byte;
