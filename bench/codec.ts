@@ -2,6 +2,7 @@
  * `npm run bench -- codec [--json] [--record]`: size and speed of the wire format on pseudo-gradients recorded from
  * training (bench/codec/recorded), for each quantiser, beside flat 12 + 2 bits and general compressors of them.
  *
+ * bits_per_code is all that is not positions: signs, magnitudes, counts and vectors, by kept value.
  * Everything a contributor sends counts: the submission's header and, in its commit, 64 bytes of signature and 32 of
  * key. Speed is one core's, in parameters of the model per second.
  */
