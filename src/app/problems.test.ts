@@ -24,7 +24,7 @@ test.each([
 ])('%s', (error, code, recovering) => {
   const problem = toProblem(error);
   expect(problem).toMatchObject({ code, recovering });
-  expect(problem.message).toContain(error instanceof Error ? error.message : String(error));
+  expect(problem.message).toContain(error instanceof Error ? error.message : error);
 });
 
 test('without WebGPU the reason depends on the page', () => {
