@@ -6,6 +6,7 @@
  *   block4       4x4 outputs a thread, vec4 loads from global memory: the portable choice
  *   lanes RxC    RxC outputs a thread, a subgroup's threads on neighbouring columns: CPU drivers, where a lane is a SIMD
  *                lane, loads of B are consecutive and loads of A uniform
+ *   broadcast RxC  as lanes, but the lanes share the loading of A: CPU drivers with subgroups of 4, e.g. SwiftShader
  *   tiled MxNxK  blocks staged in workgroup memory: GPUs with real caches to spare
  */
 import type { KernelSource } from './program.ts';
@@ -41,6 +42,8 @@ const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export interface MatmulVariant {
   readonly name: string;
+  /** Needs `subgroups`, all of this size. */
+  readonly subgroup?: number;
   /** Whether it takes the shape; block4 takes all. */
   supports(shape: MatmulShape): boolean;
   source(shape: MatmulShape, options: MatmulOptions): KernelSource;
@@ -82,7 +85,7 @@ export const block4: MatmulVariant = {
     });
     return {
       label: `matmul ${form} ${m}x${n}x${k} block4`,
-      code: `${bindings({ a: 'vec4f', b: 'vec4f', c: 'vec4f' }, options)}
+      code: `${bindings({ a: 'vec4f', b: 'vec4f', c: 'vec4f' }, shape, options)}
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let column = id.x * 4u;
@@ -101,11 +104,26 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   grid: ({ m, n }) => [Math.ceil(n / 32), Math.ceil(m / 32), 1],
 };
 
-function bindings(type: { a: string; b: string; c: string }, options: MatmulOptions): string {
-  return `@group(0) @binding(0) var<storage, read> a: array<${type.a}>;
-@group(0) @binding(1) var<storage, read> b: array<${type.b}>;
-@group(0) @binding(2) var<storage, read_write> c: array<${type.c}>;
-${options.residual ? `@group(0) @binding(3) var<storage, read> d: array<${type.c}>;` : ''}`;
+/**
+ * Arrays of stated length: the bounds check that browsers add to every access is then one comparison with a constant,
+ * where a run-time length costs a CPU driver a third of each load.
+ */
+function bindings(
+  type: { a: string; b: string; c: string },
+  shape: MatmulShape,
+  options: MatmulOptions,
+): string {
+  const { form, m, n, k } = shape;
+  const whole = (rows: number) => Math.ceil(rows / ROW_PADDING) * ROW_PADDING;
+  const array = (name: string, scalars: number) =>
+    `array<${name}, ${name === 'f32' ? scalars : scalars / 4}>`;
+  const a = array(type.a, form === 'TN' ? whole(k) * (shape.lda ?? m) : whole(m) * (shape.lda ?? k));
+  const b = array(type.b, form === 'TN' ? whole(k) * n : n * k);
+  const c = array(type.c, (form === 'TN' ? m : whole(m)) * (shape.ldc ?? n));
+  return `@group(0) @binding(0) var<storage, read> a: ${a};
+@group(0) @binding(1) var<storage, read> b: ${b};
+@group(0) @binding(2) var<storage, read_write> c: ${c};
+${options.residual ? `@group(0) @binding(3) var<storage, read> d: ${c};` : ''}`;
 }
 
 /** One outer-product step in fma chains of four, the form that SwiftShader turns into the fewest instructions. */
@@ -171,7 +189,7 @@ export function lanes(rows: number, columns: number, width = 4, height = 2): Mat
       );
       return {
         label: `matmul ${form} ${m}x${n}x${k} lanes ${rows}x${columns}`,
-        code: `${bindings({ a: 'vec4f', b: form === 'NT' ? 'vec4f' : 'f32', c: 'f32' }, options)}
+        code: `${bindings({ a: 'vec4f', b: form === 'NT' ? 'vec4f' : 'f32', c: 'f32' }, shape, options)}
 @compute @workgroup_size(${width}, ${height})
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let column = wg.x * ${blockN}u + local.x;
@@ -188,6 +206,92 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_id) local: v
       };
     },
     grid: ({ m, n }) => [n / blockN, Math.ceil(m / (height * rows)), 1],
+  };
+}
+
+/**
+ * `rows` x `columns` outputs a thread for CPU drivers whose subgroup is four lanes of one SIMD register. There a load
+ * costs the same whether its four lanes want one scalar or four, about as much as twenty multiply-adds, and a broadcast
+ * from one lane costs a quarter of a load: so the lanes share the loading of A and broadcast it to each other. `rows` and
+ * `columns` are multiples of 4; the lanes take neighbouring vec4s of C.
+ */
+export function broadcast(rows: number, columns: number, height = 1): MatmulVariant {
+  const blockN = 4 * columns;
+  const name = `broadcast ${rows}x${columns}`;
+  return {
+    name,
+    subgroup: 4,
+    supports: ({ m, n, form }) => n % blockN === 0 && (form !== 'TN' || m % (rows * height) === 0),
+    source(shape, options) {
+      const { form, m, n, k } = shape;
+      const lda = (shape.lda ?? (form === 'TN' ? m : k)) / 4;
+      const ldc = (shape.ldc ?? n) / 4;
+      const aColumn = (shape.aColumn ?? 0) / 4;
+      const cColumn = (shape.cColumn ?? 0) / 4;
+      const [G, R, J, Q] = [range(rows / 4), range(rows), range(columns / 4), range(4)];
+      const before: string[] = [];
+      const body: string[] = [];
+      // A lane's share of A: a row's four steps of the sum (NT, NN), or a step's four rows (TN).
+      if (form === 'TN') {
+        before.push(`var pa = lane * ${lda}u + row / 4u + ${aColumn}u;`);
+        for (const g of G) body.push(`let f${g} = a[pa + ${g}u];`);
+        body.push(`pa += ${4 * lda}u;`);
+      } else {
+        for (const g of G) before.push(`let pa${g} = (row + ${4 * g}u + lane) * ${lda}u + ${aColumn}u;`);
+        for (const g of G) body.push(`let f${g} = a[pa${g} + k];`);
+      }
+      const left = (i: number, q: number): string => {
+        const [component, lane] = form === 'TN' ? [i % 4, q] : [q, i % 4];
+        return `subgroupBroadcast(f${Math.floor(i / 4)}.${XYZW[component]}, ${lane}u)`;
+      };
+      if (form === 'NT') {
+        for (const j of J)
+          for (const q of Q) before.push(`let pb${j}_${q} = (column + ${16 * j + q}u) * ${k / 4}u;`);
+        for (const j of J) for (const q of Q) body.push(`let b${j}_${q} = b[pb${j}_${q} + k];`);
+      } else {
+        before.push('var pb = column / 4u;');
+        for (const q of Q) for (const j of J) body.push(`let b${j}_${q} = b[pb + ${(q * n) / 4 + 4 * j}u];`);
+        body.push(`pb += ${n}u;`);
+      }
+      for (const i of R) {
+        for (const q of Q) body.push(`let a${i}_${q} = ${left(i, q)};`);
+        for (const j of J) {
+          if (form === 'NT') {
+            const dots = Q.map((x) => Q.map((q) => `a${i}_${q} * b${j}_${x}.${XYZW[q]}`).join(' + '));
+            body.push(`c${i}_${j} += vec4f(${dots.join(', ')});`);
+          } else {
+            body.push(`c${i}_${j} += ${Q.map((q) => `a${i}_${q} * b${j}_${q}`).join(' + ')};`);
+          }
+        }
+      }
+      const out = R.flatMap((i) =>
+        J.map((j) => {
+          const at = `pc${i} + ${4 * j}u`;
+          const first =
+            j === 0 ? `let pc${i} = (row + ${i}u) * ${ldc}u + ${cColumn}u + column / 4u;\n  ` : '';
+          return `${first}c[${at}] ${options.accumulate ? '+=' : '='} c${i}_${j}${options.residual ? ` + d[${at}]` : ''};`;
+        }),
+      );
+      return {
+        label: `matmul ${form} ${m}x${n}x${k} ${name}`,
+        code: `enable subgroups;
+${bindings({ a: 'vec4f', b: 'vec4f', c: 'vec4f' }, shape, options)}
+@compute @workgroup_size(4, ${height})
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let lane = local.x;
+  let column = wg.x * ${blockN}u + lane * 4u;
+  let row = (wg.y * ${height}u + local.y) * ${rows}u;
+  ${R.flatMap((i) => J.map((j) => `var c${i}_${j} = vec4f();`)).join(' ')}
+  ${before.join('\n  ')}
+  for (var k = 0u; k < ${k / 4}u; k++) {
+    ${body.join('\n    ')}
+  }
+  ${out.join('\n  ')}
+}
+`,
+      };
+    },
+    grid: ({ m, n }) => [n / blockN, Math.ceil(m / (rows * height)), 1],
   };
 }
 
@@ -288,7 +392,7 @@ export function tiled({ blockM, blockN, blockK, threadM, threadN }: TileSizes): 
       );
       return {
         label: `matmul ${form} ${m}x${n}x${k} ${name}`,
-        code: `${bindings({ a: 'vec4f', b: 'vec4f', c: 'vec4f' }, options)}
+        code: `${bindings({ a: 'vec4f', b: 'vec4f', c: 'vec4f' }, shape, options)}
 var<workgroup> aTile: array<vec4f, ${(blockM * blockK) / 4}>;
 var<workgroup> bTile: array<vec4f, ${(blockN * blockK) / 4}>;
 @compute @workgroup_size(${threads})
@@ -322,12 +426,23 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) threa
   };
 }
 
+/** Whether the device has what the variant's shader needs. */
+export function runsOn(
+  { subgroup }: MatmulVariant,
+  adapter: { subgroups: boolean; subgroupMinSize: number; subgroupMaxSize: number },
+): boolean {
+  if (subgroup === undefined) return true;
+  return adapter.subgroups && adapter.subgroupMinSize === subgroup && adapter.subgroupMaxSize === subgroup;
+}
+
 /** All that a tuning run tries, the portable one first. */
 export const MATMUL_VARIANTS: readonly MatmulVariant[] = [
   block4,
   lanes(8, 8),
   lanes(16, 8, 4, 1),
   lanes(8, 4, 8, 8),
+  broadcast(8, 4, 4),
+  broadcast(16, 8, 4),
   tiled({ blockM: 32, blockN: 32, blockK: 8, threadM: 4, threadN: 4 }),
   tiled({ blockM: 64, blockN: 64, blockK: 16, threadM: 4, threadN: 4 }),
   tiled({ blockM: 64, blockN: 64, blockK: 16, threadM: 8, threadN: 4 }),

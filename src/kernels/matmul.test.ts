@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMatmul, matmulLaunch } from './matmul.ts';
 import { matmulReference } from './matmul.reference.ts';
-import { MATMUL_VARIANTS, type MatmulForm, type MatmulVariant, ROW_PADDING } from './matmul-variants.ts';
+import {
+  MATMUL_VARIANTS,
+  runsOn,
+  type MatmulForm,
+  type MatmulVariant,
+  ROW_PADDING,
+} from './matmul-variants.ts';
 import { testGpu } from './testing.ts';
 import { free, noise, readBack, relativeError, runLaunches, storage } from './testing-buffers.ts';
 
@@ -80,8 +86,9 @@ async function check(
 }
 
 /** One of each kind; compiling takes a CPU driver seconds for the large ones. */
-const CHECKED = ['block4', 'lanes 8x8', 'tiled 32x32x8 4x4', 'tiled 64x64x16 8x4'];
-const variants = MATMUL_VARIANTS.filter((v) => CHECKED.includes(v.name));
+const CHECKED = ['block4', 'lanes 8x8', 'broadcast 8x4', 'tiled 32x32x8 4x4', 'tiled 64x64x16 8x4'];
+const { adapter } = await testGpu();
+const variants = MATMUL_VARIANTS.filter((v) => CHECKED.includes(v.name) && runsOn(v, adapter));
 
 describe.each(variants.map((v) => [v.name, v] as const))('%s', (_, variant) => {
   it('every form: residual, accumulating, part of a wider matrix', async () => {

@@ -8,7 +8,7 @@
 import { defaultChoice, type KernelChoice } from './choice.ts';
 import { type AdapterReport, adapterLine, type Gpu } from './gpu.ts';
 import { createMatmul, type Matmul } from './matmul.ts';
-import { MATMUL_VARIANTS, type MatmulShape, type MatmulVariant } from './matmul-variants.ts';
+import { MATMUL_VARIANTS, type MatmulShape, type MatmulVariant, runsOn } from './matmul-variants.ts';
 
 /** Raised when kernels change, so that stored results are measured anew. */
 const TUNING_VERSION = 1;
@@ -43,7 +43,9 @@ export async function tune(
   // A CPU driver takes seconds to compile a tiled kernel, which can only lose there.
   const variants =
     options.variants ??
-    MATMUL_VARIANTS.filter(({ name }) => !gpu.adapter.software || !name.startsWith('tiled'));
+    MATMUL_VARIANTS.filter(
+      (v) => runsOn(v, gpu.adapter) && !(gpu.adapter.software && v.name.startsWith('tiled')),
+    );
   const end = performance.now() + (options.budgetMs ?? 3000);
   const matmul: Record<string, string> = {};
   const measured: Record<string, Record<string, number>> = {};
