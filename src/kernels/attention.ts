@@ -21,7 +21,7 @@ export interface AttentionShape {
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** What all three kernels share: vector type, strides and addresses. */
-function geometry(s: AttentionShape) {
+export function geometry(s: AttentionShape) {
   const half = s.headDim / 2;
   // Halves are rotated against each other, so a vector may not straddle the middle.
   const width = half % 4 === 0 ? 4 : half % 2 === 0 ? 2 : 1;
@@ -39,6 +39,9 @@ function geometry(s: AttentionShape) {
     hidden: hidden / width,
     kv: kv / width,
     head: s.headDim / width,
+    group: s.heads / s.kvHeads,
+    /** Vectors of qkv. */
+    qkvLength: (s.batch * s.sequence * (hidden + 2 * kv)) / width,
     scale: 1 / Math.sqrt(s.headDim),
     dots: (a: (i: number) => string, b: (i: number) => string) =>
       vectors.map((i) => dot(a(i), b(i))).join(' + '),
@@ -63,10 +66,9 @@ export function ropeTable(sequence: number, headDim: number, theta: number): Flo
 /** out [rows, hidden] and lse [rows, heads] from qkv. Grid: {@link queryGrid}. */
 export function attentionForward(s: AttentionShape, threads: number): KernelSource {
   const g = geometry(s);
-  const group = s.heads / s.kvHeads;
   return {
     label: 'attention forward',
-    code: `@group(0) @binding(0) var<storage, read> qkv: array<${g.type}>;
+    code: `@group(0) @binding(0) var<storage, read> qkv: array<${g.type}, ${g.qkvLength}>;
 @group(0) @binding(1) var<storage, read_write> out: array<${g.type}>;
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>;
 @compute @workgroup_size(${threads})
@@ -80,7 +82,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   ${g.each((i) => `var o${i} = ${g.type}();`)}
   var top = -3.4e38f;
   var sum = 0f;
-  var kAt = first * ${g.ld}u + ${g.hidden}u + (id.y / ${group}u) * ${g.head}u;
+  var kAt = first * ${g.ld}u + ${g.hidden}u + (id.y / ${g.group}u) * ${g.head}u;
   for (var j = 0u; j <= t; j++) {
     let s = ${g.dots(
       (i) => `q${i}`,
@@ -110,10 +112,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 /** Query columns of dqkv, and delta [rows, heads] = sum(out * dout) for the other kernel. Grid: {@link queryGrid}. */
 export function attentionBackwardQuery(s: AttentionShape, threads: number): KernelSource {
   const g = geometry(s);
-  const group = s.heads / s.kvHeads;
   return {
     label: 'attention backward dQ',
-    code: `@group(0) @binding(0) var<storage, read> qkv: array<${g.type}>;
+    code: `@group(0) @binding(0) var<storage, read> qkv: array<${g.type}, ${g.qkvLength}>;
 @group(0) @binding(1) var<storage, read> out: array<${g.type}>;
 @group(0) @binding(2) var<storage, read> dout: array<${g.type}>;
 @group(0) @binding(3) var<storage, read> lse: array<f32>;
@@ -137,7 +138,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     (i) => `out[oAt + ${i}u]`,
   )};
   delta[row * ${s.heads}u + id.y] = d;
-  var kAt = first * ${g.ld}u + ${g.hidden}u + (id.y / ${group}u) * ${g.head}u;
+  var kAt = first * ${g.ld}u + ${g.hidden}u + (id.y / ${g.group}u) * ${g.head}u;
   for (var j = 0u; j <= t; j++) {
     ${g.each((i) => `let k${i} = qkv[kAt + ${i}u];`)}
     let s = ${g.dots(
@@ -162,10 +163,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 /** Key and value columns of dqkv. Grid: {@link keyGrid}. */
 export function attentionBackwardKeyValue(s: AttentionShape, threads: number): KernelSource {
   const g = geometry(s);
-  const group = s.heads / s.kvHeads;
   return {
     label: 'attention backward dK dV',
-    code: `@group(0) @binding(0) var<storage, read> qkv: array<${g.type}>;
+    code: `@group(0) @binding(0) var<storage, read> qkv: array<${g.type}, ${g.qkvLength}>;
 @group(0) @binding(1) var<storage, read> dout: array<${g.type}>;
 @group(0) @binding(2) var<storage, read> lse: array<f32>;
 @group(0) @binding(3) var<storage, read> angles: array<vec2f>;
@@ -181,7 +181,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) wg: vec
   ${g.each((i) => `let v${i} = qkv[kAt + ${g.kv}u + ${i}u];`)}
   ${g.each((i) => `var g${i} = ${g.type}();`)}
   ${g.each((i) => `var w${i} = ${g.type}();`)}
-  for (var head = id.y * ${group}u; head < (id.y + 1u) * ${group}u; head++) {
+  for (var head = id.y * ${g.group}u; head < (id.y + 1u) * ${g.group}u; head++) {
     // All threads of a group start at the same query, so that they load the same addresses; earlier ones weigh 0.
     for (var t = wg.x * ${threads}u; t < ${s.sequence}u; t++) {
       let row = first + t;
@@ -211,7 +211,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) wg: vec
 }
 
 /** Writes the vectors `name0…` to dqkv[at…], scaled and turned back by position `t`'s angles. */
-function unrotate(
+export function unrotate(
   g: ReturnType<typeof geometry>,
   name: string,
   at: string,

@@ -1,15 +1,9 @@
 /** The row and attention kernels against their plain f64 forms, over odd shapes drawn by fast-check. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type AttentionShape,
-  attentionBackwardKeyValue,
-  attentionBackwardQuery,
-  attentionForward,
-  keyGrid,
-  queryGrid,
-  ropeTable,
-} from './attention.ts';
+import { type AttentionShape, keyGrid, queryGrid, ropeTable } from './attention.ts';
+import { LANES } from './attention-broadcast.ts';
+import { type AttentionKernels, broadcastAttention, plainAttention } from './choice.ts';
 import { attentionBackwardReference, attentionReference } from './attention.reference.ts';
 import type { LaunchSpec } from './program.ts';
 import type { RowShape } from './reduce.ts';
@@ -243,7 +237,11 @@ it('embedding in two parts of the vocabulary, and its gradient', async () => {
   free(bt, bo, btable, bx, bdx, gradient);
 });
 
-it('rotary embedding and attention, forward and backward, over odd shapes', async () => {
+const kinds: [string, AttentionKernels][] = [['a thread a query', plainAttention(16)]];
+if (shapes.some((x) => x.subgroup && x.threads === LANES))
+  kinds.push(['shared by broadcast', broadcastAttention]);
+
+it.each(kinds)('rotary embedding and attention over odd shapes: %s', async (_, kernels) => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 2 }),
@@ -275,11 +273,11 @@ it('rotary embedding and attention, forward and backward, over odd shapes', asyn
           storage(gpu, rows * s.heads),
           storage(gpu, rows * ld),
         ];
-        const threads = 16;
+        const { threads } = kernels;
         await runLaunches(gpu, [
           ropeLaunch(rows, sequence, ld, s.heads + s.kvHeads, headDim, [qkv, angles]),
-          launch(attentionForward(s, threads), queryGrid(s, threads), [qkv, out, lse]),
-          launch(attentionBackwardQuery(s, threads), queryGrid(s, threads), [
+          launch(kernels.forward(s), queryGrid(s, threads), [qkv, out, lse]),
+          launch(kernels.backwardQuery(s), queryGrid(s, threads), [
             qkv,
             out,
             bdout,
@@ -288,14 +286,7 @@ it('rotary embedding and attention, forward and backward, over odd shapes', asyn
             delta,
             dqkv,
           ]),
-          launch(attentionBackwardKeyValue(s, threads), keyGrid(s, threads), [
-            qkv,
-            bdout,
-            lse,
-            angles,
-            delta,
-            dqkv,
-          ]),
+          launch(kernels.backwardKeyValue(s), keyGrid(s, threads), [qkv, bdout, lse, angles, delta, dqkv]),
         ]);
         const count = s.heads + s.kvHeads;
         const rotated = ropeReference(raw, rows, sequence, ld, count, headDim, theta);

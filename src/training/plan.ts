@@ -5,14 +5,7 @@
  * Adjacent weights are used as one matrix where the layout allows: q, k, v are one [d + 2 kv, d] product, gate and up one
  * [2 f, d] product, and their gradients likewise.
  */
-import {
-  type AttentionShape,
-  attentionBackwardKeyValue,
-  attentionBackwardQuery,
-  attentionForward,
-  keyGrid,
-  queryGrid,
-} from '../kernels/attention.ts';
+import { type AttentionShape, keyGrid, queryGrid } from '../kernels/attention.ts';
 import { type MatmulLaunch, matmulLaunch } from '../kernels/matmul.ts';
 import { ROW_PADDING } from '../kernels/matmul-variants.ts';
 import type { BufferRange, LaunchSpec } from '../kernels/program.ts';
@@ -80,7 +73,7 @@ export function planStep(input: PlanInput): PlanSpecs {
     kvHeads: c.kvHeads,
     headDim: s.headDim,
   };
-  const threads = choice.attentionThreads;
+  const threads = choice.attention.threads;
 
   const buffer = (name: string, firstElement = 0, elements?: number): BufferRange => {
     const b = input.buffers.get(name);
@@ -130,7 +123,7 @@ export function planStep(input: PlanInput): PlanSpecs {
       matmul({ form: 'NT', m: rows, n: s.ld, k: s.d, a: at('h1'), b: p(w.qkv), c: at('qkv') }),
       ropeLaunch(rows, input.sequence, s.ld, c.heads + c.kvHeads, s.headDim, [at('qkv'), buffer('angles')]),
       {
-        kernel: attentionForward(shape, threads),
+        kernel: choice.attention.forward(shape),
         ranges: [at('qkv'), at('attention'), at('lse')],
         grid: queryGrid(shape, threads),
         flops: 2 * rows * input.sequence * s.d,
@@ -276,14 +269,14 @@ export function planStep(input: PlanInput): PlanSpecs {
       dW(s.d, s.d, dx, at('attention'), w.out),
       dIn(s.d, s.d, dx, w.out, dh),
       {
-        kernel: attentionBackwardQuery(shape, threads),
+        kernel: choice.attention.backwardQuery(shape),
         ranges: [at('qkv'), at('attention'), dh, at('lse'), buffer('angles'), buffer('delta'), dqkv],
         grid: queryGrid(shape, threads),
         flops: 3 * rows * input.sequence * s.d,
         bytes: 4 * rows * (s.ld + 3 * s.d),
       },
       {
-        kernel: attentionBackwardKeyValue(shape, threads),
+        kernel: choice.attention.backwardKeyValue(shape),
         ranges: [at('qkv'), dh, at('lse'), buffer('angles'), buffer('delta'), dqkv],
         grid: keyGrid(shape, threads),
         flops: 4 * rows * input.sequence * s.d,
