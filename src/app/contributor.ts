@@ -28,8 +28,9 @@ const REPEAT_MS = 1200;
 const CERTIFICATE_GRACE_MS = 1500;
 /** Commit this long before the deadline: gossip takes some tens of milliseconds, a busy machine some hundreds. */
 const COMMIT_MARGIN_MS = 400;
-/** Before the first compression was measured: its share of a round, to begin with. */
+/** Before the first compression was measured: a share of the round, but not more than compiling kernels takes. */
 const FIRST_COMPRESS_SHARE = 0.05;
+const FIRST_COMPRESS_MAX_MS = 4000;
 /** With less of the training window left than this share, a newcomer waits for the next round. */
 const WORTH_STARTING = 0.15;
 
@@ -67,7 +68,8 @@ export class Contributor {
 
   constructor(options: ContributorOptions) {
     this.#o = options;
-    this.#compressMs = FIRST_COMPRESS_SHARE * options.manifest.schedule.roundMs;
+    const { roundMs } = options.manifest.schedule;
+    this.#compressMs = Math.min(FIRST_COMPRESS_MAX_MS, FIRST_COMPRESS_SHARE * roundMs);
   }
 
   /** A validator says that a round has no certificate. */

@@ -4,7 +4,7 @@ import { createServer as createHttps } from 'node:https';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
-import { type Preset, type PresetName, preset as namedPreset } from '../model/presets.ts';
+import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { createHostSwarm } from '../swarm/host-node.ts';
 import { Chain } from './chain.ts';
@@ -170,14 +170,7 @@ function newRun(options: HostOptions): NewRun {
   if (roundMs === undefined) return { ...options, preset: { ...base, model } };
   if (!Number.isInteger(roundMs) || roundMs < 1000)
     throw new HostStartError('A round lasts at least one second (--round-seconds).');
-  const scaled = (offset: number): number => Math.round((offset * roundMs) / base.schedule.roundMs);
-  const schedule = {
-    roundMs,
-    trainMs: scaled(base.schedule.trainMs),
-    commitMs: scaled(base.schedule.commitMs),
-    revealMs: scaled(base.schedule.revealMs),
-  };
-  return { ...options, preset: { ...base, model, schedule } };
+  return { ...options, preset: { ...base, model, schedule: scheduleFor(roundMs) } };
 }
 
 function createServer(options: HostOptions): Server {

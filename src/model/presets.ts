@@ -42,13 +42,23 @@ const training = (
   ...own,
 });
 
-/** Train for 70 % of the round; the rest is for bytes to travel and for the validator to measure. */
-const schedule = (roundMs: number): Preset['schedule'] => ({
-  roundMs,
-  trainMs: Math.round(roundMs * 0.7),
-  commitMs: Math.round(roundMs * 0.78),
-  revealMs: Math.round(roundMs * 0.88),
-});
+/** The least time between the end of training and the commit deadline. */
+const COMMIT_GAP_MS = 500;
+
+/**
+ * Phases of a round of this length. A contributor stops training by itself as early as its own compression needs
+ * before the commit deadline, so the gap here is only a floor. What follows the deadline is no idle time: a certificate
+ * comes as soon as everything revealed is judged, and training goes on at once, in the rest of this round, for the next.
+ */
+export const scheduleFor = (roundMs: number): Preset['schedule'] => {
+  const commitMs = Math.round(roundMs * 0.78);
+  return {
+    roundMs,
+    trainMs: commitMs - Math.min(COMMIT_GAP_MS, Math.round(roundMs * 0.05)),
+    commitMs,
+    revealMs: Math.round(roundMs * 0.88),
+  };
+};
 
 const sparseloco: Manifest['sparseloco'] = {
   topK: 64,
@@ -88,7 +98,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
       warmupRounds: 1,
       totalRounds: 200,
     }),
-    schedule: schedule(10_000),
+    schedule: scheduleFor(10_000),
     sparseloco,
     gauntlet: { ...gauntlet, evaluationSequences: 4, heldOutSequences: 16 },
     credits,
@@ -113,7 +123,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
       warmupRounds: 2,
       totalRounds: 1000,
     }),
-    schedule: schedule(30_000),
+    schedule: scheduleFor(30_000),
     sparseloco,
     gauntlet,
     credits,
@@ -138,7 +148,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
       warmupRounds: 5,
       totalRounds: 2000,
     }),
-    schedule: schedule(60_000),
+    schedule: scheduleFor(60_000),
     sparseloco,
     gauntlet,
     credits,
@@ -163,7 +173,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
       warmupRounds: 10,
       totalRounds: 4000,
     }),
-    schedule: schedule(180_000),
+    schedule: scheduleFor(180_000),
     sparseloco,
     gauntlet: { ...gauntlet, evaluationSequences: 4, heldOutSequences: 16 },
     credits,
@@ -188,7 +198,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
       warmupRounds: 20,
       totalRounds: 10_000,
     }),
-    schedule: schedule(600_000),
+    schedule: scheduleFor(600_000),
     sparseloco,
     gauntlet: { ...gauntlet, maxAccepted: 32, evaluationSequences: 4, heldOutSequences: 16 },
     credits,
