@@ -76,7 +76,7 @@ describe('quantisers', () => {
     }
   });
 
-  test('sign2 has less than half of sign1's error on spread-out values', () => {
+  test('sign2 has less than half the error of sign1 on spread-out values', () => {
     const error = (name: 'sign1' | 'sign2', xs: number[]) =>
       quantise(name, xs).decoded.reduce((n, q, i) => n + (q - xs[i]) ** 2, 0);
     for (let seed = 0; seed < 50; seed++) {
