@@ -36,6 +36,7 @@ export class GpuReplica implements Replica {
   private readonly kept: GPUBuffer;
   private readonly keptValues: GPUBuffer;
   private readonly summary: GPUBuffer;
+  private readonly owned: readonly GPUBuffer[];
   private sent: SparseUpdate | null = null;
   private saturated = 0;
 
@@ -58,7 +59,7 @@ export class GpuReplica implements Replica {
     this.kept = passes.storage(keptBytes, 'kept entries');
     this.keptValues = passes.storage(settings.quantiser === 'tensor4' ? keptBytes : 16, 'kept values');
     this.summary = passes.storage(16 * layout.matrixChunks, 'chunk summaries');
-    this.allocatedBytes = [
+    this.owned = [
       this.theta,
       this.error,
       this.places,
@@ -68,7 +69,8 @@ export class GpuReplica implements Replica {
       this.kept,
       this.keptValues,
       this.summary,
-    ].reduce((n, b) => n + b.size, 0);
+    ];
+    this.allocatedBytes = this.owned.reduce((n, buffer) => n + buffer.size, 0);
   }
 
   /** A zero state with no error feedback. Rejects with the shader compiler's message. */
@@ -317,7 +319,7 @@ export class GpuReplica implements Replica {
       matrixSquare += squares[4 * c + 2];
     }
     for (let c = layout.matrixChunks; c < layout.chunks; c++) {
-      const { base, length } = places[c] as { base: number; length: number };
+      const { base, length } = places[c];
       const from = base - layout.matrixElements;
       const part = vectors.subarray(from, from + length);
       if (part.some((x) => x !== 0)) {
@@ -344,7 +346,7 @@ export class GpuReplica implements Replica {
     }
     const vectorError = vectors.slice();
     for (let c = layout.matrixChunks; c < layout.chunks; c++) {
-      const from = (places[c] as { base: number }).base - layout.matrixElements;
+      const from = places[c].base - layout.matrixElements;
       for (let i = starts[c]; i < starts[c + 1]; i++) {
         const entry = update.entries[i];
         const p = from + (entry & 0xfff);
@@ -380,19 +382,7 @@ export class GpuReplica implements Replica {
   }
 
   destroy(): void {
-    for (const buffer of [
-      this.theta,
-      this.error,
-      this.places,
-      this.leafPlaces,
-      this.digests,
-      this.firstBad,
-      this.kept,
-      this.keptValues,
-      this.summary,
-    ]) {
-      buffer.destroy();
-    }
+    for (const buffer of this.owned) buffer.destroy();
   }
 }
 
