@@ -24,12 +24,12 @@ function* heads(s: AttentionShape) {
 
 function dot(a: Numbers, i: number, b: Numbers, j: number, n: number): number {
   let sum = 0;
-  for (let q = 0; q < n; q++) sum += (a[i + q] as number) * (b[j + q] as number);
+  for (let q = 0; q < n; q++) sum += a[i + q] * b[j + q];
   return sum;
 }
 
 function addScaled(into: Float64Array, i: number, x: Numbers, j: number, n: number, scale: number): void {
-  for (let q = 0; q < n; q++) into[i + q] = (into[i + q] as number) + scale * (x[j + q] as number);
+  for (let q = 0; q < n; q++) into[i + q] = into[i + q] + scale * x[j + q];
 }
 
 /** Row t of softmax(q kᵀ / sqrt(headDim)) over keys 0..t, and its log-sum-exp. */
@@ -52,7 +52,7 @@ export function attentionReference(s: AttentionShape, qkv: Numbers) {
     for (let t = 0; t < s.sequence; t++) {
       const row = probabilities(qkv, head.q(t), head.k, t, s.headDim);
       lse[head.lse(t)] = row.lse;
-      for (let j = 0; j <= t; j++) addScaled(out, head.out(t), qkv, head.v(j), s.headDim, row.p[j] as number);
+      for (let j = 0; j <= t; j++) addScaled(out, head.out(t), qkv, head.v(j), s.headDim, row.p[j]);
     }
   }
   return { out, lse };
@@ -66,10 +66,10 @@ export function attentionBackwardReference(s: AttentionShape, qkv: Numbers, dout
     for (let t = 0; t < s.sequence; t++) {
       const { p } = probabilities(qkv, head.q(t), head.k, t, s.headDim);
       const dp = p.map((_, j) => dot(dout, head.out(t), qkv, head.v(j), s.headDim));
-      const mean = p.reduce((sum, value, j) => sum + value * (dp[j] as number), 0);
+      const mean = p.reduce((sum, value, j) => sum + value * dp[j], 0);
       for (let j = 0; j <= t; j++) {
-        const pj = p[j] as number;
-        const ds = pj * ((dp[j] as number) - mean) * scale;
+        const pj = p[j];
+        const ds = pj * (dp[j] - mean) * scale;
         addScaled(dqkv, head.q(t), qkv, head.k(j), s.headDim, ds);
         addScaled(dqkv, head.k(j), qkv, head.q(t), s.headDim, ds);
         addScaled(dqkv, head.v(j), dout, head.out(t), s.headDim, pj);

@@ -15,8 +15,8 @@ export function matmulReference(
     for (let j = 0; j < n; j++) {
       let sum = 0;
       for (let q = 0; q < k; q++) {
-        const left = a[form === 'TN' ? q * m + i : i * k + q] as number;
-        const right = b[form === 'NT' ? j * k + q : q * n + j] as number;
+        const left = a[form === 'TN' ? q * m + i : i * k + q];
+        const right = b[form === 'NT' ? j * k + q : q * n + j];
         sum += left * right;
       }
       c[i * n + j] = sum;

@@ -76,9 +76,9 @@ async function check(
   const expected = matmulReference(form, m, n, k, left, right);
   const got = new Float64Array(m * n);
   for (let i = 0; i < m * n; i++) {
-    if (options.residual) expected[i] = (expected[i] as number) + (added[i] as number);
-    if (options.accumulate) expected[i] = (expected[i] as number) + (before[i] as number);
-    got[i] = result[Math.floor(i / n) * shape.ldc + extra + (i % n)] as number;
+    if (options.residual) expected[i] = expected[i] + added[i];
+    if (options.accumulate) expected[i] = expected[i] + before[i];
+    got[i] = result[Math.floor(i / n) * shape.ldc + extra + (i % n)];
   }
   expect(relativeError(got, expected), `${variant.name} ${form} ${m}x${n}x${k}`).toBeLessThan(2e-6);
   // Nothing outside the part was touched.
@@ -107,7 +107,7 @@ it('any rows, any multiple of 64 of columns', async () => {
       fc.integer({ min: 1, max: 2 }),
       async (form, rows, columns, depth) => {
         const [m, k] = form === 'TN' ? [depth * 64, rows] : [rows, depth * 64];
-        await check(MATMUL_VARIANTS[0] as MatmulVariant, form, m, columns * 64, k, {
+        await check(MATMUL_VARIANTS[0], form, m, columns * 64, k, {
           residual: false,
           accumulate: false,
           wider: false,

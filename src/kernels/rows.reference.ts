@@ -1,9 +1,9 @@
 /** The plain forms of the row kernels, in f64, one loop a line of mathematics: what each `.wgsl` file is tested against. */
 
 type Numbers = ArrayLike<number>;
-const at = (x: Numbers, i: number): number => x[i] as number;
+const at = (x: Numbers, i: number): number => x[i];
 const add = (x: Float64Array, i: number, value: number): void => {
-  x[i] = (x[i] as number) + value;
+  x[i] = x[i] + value;
 };
 
 /** h = x * rsqrt(mean(x²) + eps) * gain for each of `rows` rows of `d`. */

@@ -88,7 +88,7 @@ describe.each(shapes)('rows over $threads threads (subgroup: $subgroup)', (shape
         const forward = rmsnormReference(x, gain, rows, d, 1e-5);
         const backward = rmsnormBackwardReference(x, gain, forward.rstd, dh, rows, d);
         expect(relativeError(await readBack(gpu, bh), forward.h)).toBeLessThan(close);
-        const dx = backward.dx.map((v, i) => v + (before[i] as number));
+        const dx = backward.dx.map((v, i) => v + before[i]);
         expect(relativeError(await readBack(gpu, bdx), dx)).toBeLessThan(close);
         expect(relativeError(await readBack(gpu, dgain), backward.dgain)).toBeLessThan(close);
         free(bx, bg, bh, br, bdh, bdx, partial, dgain);
@@ -120,7 +120,7 @@ describe.each(shapes)('rows over $threads threads (subgroup: $subgroup)', (shape
           close,
         );
         const total = expected.losses.reduce((a, b) => a + b, 0);
-        if (total > 0) expect((await readBack(gpu, stats))[0] as number).toBeCloseTo(total, 3);
+        if (total > 0) expect((await readBack(gpu, stats))[0]).toBeCloseTo(total, 3);
         free(bl, bt, loss, step, stats);
       }),
       { numRuns: 4, seed: 2, examples: [[7, 64]] },
@@ -137,7 +137,7 @@ describe.each(shapes)('rows over $threads threads (subgroup: $subgroup)', (shape
     const t = 3;
     const buffers = [g, p, m, v].map((data) => storage(gpu, data));
     const part = (i: number, first: number, elements: number) => ({
-      ...(buffers[i] as (typeof buffers)[number]),
+      ...buffers[i],
       offset: first * 4,
       size: elements * 4,
     });
@@ -170,9 +170,9 @@ describe.each(shapes)('rows over $threads threads (subgroup: $subgroup)', (shape
       1280,
       settings,
     );
-    expect((await readBack(gpu, stats))[1] as number).toBeCloseTo(norm, 3);
-    const moved = (await readBack(gpu, part(1, 0, n))).map((x, i) => x - (p[i] as number));
-    const wanted = expected.map((x, i) => x - (p[i] as number));
+    expect((await readBack(gpu, stats))[1]).toBeCloseTo(norm, 3);
+    const moved = (await readBack(gpu, part(1, 0, n))).map((x, i) => x - p[i]);
+    const wanted = expected.map((x, i) => x - p[i]);
     expect(relativeError(moved, wanted)).toBeLessThan(1e-5);
     free(...buffers, step, partials, stats);
   });
@@ -195,10 +195,8 @@ it('embedding in two parts of the vocabulary, and its gradient', async () => {
   const table = noise(vocab * d, 1);
   const tokens = Int32Array.from({ length: rows }, (_, i) => (i * 53) % (i < 6 ? 128 : 64));
   const dx = noise(rows * d, 2);
-  const sorted = [...tokens.keys()].sort((a, b) => (tokens[a] as number) - (tokens[b] as number) || a - b);
-  const starts = sorted.flatMap((p, i) =>
-    i === 0 || tokens[p] !== tokens[sorted[i - 1] as number] ? [i] : [],
-  );
+  const sorted = [...tokens.keys()].sort((a, b) => tokens[a] - tokens[b] || a - b);
+  const starts = sorted.flatMap((p, i) => (i === 0 || tokens[p] !== tokens[sorted[i - 1]] ? [i] : []));
   const order = new Int32Array(2 * rows + 2);
   order.set([starts.length, ...sorted, ...starts, rows]);
   const [bt, bo, btable, bx, bdx] = [tokens, order, table, rows * d, dx].map((x) => storage(gpu, x)) as [
@@ -228,9 +226,9 @@ it('embedding in two parts of the vocabulary, and its gradient', async () => {
   const dTable = new Float64Array(vocab * d);
   for (let r = 0; r < rows; r++) {
     for (let i = 0; i < d; i++) {
-      const at = (tokens[r] as number) * d + i;
+      const at = tokens[r] * d + i;
       expect(x[r * d + i]).toBe(table[at]);
-      dTable[at] = (dTable[at] as number) + (dx[r * d + i] as number);
+      dTable[at] = dTable[at] + dx[r * d + i];
     }
   }
   expect(relativeError(await readBack(gpu, gradient), dTable)).toBeLessThan(close);
@@ -252,8 +250,8 @@ it.each(kinds)('rotary embedding and attention over odd shapes: %s', async (_, k
         const s: AttentionShape = {
           batch,
           sequence,
-          heads: heads as number,
-          kvHeads: kvHeads as number,
+          heads: heads,
+          kvHeads: kvHeads,
           headDim,
         };
         const rows = batch * sequence;

@@ -32,7 +32,7 @@ export function storage(
   const usage = (uniform ? UNIFORM : STORAGE) | COPY_SRC | COPY_DST;
   const buffer = gpu.device.createBuffer({ size, usage });
   if (typeof data !== 'number') {
-    gpu.device.queue.writeBuffer(buffer, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+    gpu.device.queue.writeBuffer(buffer, 0, data.buffer, data.byteOffset, data.byteLength);
   }
   return { buffer, offset: 0, size };
 }
@@ -88,8 +88,8 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
   let difference = 0;
   let size = 0;
   for (let i = 0; i < b.length; i++) {
-    difference += ((a[i] as number) - (b[i] as number)) ** 2;
-    size += (b[i] as number) ** 2;
+    difference += (a[i] - b[i]) ** 2;
+    size += b[i] ** 2;
   }
   return Math.sqrt(difference / size);
 }

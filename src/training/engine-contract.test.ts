@@ -58,9 +58,7 @@ describe('gradients equal the f64 reference', () => {
     await engine.step(parts, 1e-3);
     const count = 6 + 21;
     const expected = parts.map((p) => llamaReference(config, Float64Array.from(start(config)), p, 1, count));
-    const sum = (expected[0] as (typeof expected)[0]).gradients.map(
-      (x, i) => x + ((expected[1] as (typeof expected)[0]).gradients[i] as number),
-    );
+    const sum = expected[0].gradients.map((x, i) => x + expected[1].gradients[i]);
     expect(relativeError(await engine.readGradients(), sum)).toBeLessThan(1e-5);
     const loss = expected.reduce((total, e) => total + e.loss, 0);
     expect(Math.abs((await engine.report()).loss / loss - 1)).toBeLessThan(1e-5);

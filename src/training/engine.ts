@@ -185,8 +185,8 @@ export class WebGpuEngine implements TrainingEngine {
     return this.#exclusive(async () => {
       const stats = await this.#stats();
       return {
-        loss: (stats[STATS.loss] as number) / Math.max(1, this.#counted),
-        gradientNorm: stats[STATS.norm] as number,
+        loss: stats[STATS.loss] / Math.max(1, this.#counted),
+        gradientNorm: stats[STATS.norm],
       };
     });
   }
@@ -197,7 +197,7 @@ export class WebGpuEngine implements TrainingEngine {
       this.#upload(batch);
       await this.#queue.run(this.#launches.evaluate, false);
       const stats = await this.#stats();
-      return (stats[STATS.evaluation] as number) / Math.max(1, countTargets(batch.targets));
+      return stats[STATS.evaluation] / Math.max(1, countTargets(batch.targets));
     });
   }
 
@@ -234,13 +234,7 @@ export class WebGpuEngine implements TrainingEngine {
   }
 
   #write(name: string, data: Float32Array | Int32Array): void {
-    this.gpu.device.queue.writeBuffer(
-      this.#buffer(name),
-      0,
-      data.buffer as ArrayBuffer,
-      data.byteOffset,
-      data.byteLength,
-    );
+    this.gpu.device.queue.writeBuffer(this.#buffer(name), 0, data.buffer, data.byteOffset, data.byteLength);
   }
 
   #check({ tokens, targets }: Batch): void {
@@ -250,8 +244,8 @@ export class WebGpuEngine implements TrainingEngine {
       throw new RangeError(`a batch has ${n} tokens and targets, got ${tokens.length} and ${targets.length}`);
     }
     for (let i = 0; i < n; i++) {
-      const token = tokens[i] as number;
-      const target = targets[i] as number;
+      const token = tokens[i];
+      const target = targets[i];
       if (token < 0 || token >= config.vocabSize || target < -1 || target >= config.vocabSize) {
         throw new RangeError(`position ${i}: token ${token} or target ${target} is outside the vocabulary`);
       }
@@ -320,11 +314,11 @@ function countTargets(targets: Int32Array): number {
 export function orderByToken(tokens: Int32Array, vocab: number, order: Int32Array): void {
   const rows = tokens.length;
   const starts = new Int32Array(vocab + 1);
-  for (const t of tokens) starts[t + 1] = (starts[t + 1] as number) + 1;
+  for (const t of tokens) starts[t + 1] = starts[t + 1] + 1;
   let runs = 0;
   let position = 0;
   for (let t = 0; t < vocab; t++) {
-    const count = starts[t + 1] as number;
+    const count = starts[t + 1];
     if (count > 0) order[1 + rows + runs++] = position;
     starts[t] = position;
     position += count;
@@ -332,8 +326,8 @@ export function orderByToken(tokens: Int32Array, vocab: number, order: Int32Arra
   order[1 + rows + runs] = rows;
   order[0] = runs;
   for (let i = 0; i < rows; i++) {
-    const t = tokens[i] as number;
-    order[1 + (starts[t] as number)] = i;
-    starts[t] = (starts[t] as number) + 1;
+    const t = tokens[i];
+    order[1 + starts[t]] = i;
+    starts[t] = starts[t] + 1;
   }
 }

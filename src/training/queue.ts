@@ -14,11 +14,6 @@ const OPS_PER_BYTE = 4;
 /** Fixed cost of a launch, in operations. */
 const OPS_PER_LAUNCH = 20_000;
 
-export interface Segment {
-  readonly launches: readonly Launch[];
-  readonly accumulate: boolean;
-}
-
 const cost = (l: Launch): number => l.flops + OPS_PER_BYTE * l.bytes + OPS_PER_LAUNCH;
 
 export class SubmitQueue {
@@ -48,10 +43,10 @@ export class SubmitQueue {
     let start = 0;
     let first = true;
     while (start < launches.length) {
-      let total = cost(launches[start] as Launch);
+      let total = cost(launches[start]);
       let end = start + 1;
-      while (end < launches.length && (total + cost(launches[end] as Launch)) / this.#speed <= TARGET_MS) {
-        total += cost(launches[end] as Launch);
+      while (end < launches.length && (total + cost(launches[end])) / this.#speed <= TARGET_MS) {
+        total += cost(launches[end]);
         end++;
       }
       await this.room();
@@ -60,7 +55,7 @@ export class SubmitQueue {
       first = false;
       const pass = encoder.beginComputePass();
       for (let i = start; i < end; i++) {
-        const launch = launches[i] as Launch;
+        const launch = launches[i];
         pass.setPipeline(accumulate ? launch.accumulate : launch.pipeline);
         pass.setBindGroup(0, launch.group);
         pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2]);
@@ -96,7 +91,7 @@ export class SubmitQueue {
     });
     const entry = done.finally(() => {
       const at = this.#pending.indexOf(entry);
-      if (at >= 0) this.#pending.splice(at, 1);
+      if (at >= 0) void this.#pending.splice(at, 1);
     });
     this.#pending.push(entry);
     // Whoever waits gets the error; a queue nobody waits on must not crash the process.

@@ -37,11 +37,11 @@ it.each([true, false])('gradients equal finite differences (tied embeddings: %s)
     for (let i = tensor.offset; i < tensor.offset + tensor.size; i += 7) {
       const h = 1e-5;
       const moved = parameters.slice();
-      moved[i] = (parameters[i] as number) + h;
+      moved[i] = parameters[i] + h;
       const up = loss(moved);
-      moved[i] = (parameters[i] as number) - h;
+      moved[i] = parameters[i] - h;
       const difference = (up - loss(moved)) / (2 * h);
-      const error = Math.abs(difference - (gradients[i] as number)) / (Math.abs(difference) + 1e-3);
+      const error = Math.abs(difference - gradients[i]) / (Math.abs(difference) + 1e-3);
       largest = Math.max(largest, error);
       expect(error, `${tensor.name}[${i - tensor.offset}]`).toBeLessThan(1e-5);
     }
@@ -54,7 +54,7 @@ it("loss and gradients equal PyTorch's", () => {
     readFileSync(new URL('../../../test/vectors/llama-gqa.safetensors', import.meta.url)),
   );
   const result = llamaReference(file.config, Float64Array.from(file.parameters), file.batch, file.batchSize);
-  expect(Math.abs(result.loss / (file.losses[0] as number) - 1)).toBeLessThan(1e-6);
+  expect(Math.abs(result.loss / file.losses[0] - 1)).toBeLessThan(1e-6);
   expect(relativeError(result.gradients, file.gradients)).toBeLessThan(1e-5);
   expect(relativeError(result.logits, file.logits)).toBeLessThan(1e-5);
 });

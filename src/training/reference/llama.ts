@@ -26,7 +26,7 @@ export interface LlamaResult {
   readonly gradients: Float64Array;
 }
 
-const sum = (a: Float64Array, b: Numbers): Float64Array => a.map((x, i) => x + (b[i] as number));
+const sum = (a: Float64Array, b: Numbers): Float64Array => a.map((x, i) => x + b[i]);
 
 /** `parameters` flat by {@link parameterLayout}; `count` targets share the mean, default those of this batch. */
 export function llamaReference(
@@ -50,7 +50,7 @@ export function llamaReference(
   const gradients = new Float64Array(layout.elements);
   const addGradient = (name: string, values: Float64Array) => {
     const into = gradients.subarray(...range(name, values.length));
-    for (let i = 0; i < values.length; i++) into[i] = (into[i] as number) + (values[i] as number);
+    for (let i = 0; i < values.length; i++) into[i] = into[i] + values[i];
   };
   const names = (i: number) => {
     const p = `model.layers.${i}.`;
@@ -67,7 +67,7 @@ export function llamaReference(
   const embedding = weight('model.embed_tokens.weight');
   let x = new Float64Array(rows * d);
   for (let r = 0; r < rows; r++) {
-    const t = tokens[r] as number;
+    const t = tokens[r];
     x.set(embedding.subarray(t * d, (t + 1) * d), r * d);
   }
   const saved = [];
@@ -97,7 +97,7 @@ export function llamaReference(
   let dx: Float64Array = back.dx;
   for (let i = c.layers - 1; i >= 0; i--) {
     const n = names(i);
-    const s = saved[i] as (typeof saved)[number];
+    const s = saved[i];
     addGradient(n.down, matmulReference('TN', d, f, rows, dx, s.act));
     const dact = matmulReference('NN', rows, f, d, dx, weight(n.down));
     const dgu = swigluBackwardReference(s.gu, dact, rows, f);
@@ -118,9 +118,8 @@ export function llamaReference(
   }
   const dEmbedding = gradients.subarray(...range('model.embed_tokens.weight'));
   for (let r = 0; r < rows; r++) {
-    const t = tokens[r] as number;
-    for (let i = 0; i < d; i++)
-      dEmbedding[t * d + i] = (dEmbedding[t * d + i] as number) + (dx[r * d + i] as number);
+    const t = tokens[r];
+    for (let i = 0; i < d; i++) dEmbedding[t * d + i] = dEmbedding[t * d + i] + dx[r * d + i];
   }
   return { logits, loss, gradients };
 }
