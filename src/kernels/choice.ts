@@ -21,6 +21,8 @@ import type { RowShape } from './reduce.ts';
 export interface KernelChoice {
   readonly row: RowShape;
   readonly attention: AttentionKernels;
+  /** Operations of one matmul dispatch at most; larger products are cut. */
+  readonly dispatchFlops: number;
   matmul(shape: MatmulShape): MatmulVariant;
 }
 
@@ -62,6 +64,8 @@ export function defaultChoice(adapter: AdapterReport): KernelChoice {
   const order = !adapter.software ? ON_GPU : row.subgroup && row.threads === 4 ? ON_SWIFTSHADER : ON_CPU;
   return {
     row,
+    // About 50 ms at 1 GFLOP/s; on a GPU 20 ms at 1 TFLOP/s, which no product of 124 M parameters reaches.
+    dispatchFlops: adapter.software ? 5e7 : 2e10,
     attention: order === ON_SWIFTSHADER ? broadcastAttention : plainAttention(adapter.software ? 16 : 64),
     matmul: (shape) => order.find((v) => v.supports(shape)) ?? block4,
   };

@@ -1,9 +1,10 @@
 /** Every matmul variant against the plain loops: odd row counts, residual, accumulation, parts of wider matrices. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createMatmul, matmulLaunch } from './matmul.ts';
+import { createMatmul, matmulLaunch, splitMatmul } from './matmul.ts';
 import { matmulReference } from './matmul.reference.ts';
 import {
+  block4,
   MATMUL_VARIANTS,
   runsOn,
   type MatmulForm,
@@ -132,4 +133,26 @@ it('createMatmul runs on its own and refuses what it cannot do', async () => {
   await expect(createMatmul(gpu, 64, 64, 64, { transposeA: true, transposeB: true })).rejects.toThrow(
     RangeError,
   );
+});
+
+it('a product cut into parts is the same product', async () => {
+  const gpu = await testGpu();
+  for (const form of FORMS) {
+    const [m, n, k] = form === 'TN' ? [192, 64, 53] : [150, 64, 64];
+    const [left, right, before] = [noise(m * k, 1), noise(k * n, 2), noise(m * n, 3)];
+    const a = storage(gpu, form === 'TN' ? embed(left, k, m, m, 0) : embed(left, m, k, k, 0));
+    const b = storage(gpu, form === 'NT' ? right : embed(right, k, n, n, 0));
+    const [c, d] = [storage(gpu, padded(m) * n), storage(gpu, embed(before, m, n, n, 0))];
+    const whole = { form, m, n, k: Math.ceil(k / 4) * 4, a, b, c, d };
+    const parts = splitMatmul(whole, m * n * k);
+    expect(parts.length).toBeGreaterThan(1);
+    expect(splitMatmul(whole, 1e12)).toEqual([whole]);
+    await runLaunches(
+      gpu,
+      parts.map((part) => matmulLaunch(block4, part)),
+    );
+    const expected = matmulReference(form, m, n, k, left, right).map((x, i) => x + before[i]);
+    expect(relativeError((await readBack(gpu, c)).subarray(0, m * n), expected)).toBeLessThan(2e-6);
+    free(a, b, c, d);
+  }
 });

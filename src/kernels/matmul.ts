@@ -10,7 +10,7 @@
  */
 import { defaultChoice } from './choice.ts';
 import type { Gpu } from './gpu.ts';
-import { type MatmulForm, type MatmulShape, type MatmulVariant } from './matmul-variants.ts';
+import { type MatmulForm, type MatmulShape, type MatmulVariant, ROW_PADDING } from './matmul-variants.ts';
 import {
   type BufferRange,
   COPY_DST,
@@ -46,6 +46,36 @@ export function matmulLaunch(variant: MatmulVariant, l: MatmulLaunch): LaunchSpe
     flops: 2 * l.m * l.n * l.k,
     bytes: 4 * (l.m * l.k + l.k * l.n + l.m * l.n),
   };
+}
+
+/**
+ * The product as several of at most about `flops` operations each, by whole blocks of 64 rows of C: a dispatch cannot be
+ * interrupted, so on a slow device one large product alone would hold up the desktop.
+ */
+export function splitMatmul(l: MatmulLaunch, flops: number): MatmulLaunch[] {
+  const parts = Math.ceil((2 * l.m * l.n * l.k) / flops);
+  const rows = Math.ceil(l.m / parts / ROW_PADDING) * ROW_PADDING;
+  if (parts <= 1 || rows >= l.m) return [l];
+  const from = (range: BufferRange, row: number, ld: number): BufferRange => ({
+    buffer: range.buffer,
+    offset: range.offset + row * ld * 4,
+    size: range.size - row * ld * 4,
+  });
+  const out: MatmulLaunch[] = [];
+  for (let row = 0; row < l.m; row += rows) {
+    const ldc = l.ldc ?? l.n;
+    out.push({
+      ...l,
+      m: Math.min(rows, l.m - row),
+      // TN takes A's columns, the others its rows.
+      ...(l.form === 'TN'
+        ? { lda: l.lda ?? l.m, aColumn: (l.aColumn ?? 0) + row }
+        : { a: from(l.a, row, l.lda ?? l.k) }),
+      c: from(l.c, row, ldc),
+      d: l.d && from(l.d, row, ldc),
+    });
+  }
+  return out;
 }
 
 export interface Matmul {

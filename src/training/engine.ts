@@ -217,6 +217,11 @@ export class WebGpuEngine implements TrainingEngine {
     });
   }
 
+  /** Milliseconds of the longest submission so far, as the queue measured it. */
+  get longestSubmissionMs(): number {
+    return this.#queue.longest;
+  }
+
   /** The launches of one step, for a table of kernel times. */
   profileLaunches(): readonly Launch[] {
     return [...this.#launches.micro, ...this.#launches.update];

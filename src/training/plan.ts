@@ -6,7 +6,7 @@
  * [2 f, d] product, and their gradients likewise.
  */
 import { type AttentionShape, keyGrid, queryGrid } from '../kernels/attention.ts';
-import { type MatmulLaunch, matmulLaunch } from '../kernels/matmul.ts';
+import { type MatmulLaunch, matmulLaunch, splitMatmul } from '../kernels/matmul.ts';
 import { ROW_PADDING } from '../kernels/matmul-variants.ts';
 import type { BufferRange, LaunchSpec } from '../kernels/program.ts';
 import {
@@ -95,7 +95,8 @@ export function planStep(input: PlanInput): PlanSpecs {
     if (tensor === undefined) throw new Error(`no tensor "${name}"`);
     return buffer(kind, tensor.offset + skip, elements);
   };
-  const matmul = (l: MatmulLaunch): LaunchSpec => matmulLaunch(choice.matmul(l), l);
+  const matmul = (l: MatmulLaunch): LaunchSpec[] =>
+    splitMatmul(l, choice.dispatchFlops).map((part) => matmulLaunch(choice.matmul(part), part));
 
   const layerNames = (i: number) => {
     const p = `model.layers.${i}.`;
@@ -120,7 +121,7 @@ export function planStep(input: PlanInput): PlanSpecs {
     const p = (t: readonly [string, number]) => weight('parameters', ...t);
     return [
       rmsnormLaunch(choice.row, rows, s.d, eps, [x(i), p(w.norm1), at('h1'), at('rstd1')]),
-      matmul({ form: 'NT', m: rows, n: s.ld, k: s.d, a: at('h1'), b: p(w.qkv), c: at('qkv') }),
+      ...matmul({ form: 'NT', m: rows, n: s.ld, k: s.d, a: at('h1'), b: p(w.qkv), c: at('qkv') }),
       ropeLaunch(rows, input.sequence, s.ld, c.heads + c.kvHeads, s.headDim, [at('qkv'), buffer('angles')]),
       {
         kernel: choice.attention.forward(shape),
@@ -129,7 +130,7 @@ export function planStep(input: PlanInput): PlanSpecs {
         flops: 2 * rows * input.sequence * s.d,
         bytes: 4 * rows * (s.ld + s.d),
       },
-      matmul({
+      ...matmul({
         form: 'NT',
         m: rows,
         n: s.d,
@@ -140,12 +141,12 @@ export function planStep(input: PlanInput): PlanSpecs {
         d: x(i),
       }),
       rmsnormLaunch(choice.row, rows, s.d, eps, [at('middle'), p(w.norm2), at('h2'), at('rstd2')]),
-      matmul({ form: 'NT', m: rows, n: 2 * s.f, k: s.d, a: at('h2'), b: p(w.gu), c: at('gu') }),
+      ...matmul({ form: 'NT', m: rows, n: 2 * s.f, k: s.d, a: at('h2'), b: p(w.gu), c: at('gu') }),
       swigluLaunch(rows, s.f, [at('gu'), at('act')]),
     ];
   };
 
-  const layerEnd = (i: number): LaunchSpec =>
+  const layerEnd = (i: number): LaunchSpec[] =>
     matmul({
       form: 'NT',
       m: rows,
@@ -168,7 +169,7 @@ export function planStep(input: PlanInput): PlanSpecs {
   const forward: LaunchSpec[] = s.vocabParts.map((part) =>
     embedLaunch(rows, s.d, part, [buffer('tokens'), embedding('parameters', part.first, part.count), x(0)]),
   );
-  for (let i = 0; i < c.layers; i++) forward.push(...layerBody(i), layerEnd(i));
+  for (let i = 0; i < c.layers; i++) forward.push(...layerBody(i), ...layerEnd(i));
   forward.push(rmsnormLaunch(choice.row, rows, s.d, eps, finalNorm));
 
   // The head, chunk by chunk of rows.
@@ -179,7 +180,7 @@ export function planStep(input: PlanInput): PlanSpecs {
   const logits = buffer('logits');
   const head = chunks.map(({ first, rows: count }, index) => {
     const hidden = buffer('hFinal', first * s.d);
-    const score = s.vocabParts.map((part) =>
+    const score = s.vocabParts.flatMap((part) =>
       matmul({
         form: 'NT',
         m: count,
@@ -199,7 +200,7 @@ export function planStep(input: PlanInput): PlanSpecs {
       buffer('loss'),
     ]);
     const backward = s.vocabParts.flatMap((part, j) => [
-      matmul({
+      ...matmul({
         form: 'NN',
         m: count,
         n: s.d,
@@ -211,7 +212,7 @@ export function planStep(input: PlanInput): PlanSpecs {
         c: buffer('dh', first * s.d),
         accumulate: j > 0,
       }),
-      matmul({
+      ...matmul({
         form: 'TN',
         m: part.count,
         n: s.d,
@@ -260,14 +261,14 @@ export function planStep(input: PlanInput): PlanSpecs {
       into: BufferRange,
     ) => matmul({ form: 'NN', m: rows, n: inner, k: out, a, b: p(t), c: into });
     return [
-      dW(s.d, s.f, dx, at('act'), w.down),
-      dIn(s.d, s.f, dx, w.down, dact),
+      ...dW(s.d, s.f, dx, at('act'), w.down),
+      ...dIn(s.d, s.f, dx, w.down, dact),
       swigluBackwardLaunch(rows, s.f, [dact, at('gu')]),
-      dW(2 * s.f, s.d, at('gu'), at('h2'), w.gu),
-      dIn(2 * s.f, s.d, at('gu'), w.gu, dh),
+      ...dW(2 * s.f, s.d, at('gu'), at('h2'), w.gu),
+      ...dIn(2 * s.f, s.d, at('gu'), w.gu, dh),
       normBackward(2 * i + 1, false, at('middle'), p(w.norm2), at('rstd2')),
-      dW(s.d, s.d, dx, at('attention'), w.out),
-      dIn(s.d, s.d, dx, w.out, dh),
+      ...dW(s.d, s.d, dx, at('attention'), w.out),
+      ...dIn(s.d, s.d, dx, w.out, dh),
       {
         kernel: choice.attention.backwardQuery(shape),
         ranges: [at('qkv'), at('attention'), dh, at('lse'), buffer('angles'), buffer('delta'), dqkv],
@@ -282,8 +283,8 @@ export function planStep(input: PlanInput): PlanSpecs {
         flops: 4 * rows * input.sequence * s.d,
         bytes: 4 * rows * (s.ld + 3 * s.d),
       },
-      dW(s.ld, s.d, dqkv, at('h1'), w.qkv),
-      dIn(s.ld, s.d, dqkv, w.qkv, dh),
+      ...dW(s.ld, s.d, dqkv, at('h1'), w.qkv),
+      ...dIn(s.ld, s.d, dqkv, w.qkv, dh),
       normBackward(2 * i, false, x(i), p(w.norm1), at('rstd1')),
     ];
   };

@@ -23,7 +23,7 @@ export class SubmitQueue {
   #speed: number;
   readonly #pending: Promise<void>[] = [];
   #lastDone = 0;
-  /** The longest measured submission of the last step, ms. */
+  /** The longest submission so far, ms. */
   longest = 0;
 
   /** `guard` wraps device promises so that they fail when the device is lost. */
