@@ -78,6 +78,8 @@ export async function compareTraining(
       const last = all.at(-1);
       if (last?.kind === kind) last.error = message(error);
       else all.push({ ...blank, adapter, error: message(error) });
+      // Without ours there is nothing to compare with.
+      if (!kind.peer) break;
     }
   }
 
