@@ -124,7 +124,7 @@ async function makeRun(
     name: wanted.name ?? `Tabswarm ${preset.name}`,
     description: wanted.description ?? preset.description,
     organizer: {
-      name: wanted.organizer?.name ?? 'the organizer of this host',
+      name: wanted.organizer?.name ?? 'an unnamed organizer',
       contact: wanted.organizer?.contact ?? '',
       key: organizer.publicKey,
     },

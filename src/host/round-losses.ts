@@ -32,6 +32,9 @@ export interface RoundLossesOptions {
 /** Decoded shards kept in memory, 96 KiB each by default. */
 const MAX_SHARDS = 64;
 
+/** Fewer than this say too little about a candidate: three standard errors of two numbers are no doubt at all. */
+const MIN_SEQUENCES = 4;
+
 /** Some text with its losses before any step. */
 interface MeasuredText {
   readonly batch: Promise<Batch>;
@@ -43,6 +46,8 @@ export class RoundLosses {
   readonly #shards = new Map<number, Promise<Uint16Array>>();
   #height = -1;
   #heldOut: Promise<number> | null = null;
+  /** Time of one forward pass over a sequence here, ms, as last measured beside whatever else this machine does. */
+  #msPerSequence = 0;
   #round = -1;
   #unassignedText: MeasuredText | null = null;
   /** By contributor. */
@@ -75,7 +80,10 @@ export class RoundLosses {
     const { heldOut } = manifest.data;
     const refs = spacedSequences(heldOut.tokens, manifest.gauntlet.heldOutSequences, sequence);
     const shard = await this.#decode(heldOut);
-    return mean(await meter.losses(gatherBatch(refs, new Map([[0, shard]]), sequence)));
+    const begun = performance.now();
+    const losses = await meter.losses(gatherBatch(refs, new Map([[0, shard]]), sequence));
+    this.#msPerSequence = (performance.now() - begun) / refs.length;
+    return mean(losses);
   }
 
   /**
@@ -90,18 +98,33 @@ export class RoundLosses {
       this.#assigned(round, head, contributor);
   }
 
-  /** Losses of a candidate around its step. Throws LossError when they cannot be measured. */
+  /**
+   * How many sequences of each text can be measured for each of so many candidates in this time: a slow or busy host
+   * looks at fewer, down to a minimum, rather than at none.
+   */
+  affordable(ms: number, candidates: number): number {
+    const most = this.#o.manifest.gauntlet.evaluationSequences;
+    if (this.#msPerSequence === 0) return most;
+    const fitting = Math.floor(ms / (2 * this.#msPerSequence * Math.max(1, candidates)));
+    return Math.min(most, Math.max(MIN_SEQUENCES, fitting));
+  }
+
+  /**
+   * Losses of a candidate around its step, on the first `sequences` of each text. Throws LossError when they cannot be
+   * measured.
+   */
   async measure(
     candidate: Pick<Candidate, 'contributor' | 'bytes'>,
     round: number,
     head: ChainHead,
+    sequences = this.#o.manifest.gauntlet.evaluationSequences,
   ): Promise<LossMeasurement> {
     if (head.height !== this.#height) throw new LossError('another state is loaded');
     const { manifest, meter } = this.#o;
     const step = { bytes: candidate.bytes, scale: manifest.gauntlet.evaluationScale };
     const around = async (text: MeasuredText) => ({
-      before: await text.before,
-      after: await meter.losses(await text.batch, step),
+      before: (await text.before).slice(0, sequences),
+      after: await meter.losses(firstRows(await text.batch, sequences, manifest.training.sequence), step),
     });
     return {
       unassigned: await around(this.#unassigned(round, head)),
@@ -182,6 +205,12 @@ export class RoundLosses {
     if (bytes === null) throw new LossError('a data shard is missing from the disk or damaged');
     return decodeShard(bytes, this.#o.manifest.model.vocabSize, ref.tokens);
   }
+}
+
+/** The first `rows` sequences of a batch; all of them when there are not more. */
+function firstRows(batch: Batch, rows: number, sequence: number): Batch {
+  const end = rows * sequence;
+  return { tokens: batch.tokens.slice(0, end), targets: batch.targets.slice(0, end) };
 }
 
 function mean(values: readonly number[]): number {

@@ -284,3 +284,31 @@ test('standings survive as a note, and a broken note counts as none', () => {
   expect(decodeStandings(new TextEncoder().encode('{')).size).toBe(0);
   expect(decodeStandings(null).size).toBe(0);
 });
+
+test('a slow host measures fewer sequences of each candidate rather than none', async () => {
+  const w = await world();
+  const { meter, run, chain } = w;
+  const losses = new RoundLosses({
+    manifest: { ...run.manifest, gauntlet: { ...run.manifest.gauntlet, evaluationSequences: 8 } },
+    runId: run.runId,
+    meter,
+    readBlob: (ref) => run.store.readBlob(ref),
+    secret: run.secret,
+  });
+  // Before it has measured its own speed it plans for everything.
+  expect(losses.affordable(1, 100)).toBe(8);
+  await losses.load(0, await chain.theta());
+  await losses.heldOut();
+  expect(losses.affordable(0, 3)).toBe(4);
+  expect(losses.affordable(3_600_000, 1)).toBe(8);
+
+  const [contributor] = w.contributors;
+  const work = await contributor?.work(0);
+  if (contributor === undefined || work === undefined) throw new Error('a contributor without work');
+  const candidate = { contributor: contributor.identity.publicKey, bytes: work.bytes };
+  const measured = await losses.measure(candidate, 0, chain.head, 4);
+  for (const text of [measured.assigned, measured.unassigned]) {
+    expect(text.before).toHaveLength(4);
+    expect(text.after).toHaveLength(4);
+  }
+});

@@ -48,6 +48,8 @@ interface OpenRound {
 /** Share of the judge phase in which fetches under way may still end, and in which losses may be measured. */
 const FETCH_GRACE = 0.25;
 const MEASURE_SHARE = 0.8;
+/** Share of the time left that measuring may plan for. */
+const MEASURE_SAFETY = 0.7;
 const FETCH_RETRY_MS = 300;
 const MAX_FETCHES = 8;
 const PRESENCE_MS = 4000;
@@ -295,7 +297,9 @@ export class Validator {
     const late = new AbortController();
     try {
       await this.#stateLoaded;
-      const work = losses.measure(candidate, round.round, chain.head);
+      const waiting = round.book.entries().filter(({ state }) => state !== 'refused').length;
+      const sequences = losses.affordable(MEASURE_SAFETY * (limit - this.#now()), waiting);
+      const work = losses.measure(candidate, round.round, chain.head, sequences);
       const timeout = pause(limit - this.#now(), AbortSignal.any([late.signal, this.#abort.signal]));
       const outcome = await Promise.race([work, timeout.then(() => null)]);
       if (outcome === null && !this.#abort.signal.aborted) {
