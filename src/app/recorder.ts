@@ -70,7 +70,14 @@ export class Recorder {
   /** A new follower starts from genesis: so do the ledger and the history. */
   restart(): void {
     this.#ledger = emptyLedger();
-    this.#store.setState({ rounds: [], heldOutLoss: [], height: 0, root: null });
+    this.#store.setState((s) => ({
+      rounds: [],
+      heldOutLoss: [],
+      height: 0,
+      root: null,
+      // Refusals stand in the certificates that are about to be read again.
+      totals: { ...s.totals, refused: 0 },
+    }));
   }
 
   submitted(own: OwnSubmission): void {
@@ -103,9 +110,10 @@ export class Recorder {
     }));
   }
 
-  /** The validators say a round has no certificate. */
+  /** The validators say a round has no certificate; they repeat it, and what is on record already says more. */
   emptyRound(round: number): void {
     if (this.#submitted.has(round)) return;
+    if (this.#store.getState().rounds.some((r) => r.round === round)) return;
     addRound(this.#store, {
       round,
       height: null,
