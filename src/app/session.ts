@@ -69,7 +69,8 @@ class SessionImpl implements SessionActions {
   #describing: Promise<void> | null = null;
   /** Ends everything that start() or watch() began. */
   #abort: AbortController | null = null;
-  #identity: ClaimedIdentity | null = null;
+  /** Settles when what start() or watch() began has let go of everything: two at once would be two contributors. */
+  #living: Promise<void> = Promise.resolve();
   #trainer: TrainerClient | null = null;
 
   constructor(options: SessionOptions) {
@@ -149,18 +150,20 @@ class SessionImpl implements SessionActions {
     const abort = new AbortController();
     this.#abort = abort;
     this.store.setState({ intent, activity: 'connecting', waitingFor: 'Connecting to the host.' });
-    void this.#live(intent, abort.signal);
+    // What fails in there is on the page already; it must not keep a later Start from running.
+    this.#living = this.#living.then(() => this.#live(intent, abort.signal)).catch(() => {});
   }
 
   /** Everything from connecting to the end; leaves nothing behind when it returns. */
   async #live(intent: 'running' | 'watching', signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     await this.describe();
     const run = this.#run;
     if (run === null || signal.aborted) return;
     let swarm: Swarm | null = null;
+    let claimed: ClaimedIdentity | null = null;
     try {
-      const claimed = await claimIdentity();
-      this.#identity = claimed;
+      claimed = await claimIdentity();
       this.store.setState({ identity: toHex(claimed.identity.publicKey) });
       swarm = await createTabSwarm({
         relays: run.answer.relays,
@@ -175,9 +178,8 @@ class SessionImpl implements SessionActions {
         this.store.setState({ activity: 'failed', waitingFor: null });
       }
     } finally {
-      this.#identity?.release();
-      this.#identity = null;
       await swarm?.stop().catch(() => {});
+      claimed?.release();
     }
   }
 
@@ -282,7 +284,7 @@ class SessionImpl implements SessionActions {
   }
 
   async #watch(follower: Follower, signal: AbortSignal): Promise<void> {
-    this.store.setState({ activity: 'waiting', waitingFor: 'Watching only: this tab computes nothing.' });
+    this.store.setState({ activity: 'waiting', waitingFor: null });
     while (!signal.aborted) {
       follower.followOnly();
       await follower.waitForNew(signal);
