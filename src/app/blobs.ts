@@ -110,7 +110,10 @@ async function fetchAnywhere(
       reasons.push(String(error instanceof Error ? error.message : error));
     }
   }
-  throw new BlobError(`Blob ${hash.slice(0, 12)} cannot be had: ${reasons.join('; ')}`);
+  const why = reasons.map((reason) => reason.replace(/\.$/, '')).join('; ');
+  throw new BlobError(
+    `A part of the model or the training text (${hash.slice(0, 12)}) is nowhere to be had: ${why}.`,
+  );
 }
 
 async function isBlob(bytes: Uint8Array, ref: BlobRef): Promise<boolean> {
