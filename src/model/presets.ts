@@ -87,7 +87,7 @@ const credits: Manifest['credits'] = { perRound: 100 * MICRO, total: 2_100_000 *
 const PRESETS: Readonly<Record<PresetName, Preset>> = {
   tiny: {
     name: 'tiny',
-    description: 'For tests: too small to write sentences.',
+    description: 'A model for tests, too small to write sentences.',
     model: llama({ vocabSize: 512, hiddenSize: 64, intermediateSize: 192, layers: 2, heads: 2, kvHeads: 2 }),
     training: training({
       batch: 2,
@@ -105,7 +105,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '1m': {
     name: '1m',
-    description: 'About 1 M parameters: takes part even without a real GPU.',
+    description: 'A demonstration, small enough to take part even without a real GPU.',
     model: llama({
       vocabSize: 2048,
       hiddenSize: 128,
@@ -130,7 +130,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '10m': {
     name: '10m',
-    description: 'About 10 M parameters: laptops and phones with a GPU.',
+    description: 'A small model for laptops and phones with a GPU.',
     model: llama({
       vocabSize: 4096,
       hiddenSize: 256,
@@ -155,7 +155,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '30m': {
     name: '30m',
-    description: 'About 30 M parameters: desktop GPUs.',
+    description: 'A model for desktop GPUs.',
     model: llama({
       vocabSize: 8192,
       hiddenSize: 384,
@@ -180,7 +180,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '124m': {
     name: '124m',
-    description: "GPT-2's size: strong desktop GPUs and long rounds.",
+    description: "A model of GPT-2's size, for strong desktop GPUs and long rounds.",
     model: llama({
       vocabSize: 50_304,
       hiddenSize: 768,

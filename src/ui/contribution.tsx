@@ -34,6 +34,7 @@ export function Contribution() {
         </Figure>
       </dl>
       <LastRefusal />
+      <p className="hint">{t.sinceOpened}</p>
     </section>
   );
 }

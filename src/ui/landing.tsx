@@ -84,7 +84,7 @@ function Costs() {
   const run = useApp((s) => s.run);
   const rows: readonly (readonly [string, string | null, boolean?])[] = [
     [t.what, t.whatText],
-    [t.whom, run && `${run.organizer}. ${run.description}`],
+    [t.whom, run && t.whomText(run.organizer, run.description)],
     [t.gpu, run && t.gpuText(format.about(run.gpuBytes)), true],
     [t.download, run && t.downloadText(format.about(run.downloadBytes)), true],
     [

@@ -174,6 +174,8 @@ export const strings = {
     whatText:
       'Training steps of this model, on your GPU, inside this tab. Nothing is installed and none of your files are read.',
     whom: 'For whom',
+    whomText: (organizer: string, description: string) =>
+      `${organizer.charAt(0).toUpperCase()}${organizer.slice(1)}. ${description}`,
     gpu: 'GPU memory',
     gpuText: (size: string) => `About ${size} while it runs`,
     download: 'Download, once',
@@ -182,14 +184,15 @@ export const strings = {
     bandwidthText: (perRound: string, round: string, hour: string) =>
       `About ${perRound} per round of ${round}, up to ${hour} an hour`,
     data: 'Training text',
-    dataText: (source: string, licence: string) => `${source} (${licence})`,
+    dataText: (source: string, licence: string) => `${source}; ${licence}`,
     seen: 'What others see',
     seenText:
       'Your IP address, as in any video call, the name of your graphics card and a random key. No account, no name.',
     kept: 'Kept on this device',
-    keptText: 'That key, which owns your credits, and your settings. Clearing this site’s data deletes both.',
+    keptText:
+      'That key, which owns your credits and is used again on your next visit, your settings and the training text. Clearing this site’s data deletes all three.',
     returning: (credits: string, accepted: string) =>
-      `Welcome back. This browser has ${credits} credits from ${accepted} accepted submissions.`,
+      `Thank you. This tab’s key owns ${credits} credits from ${accepted === '1' ? 'one accepted submission' : `${accepted} accepted submissions`}.`,
     figure: 'Seven browser tabs around the ring of a training round',
   },
   controls: {
@@ -244,6 +247,8 @@ export const strings = {
     swarmSpeed: (speed: string) => `whole swarm: ${speed}`,
     lastRefusal: 'Last refusal',
     noRefusal: 'No submission was refused.',
+    sinceOpened:
+      'Steps and tokens count from when this page was opened, everything else from the start of the run.',
     inRound: (round: number) => `round ${round}`,
   },
   traffic: {
