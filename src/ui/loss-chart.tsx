@@ -153,9 +153,20 @@ function options(element: HTMLElement): uPlot.Options {
         space: 80,
         size: 28,
         grid: { show: false },
-        values: (_, times) => times.map((time) => format.clock(time * 1000).slice(0, 5)),
+        // Ticks closer than a minute need their seconds, or several read the same.
+        values: (_, times, _axis, _space, step) =>
+          times.map((time) => format.clock(time * 1000).slice(0, step < 60 ? 8 : 5)),
       },
-      { ...axis, size: 44, space: 44, values: (_, values) => values.map((v) => v.toFixed(1)) },
+      {
+        ...axis,
+        size: 44,
+        space: 44,
+        // 0.25 apart need two digits, or 7.25 reads 7.3 beside 7.5.
+        values: (_, values, _axis, _space, step) => {
+          const tenths = step * 10;
+          return values.map((v) => v.toFixed(Math.abs(tenths - Math.round(tenths)) < 1e-9 ? 1 : 2));
+        },
+      },
     ],
     scales: { y: { range: { min: { pad: 0.08 }, max: { pad: 0.08 } } } },
     series: [
