@@ -72,7 +72,7 @@ const problems: Readonly<Record<Problem['code'], Explained>> = {
   },
   'no-adapter': {
     title: 'No graphics card was offered',
-    text: 'Turn on hardware acceleration in the browser’s settings, update the graphics driver, then reload. Until then you can watch.',
+    text: 'Turn on hardware acceleration in the browser’s settings, update the graphics driver, then reload. Chrome on Linux, or without a graphics card, needs chrome://flags/#enable-unsafe-webgpu turned on. Until then you can watch.',
   },
   'adapter-too-small': {
     title: 'This graphics card is too small for the run',
