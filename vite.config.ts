@@ -4,7 +4,14 @@ import { defineConfig } from 'vite';
 
 export default defineConfig({
   plugins: [react()],
-  build: { outDir: 'dist/app', target: 'es2023', sourcemap: true, chunkSizeWarningLimit: 900 },
+  build: {
+    outDir: 'dist/app',
+    target: 'es2023',
+    sourcemap: true,
+    chunkSizeWarningLimit: 900,
+    // On a slow machine the bundler reports where its time went; a stranger takes that for a problem.
+    rolldownOptions: { checks: { bundlerTimings: false } },
+  },
   worker: { format: 'es' },
   server: { host: '127.0.0.1' },
 });
