@@ -7,7 +7,7 @@ import { parameterLayout } from '../model/layout.ts';
 import { estimateMemory } from '../training/memory.ts';
 import type { AppState, RunInfo } from './state.ts';
 
-/** Submission bytes per parameter to expect (DESIGN.md's budget); the real ones are shown once there are some. */
+/** Submission bytes per parameter to expect; the real ones are shown once there are some. */
 const WIRE_BYTES_PER_PARAMETER = 0.0185;
 /** Other contributors whose submissions a tab fetches each round, for the estimate. */
 const EXPECTED_PEERS = 4;

@@ -10,7 +10,7 @@ export const PROTOCOL_VERSION = 1;
 export const MAX_GOSSIP_BYTES = 48 * 1024;
 /** A manifest names every data shard; 1 MiB is about 10,000 of them. */
 export const MAX_MANIFEST_BYTES = 1 << 20;
-/** Contributors whose work one certificate may apply; past that, merged aggregates are smaller (DESIGN.md). */
+/** Contributors whose work one certificate may apply; past that, merged aggregates are smaller. */
 export const MAX_ACCEPTED = 64;
 /** Refusals listed in one certificate, so that a flood of bad submissions cannot make it too big to gossip. */
 export const MAX_REFUSED = 64;
