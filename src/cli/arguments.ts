@@ -21,7 +21,7 @@ start
   --cert FILE --key FILE PEM certificate and key; browsers need HTTPS for WebGPU except on localhost
   --public-url URL       what tabs use when a proxy is in front of this host
   --data DIR             where the run lives (default .tabswarm)
-  --round-seconds N      length of a round
+  --round-seconds N      length of a round, 5 to 86400 (the 1m preset: 30); each must fit training and judging
   --corpus FILE|DIR      your own text (default: State of the Union addresses)
   --name TEXT            name of the run
   --ice URL              STUN or TURN server for tabs, e.g. stun:stun.example.org:3478; may be repeated

@@ -132,7 +132,7 @@ function hostOptions(args: readonly string[]): HostOptions {
   // Contents are checked by the manifest's own schema, which knows every bound.
   const overrides = { training, schedule, sparseloco, gauntlet, credits } as RunParts['overrides'];
   const port = numberOption('port', values.port, 0, 65_535);
-  const seconds = numberOption('round-seconds', values['round-seconds'], 1, 86_400);
+  const seconds = numberOption('round-seconds', values['round-seconds'], 5, 86_400);
   const ice = (values.ice ?? []).map((urls) => {
     if (!/^(stun|stuns|turn|turns):\S+$/.test(urls))
       throw new UsageError(`--ice "${urls}" must begin with stun:, stuns:, turn: or turns:.`);
