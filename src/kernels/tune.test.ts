@@ -19,6 +19,8 @@ it('measures each variant on each shape once and its JSON makes the choice', asy
   for (const s of speeds) expect(s).toBeGreaterThan(0);
   const kept = JSON.parse(JSON.stringify(result)) as typeof result;
   expect(choiceFrom(gpu.adapter, kept).matmul(shape).name).toBe(result.matmul['NN 64x64x64']);
+  const measured = { 'NN 64x64x64': { block4: 4000, 'lanes 8x4': 2000 } };
+  expect(choiceFrom(gpu.adapter, { ...kept, measured }).dispatchFlops).toBe(4000e9 * 0.05);
 });
 
 it('falls back to the default: nothing stored, another adapter, an unknown variant, a shape not measured', async () => {

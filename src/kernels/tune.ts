@@ -15,6 +15,9 @@ const TUNING_VERSION = 1;
 /** Time of one measurement, long against the 0.1 ms of a submission. */
 const MEASURE_MS = 8;
 
+/** What one matmul dispatch may take, half of what a submission may. */
+const DISPATCH_SECONDS = 0.05;
+
 export interface Tuning {
   readonly key: string;
   /** Fastest variant's name by {@link shapeKey}. */
@@ -103,8 +106,11 @@ export function choiceFrom(adapter: AdapterReport, tuning: Tuning | undefined): 
   const fallback = defaultChoice(adapter);
   if (tuning === undefined || tuning.key !== tuningKey(adapter)) return fallback;
   const byName = new Map(MATMUL_VARIANTS.map((v) => [v.name, v]));
+  const speeds = Object.values(tuning.measured).flatMap((byVariant) => Object.values(byVariant));
+  const fastest = Math.max(0, ...speeds) * 1e9;
   return {
     ...fallback,
+    dispatchFlops: fastest === 0 ? fallback.dispatchFlops : Math.max(2e7, fastest * DISPATCH_SECONDS),
     matmul(shape) {
       const found = byName.get(tuning.matmul[shapeKey(shape)] ?? '');
       return found?.supports(shape) ? found : fallback.matmul(shape);

@@ -209,3 +209,13 @@ it('a lost device fails every call, under way or later, with DeviceLostError', a
   await expect(engine.step([batch], 1e-3)).rejects.toBeInstanceOf(DeviceLostError);
   await expect(engine.evaluate(batch)).rejects.toBeInstanceOf(DeviceLostError);
 });
+
+it('calls after destroy() fail and do not hang', async () => {
+  const engine = await engineFor();
+  const reading = engine.readParameters().then(
+    () => 'done',
+    () => 'failed',
+  );
+  engine.destroy();
+  expect(['done', 'failed']).toContain(await reading);
+});

@@ -93,14 +93,17 @@ export class WebGpuEngine implements TrainingEngine {
   readonly #buffers: ReadonlyMap<string, GPUBuffer>;
   readonly #launches: Launches;
   readonly #queue: SubmitQueue;
-  readonly #lost: Promise<never>;
-  #isLost = false;
+  #lost: DeviceLostError | undefined;
+  /** Rejects each call under way. */
+  readonly #waiting = new Set<(error: unknown) => void>();
   /** Calls that use the shared activations run one after the other. */
   #tail: Promise<unknown> = Promise.resolve();
   #steps = 0;
   #counted = 0;
   readonly #scalars = new Float32Array(4);
   readonly #order: Int32Array<ArrayBuffer>;
+  /** Scratch of the sort by token. */
+  readonly #starts: Int32Array<ArrayBuffer>;
 
   /** Use {@link createEngine}. */
   constructor(options: EngineOptions, buffers: ReadonlyMap<string, GPUBuffer>, launches: Launches) {
@@ -111,17 +114,17 @@ export class WebGpuEngine implements TrainingEngine {
     this.layout = parameterLayout(options.config);
     this.parameters = this.#buffer('parameters');
     this.gradients = this.#buffer('gradients');
+    this.#starts = new Int32Array(options.config.vocabSize + 1);
     this.#order = new Int32Array(2 * options.batch * options.sequence + 2);
     let bytes = 0;
     for (const b of buffers.values()) bytes += b.size;
     this.allocatedBytes = bytes;
     this.dispatchesPerStep = options.accumulation * launches.micro.length + launches.update.length;
     const { device } = options.gpu;
-    this.#lost = device.lost.then((info) => {
-      this.#isLost = true;
-      throw new DeviceLostError(`the GPU was lost (${info.reason}): ${info.message}`);
+    void device.lost.then((info) => {
+      this.#lost = new DeviceLostError(`the GPU was lost (${info.reason}): ${info.message}`);
+      for (const fail of this.#waiting) fail(this.#lost);
     });
-    this.#lost.catch(() => {});
     this.#queue = new SubmitQueue(device, options.gpu.adapter.software, (work) => this.#guard(work));
   }
 
@@ -260,7 +263,7 @@ export class WebGpuEngine implements TrainingEngine {
   #upload({ tokens, targets }: Batch): void {
     this.#write('tokens', tokens);
     this.#write('targets', targets);
-    orderByToken(tokens, this.#options.config.vocabSize, this.#order);
+    orderByToken(tokens, this.#order, this.#starts);
     this.#write('order', this.#order);
   }
 
@@ -290,16 +293,30 @@ export class WebGpuEngine implements TrainingEngine {
     }
   }
 
-  /** Fails with {@link DeviceLostError} as soon as the device is lost, whatever the driver does with `work`. */
-  async #guard<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await Promise.race([work, this.#lost]);
-    } catch (error) {
-      // Drivers reject their own promises first, in words of their own.
-      if (error instanceof DeviceLostError) throw error;
-      if (this.#isLost || /lost|destroyed/i.test(String(error))) return await this.#lost;
-      throw error;
-    }
+  /**
+   * Fails with {@link DeviceLostError} as soon as the device is lost, whatever the driver does with `work`. No
+   * Promise.race with `device.lost`: a promise that outlives a million races keeps what each left on it.
+   */
+  #guard<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => {
+        this.#waiting.delete(fail);
+        reject(error);
+      };
+      this.#waiting.add(fail);
+      work.then(
+        (value) => {
+          this.#waiting.delete(fail);
+          resolve(value);
+        },
+        (error: unknown) => {
+          // Drivers may reject their own promises, in words of their own, before `device.lost` resolves.
+          const gone = /device.*(lost|destroyed)|instance reference/is.test(String(error));
+          fail(this.#lost ?? (gone ? new DeviceLostError(String(error)) : error));
+        },
+      );
+      if (this.#lost !== undefined) fail(this.#lost);
+    });
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -315,10 +332,11 @@ function countTargets(targets: Int32Array): number {
   return n;
 }
 
-/** Fills `order` as embed-backward.wgsl reads it: count, positions sorted by token, starts of the runs. */
-export function orderByToken(tokens: Int32Array, vocab: number, order: Int32Array): void {
+/** Fills `order` as embed-backward.wgsl reads it: count, positions sorted by token, starts of the runs. `starts` is scratch of vocabulary + 1. */
+function orderByToken(tokens: Int32Array, order: Int32Array, starts: Int32Array): void {
   const rows = tokens.length;
-  const starts = new Int32Array(vocab + 1);
+  const vocab = starts.length - 1;
+  starts.fill(0);
   for (const t of tokens) starts[t + 1] = starts[t + 1] + 1;
   let runs = 0;
   let position = 0;
