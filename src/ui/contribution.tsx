@@ -33,8 +33,8 @@ export function Contribution() {
           {format.count(totals.refused)}
         </Figure>
       </dl>
+      <p className="hint figures-note">{t.sinceOpened}</p>
       <LastRefusal />
-      <p className="hint">{t.sinceOpened}</p>
     </section>
   );
 }
