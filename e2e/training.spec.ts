@@ -174,6 +174,7 @@ test('three tabs train one model, survive a killed tab and take in a late one', 
     console.log(
       `held-out loss by round: ${losses.map((l) => l.toFixed(3)).join(' ')}, now ${status.heldOutLoss?.toFixed(3)}`,
     );
+    console.log(`submissions: ${status.bytesPerParameter?.toFixed(4)} bytes per parameter`);
     expect(
       losses[0] - Math.min(...losses, status.heldOutLoss ?? Number.POSITIVE_INFINITY),
     ).toBeGreaterThanOrEqual(0.5);
