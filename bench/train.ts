@@ -80,13 +80,15 @@ function describe(name: string, size: Size, runtime: string, result: CandidateRe
   }
 }
 
-const page = await openChromium({
-  module: await bundleModule(fileURLToPath(new URL('train/page.ts', import.meta.url))),
-  hardware: values.hardware,
-  onLog: (line) => console.error(`  ${line.slice(0, 300)}`),
-});
-try {
-  for (const [name, size] of sizes) {
+const module = await bundleModule(fileURLToPath(new URL('train/page.ts', import.meta.url)));
+for (const [name, size] of sizes) {
+  // A fresh browser for each size: pools and caches of the last one would count as held, and could crowd memory.
+  const page = await openChromium({
+    module,
+    hardware: values.hardware,
+    onLog: (line) => console.error(`  ${line.slice(0, 300)}`),
+  });
+  try {
     console.error(`${name}, Chromium ${page.version}`);
     const argument = { names: list(values.peers), ...plan(size) };
     const results = await page.call<CandidateResult[]>('compare', argument);
@@ -111,9 +113,9 @@ try {
       peers: Object.fromEntries(peers.map((peer) => [peer.name, rounded(median(peer.ratios))])),
       adapter: own.adapter,
     });
+  } finally {
+    await page.close();
   }
-} finally {
-  await page.close();
 }
 
 if (!values['no-node']) {

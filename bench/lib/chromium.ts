@@ -77,7 +77,7 @@ export async function openChromium(options: ChromiumOptions): Promise<ChromiumPa
       version: browser.version(),
       call: (name, argument) =>
         Promise.race([
-          page.evaluate(`globalThis[${JSON.stringify(name)}](${JSON.stringify(argument)})`) as Promise<never>,
+          page.evaluate<never>(`globalThis[${JSON.stringify(name)}](${JSON.stringify(argument)})`),
           failure,
         ]),
       close,

@@ -39,12 +39,13 @@ export function installGpuCounters(): void {
   if (pass !== undefined) {
     after(pass.prototype, 'dispatchWorkgroups', () => current.dispatches++);
     after(pass.prototype, 'dispatchWorkgroupsIndirect', () => current.dispatches++);
-    after(device.prototype, 'createBuffer', (made: GPUBuffer) => {
+    after(device.prototype, 'createBuffer', (result) => {
+      const made = result as GPUBuffer;
       owners.set(made, current);
       current.bytes += made.size;
       current.peakBytes = Math.max(current.peakBytes, current.bytes);
     });
-    after(buffer.prototype, 'destroy', (_: undefined, self: GPUBuffer) => {
+    after(buffer.prototype, 'destroy', (_, self) => {
       const owner = owners.get(self);
       if (owner === undefined) return;
       owners.delete(self);
@@ -61,13 +62,13 @@ export function installGpuCounters(): void {
 type Method = (this: object, ...args: unknown[]) => unknown;
 
 /** Calls `seen(result, this)` after each call of a method. */
-function after<R, S extends object>(prototype: S, name: string, seen: (result: R, self: S) => void): void {
+function after<S extends object>(prototype: S, name: string, seen: (result: unknown, self: S) => void): void {
   const slots = prototype as unknown as Record<string, Method>;
   const original = slots[name];
   if (original === undefined) return;
   slots[name] = function (this: object, ...args: unknown[]): unknown {
     const result = original.apply(this, args);
-    seen(result as R, this as S);
+    seen(result, this as S);
     return result;
   };
 }

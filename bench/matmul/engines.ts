@@ -83,15 +83,15 @@ const jax: MatmulEngine = {
     // Its arrays are lazy: one that is disposed of unread is never computed. So all are kept until waited for.
     let queued: np.Array[] = [];
     return {
-      run: () => void queued.push(product(x.ref, y.ref) as np.Array),
+      run: () => void queued.push(product(x.ref, y.ref)),
       async finish(index) {
         await blockUntilReady(queued);
         const last = queued.pop() as np.Array;
         for (const array of queued) array.dispose();
         queued = [];
         const i = np.array(new Int32Array([index]), { dtype: np.int32 });
-        const value = await (entry(last, i) as np.Array).data();
-        return Number(value[0]);
+        const value = await entry(last, i).data();
+        return value[0];
       },
       dispose() {
         for (const array of [x, y, ...queued]) array.dispose();

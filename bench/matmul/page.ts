@@ -39,12 +39,13 @@ async function multiply({ n, rounds, shareMs }: MatmulPlan): Promise<MatmulResul
     repeats: number;
     spent: number;
   })[] = [];
-  for (const { name, peer, start, load } of ENGINES) {
+  for (const engine of ENGINES) {
+    const { name, peer } = engine;
     const entry: (typeof loaded)[number] = { name, peer, adapter: 'none', ms: [], repeats: 1, spent: 0 };
     loaded.push(entry);
     try {
-      const adapter = await start();
-      const run = await load(n, a, b);
+      const adapter = await engine.start();
+      const run = await engine.load(n, a, b);
       Object.assign(entry, { adapter, run, variant: run.variant });
       for (let i = 0; i < CHECKS; i++)
         await check(run, n, a, b, Math.floor(((i + 0.5) / CHECKS) * n * n) + i);
@@ -73,9 +74,9 @@ async function multiply({ n, rounds, shareMs }: MatmulPlan): Promise<MatmulResul
       entry.ms.push(ms / repeats);
     }
   }
-  return loaded.map(({ run, repeats: _, spent: __, ...result }) => {
+  return loaded.map(({ run, name, peer, adapter, variant, error, ms }) => {
     run?.dispose();
-    return result;
+    return { name, peer, adapter, ms, ...(variant && { variant }), ...(error && { error }) };
   });
 }
 

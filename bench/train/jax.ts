@@ -51,7 +51,7 @@ function makeLoss({ config: c, batch, sequence }: Size) {
   const heads = (x: np.Array) => x.reshape([batch, sequence, c.heads, headDim]);
 
   return (params: Params, tokens: np.Array, targets: np.Array): np.Array => {
-    const use = (name: string) => (params[name] as np.Array).ref;
+    const use = (name: string) => params[name].ref;
     let x = use('model.embed_tokens.weight').slice(tokens);
     for (let i = 0; i < c.layers; i++) {
       const p = (name: string) => use(`model.layers.${i}.${name}.weight`);
@@ -100,9 +100,9 @@ function makeStep(problem: Problem) {
     const factor = np.minimum(np.reciprocal(length).mul(clipNorm), 1);
     const next: { params: Params; m: Params; v: Params } = { params: {}, m: {}, v: {} };
     for (const [name, p] of Object.entries(params)) {
-      const g = (grads[name] as np.Array).mul(factor.ref);
-      const m1 = (m[name] as np.Array).mul(beta1).add(g.ref.mul(1 - beta1));
-      const v1 = (v[name] as np.Array).mul(beta2).add(np.square(g).mul(1 - beta2));
+      const g = grads[name].mul(factor.ref);
+      const m1 = m[name].mul(beta1).add(g.ref.mul(1 - beta1));
+      const v1 = v[name].mul(beta2).add(np.square(g).mul(1 - beta2));
       const update = m1.ref.mul(first.ref).div(np.sqrt(v1.ref.mul(second.ref)).add(epsilon));
       const decayed = isMatrix.get(name) === true ? p.mul(1 - LEARNING_RATE * weightDecay) : p;
       next.params[name] = decayed.sub(update.mul(LEARNING_RATE));
@@ -142,7 +142,7 @@ async function load(problem: Problem): Promise<Candidate> {
       ({ params, m, v } = out as unknown as { params: Params; m: Params; v: Params });
       const pending = (out as unknown as { loss: np.Array }).loss.data();
       javascriptMs = performance.now() - start;
-      return Number((await pending)[0]);
+      return (await pending)[0];
     },
     get javascriptMs() {
       return javascriptMs;

@@ -125,7 +125,7 @@ function load(problem: Problem, backend: 'webgpu' | 'webgl'): Candidate {
       javascriptMs = performance.now() - start;
       const [value] = await pending;
       loss.dispose();
-      return Number(value);
+      return value;
     },
     // On WebGPU its buffers are counted as everybody's are; WebGL's textures only it knows.
     ...(backend === 'webgl' && {

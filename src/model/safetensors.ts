@@ -138,7 +138,9 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    throw new SafetensorsError(`the header is not JSON: ${error instanceof Error ? error.message : error}`);
+    throw new SafetensorsError(
+      `the header is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   if (!isObject(header)) throw new SafetensorsError('the header is not a JSON object');
   return header;
