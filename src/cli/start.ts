@@ -182,7 +182,13 @@ function readConfig(path: string): v.InferOutput<typeof ConfigSchema> {
   const parsed = v.safeParse(ConfigSchema, json);
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    throw new UsageError(`--config "${path}": ${v.getDotPath(issue) ?? 'the file'}: ${issue.message}.`);
+    const where = v.getDotPath(issue) ?? 'the file';
+    // valibot calls a name that it does not know "never"; a person wants to hear that there is no such setting.
+    const why =
+      issue.type === 'strict_object' && issue.expected === 'never'
+        ? `there is no setting "${where}"`
+        : `${where}: ${issue.message}`;
+    throw new UsageError(`--config "${path}": ${why}.`);
   }
   return parsed.output;
 }
