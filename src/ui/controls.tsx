@@ -2,7 +2,7 @@
 import { onTrusted } from './consent.ts';
 import { useActions, useApp } from './context.tsx';
 import { GpuShare } from './gpu-share.tsx';
-import { canStart } from './startable.ts';
+import { canStart, canWatch } from './startable.ts';
 import { strings } from './strings.ts';
 
 const t = strings.controls;
@@ -12,6 +12,9 @@ export function Controls() {
   const startable = useApp(canStart);
   const actions = useActions();
   const watching = intent === 'watching';
+  // Nothing runs any more, so there is nothing to pause; what is left is to look on.
+  const failed = useApp((s) => s.activity === 'failed') && !watching;
+  const watchable = useApp(canWatch);
   return (
     <section className="controls" aria-labelledby="controls-heading">
       <h2 id="controls-heading" className="visually-hidden">
@@ -29,12 +32,23 @@ export function Controls() {
             {t.start}
           </button>
         )}
-        {intent === 'running' && (
+        {failed && (
+          <button
+            type="button"
+            className="button button-primary"
+            key="toggle"
+            disabled={!watchable}
+            onClick={onTrusted(() => actions?.watch())}
+          >
+            {strings.landing.watch}
+          </button>
+        )}
+        {intent === 'running' && !failed && (
           <button type="button" className="button" key="toggle" onClick={() => actions?.pause()}>
             {t.pause}
           </button>
         )}
-        {intent === 'paused' && (
+        {intent === 'paused' && !failed && (
           <button
             type="button"
             className="button button-primary"
@@ -48,7 +62,7 @@ export function Controls() {
           {watching ? t.stopWatching : t.stop}
         </button>
       </div>
-      {!watching && <GpuShare />}
+      {!watching && !failed && <GpuShare />}
       {!watching && <p className="hint controls-hint">{t.pauseHint}</p>}
     </section>
   );
