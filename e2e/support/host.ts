@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 
 const root = resolve(import.meta.dirname, '../..');
 const tabswarm = join(root, 'bin/tabswarm.mjs');
@@ -65,8 +64,12 @@ export async function startHost(
   };
 }
 
-/** Runs `tabswarm …` to its end. */
+/** Runs `tabswarm …` to its end. Throws with everything it printed when it does not end with 0. */
 export async function cli(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [tabswarm, ...args], { cwd: root });
-  return stdout;
+  return new Promise((done, fail) => {
+    execFile(process.execPath, [tabswarm, ...args], { cwd: root }, (error, stdout, stderr) => {
+      if (error === null) done(stdout);
+      else fail(new Error(`tabswarm ${args.join(' ')} ended with ${error.code}:\n${stdout}${stderr}`));
+    });
+  });
 }

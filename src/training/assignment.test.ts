@@ -53,7 +53,7 @@ describe('assignment', () => {
             expect(shards).toContain(shard);
             expect(offset).toBeGreaterThanOrEqual(0);
             // The last window's last target is the shard's last token.
-            expect(offset + 64 + 1).toBeLessThanOrEqual(shardTokens[shard] as number);
+            expect(offset + 64 + 1).toBeLessThanOrEqual(shardTokens[shard]);
           }
         },
       ),
@@ -65,7 +65,7 @@ describe('assignment', () => {
     for (let i = 0; i < 5000; i++) {
       const contributor = sha256Sync(Uint8Array.of(i & 255, i >> 8));
       for (const shard of assignedShards(assignmentSeed(filled(1), 0, filled(2), contributor), 5))
-        counts[shard] = (counts[shard] as number) + 1;
+        counts[shard] = counts[shard] + 1;
     }
     // 10,000 draws over 5 shards: 2,000 each, standard deviation about 35.
     for (const count of counts) expect(Math.abs(count - 2000)).toBeLessThan(175);

@@ -71,15 +71,15 @@ export function* sequenceRefs(seed: Uint8Array, data: AssignmentData): Generator
   const random = createRandom(seed);
   const shards = drawShards(random, data.shardTokens.length);
   for (const shard of shards) {
-    const tokens = data.shardTokens[shard] as number;
+    const tokens = data.shardTokens[shard];
     if (tokens <= data.sequence)
       throw new AssignmentError(
         `shard ${shard} has ${tokens} tokens, too few for sequences of ${data.sequence}`,
       );
   }
   for (;;) {
-    const shard = shards[random.below(shards.length)] as number;
-    yield { shard, offset: random.below((data.shardTokens[shard] as number) - data.sequence) };
+    const shard = shards[random.below(shards.length)];
+    yield { shard, offset: random.below(data.shardTokens[shard] - data.sequence) };
   }
 }
 
