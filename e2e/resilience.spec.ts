@@ -80,8 +80,8 @@ test('pause stops computing but keeps up; resume goes on; the GPU share is kept'
     'no further step',
     async () => {
       const before = steps;
-      steps = await ownSteps();
       await new Promise((resolve) => setTimeout(resolve, 1000));
+      steps = await ownSteps();
       return steps - before;
     },
     (more) => more === 0,

@@ -17,7 +17,9 @@ import { createAppStore } from './store.ts';
 import { Submissions } from './submissions.ts';
 import { FakeTrainer, MemoryHost, MemoryNetwork, runValidator } from './testing.ts';
 
-const ROUND_MS = 1000;
+/** Long enough that a busy machine still commits in time: this is wall-clock time. */
+const ROUND_MS = 1600;
+const PATIENCE_MS = 60_000;
 
 interface World {
   readonly manifest: Manifest;
@@ -192,14 +194,16 @@ function start(w: World): Promise<{ rounds: number; empty: number }> {
 }
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + PATIENCE_MS;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
-test('contributors train, are certified, paid, and hold equal states; one leaves, one joins late', async () => {
+test('contributors train, are certified, paid, and hold equal states; one leaves, one joins late', {
+  timeout: 4 * PATIENCE_MS,
+}, async () => {
   const w = await createWorld();
   world = w;
   const validating = start(w);
@@ -233,7 +237,9 @@ test('contributors train, are certified, paid, and hold equal states; one leaves
   expect(w.network.verdicts).not.toContain('reject');
 });
 
-test('a round without a certificate costs nothing: what was sent returns, and the next round counts', async () => {
+test('a round without a certificate costs nothing: what was sent returns, and the next round counts', {
+  timeout: 4 * PATIENCE_MS,
+}, async () => {
   const w = await createWorld();
   world = w;
   const anna = await join(w, 'anna', 0.001);
