@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { sha256, toHex } from '../protocol/bytes.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import { testManifest } from '../protocol/testing.ts';
 import { genesisTheta } from '../model/init.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { encodeShard } from '../model/shards.ts';
@@ -50,31 +51,14 @@ async function createWorld(): Promise<World> {
   const theta = genesisTheta(model, 'test', 24);
   const shard = encodeShard(Uint16Array.from({ length: 2000 }, (_, i) => i % 64));
   const shardRef = { hash: await sha256(shard), size: shard.byteLength, tokens: 2000 };
-  const checkpoint = { hash: new Uint8Array(32), size: 1 };
+  const base = testManifest(validator.publicKey, [{ key: validator.publicKey, weight: 1 }]);
   const manifest: Manifest = {
-    protocol: 1,
-    name: 'test',
-    description: '',
-    organizer: { name: 'us', contact: '', key: validator.publicKey },
+    ...base,
     model,
-    tokenizer: { hash: new Uint8Array(32), size: 1 },
-    data: { source: 'made up', licence: 'none', train: [shardRef], heldOut: shardRef },
-    training: {
-      batch: 1,
-      accumulation: 1,
-      sequence: 16,
-      maxInnerSteps: 1000,
-      learningRate: 1e-3,
-      minLearningRateRatio: 0.1,
-      warmupRounds: 1,
-      totalRounds: 100,
-      beta1: 0.9,
-      beta2: 0.95,
-      epsilon: 1e-8,
-      weightDecay: 0.1,
-      clipNorm: 1,
-    },
-    sparseloco: { topK: 64, quantiser: 'sign1', beta: 0.95, alpha: 1, average: 'senders', fractionBits: 24 },
+    data: { ...base.data, train: [shardRef], heldOut: shardRef },
+    // Tokens of an inner step as FakeTrainer counts them; a step takes it milliseconds.
+    training: { ...base.training, batch: 1, accumulation: 1, sequence: 16, maxInnerSteps: 1000 },
+    sparseloco: { ...base.sparseloco, quantiser: 'sign1' },
     schedule: {
       startMs: Date.now() + 100,
       roundMs: ROUND_MS,
@@ -82,17 +66,8 @@ async function createWorld(): Promise<World> {
       commitMs: 0.65 * ROUND_MS,
       revealMs: 0.8 * ROUND_MS,
     },
-    gauntlet: {
-      maxAccepted: 8,
-      evaluationScale: 0.2,
-      evaluationSequences: 1,
-      heldOutSequences: 1,
-      maxNormRatio: 10,
-      maxOverlap: 0.9,
-    },
-    credits: { perRound: 1_000_000, total: 1_000_000_000 },
-    genesis: { root: await stateRoot(theta, parameterLayout(model)), checkpoint },
-    validators: [{ key: validator.publicKey, weight: 1 }],
+    gauntlet: { ...base.gauntlet, maxOverlap: 0.9 },
+    genesis: { ...base.genesis, root: await stateRoot(theta, parameterLayout(model)) },
   };
   const runId = await sha256(new TextEncoder().encode('run'));
   const host = new MemoryHost(manifest, runId, theta, new Map([[toHex(shardRef.hash), shard]]));

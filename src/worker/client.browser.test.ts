@@ -5,16 +5,19 @@ import { parameterLayout } from '../model/layout.ts';
 import { preset } from '../model/presets.ts';
 import { bytesEqual } from '../protocol/bytes.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import { testManifest } from '../protocol/testing.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { startTrainer, type TrainerClient } from './client.ts';
 
 const base = preset('tiny');
-const manifest = {
+const run = testManifest(new Uint8Array(32), []);
+const manifest: Manifest = {
+  ...run,
   model: base.model,
   training: { ...base.training, maxInnerSteps: 4 },
   sparseloco: base.sparseloco,
-  data: { train: [{ hash: new Uint8Array(32), size: 8000, tokens: 4000 }] },
-} as unknown as Manifest;
+  data: { ...run.data, train: [{ hash: new Uint8Array(32), size: 8000, tokens: 4000 }] },
+};
 
 let trainer: TrainerClient;
 beforeAll(() => {

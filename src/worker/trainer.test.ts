@@ -6,19 +6,21 @@ import { parameterLayout } from '../model/layout.ts';
 import { preset } from '../model/presets.ts';
 import { bytesEqual } from '../protocol/bytes.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import { testManifest } from '../protocol/testing.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import type { Assignment, TrainProgress } from './api.ts';
 import { Trainer } from './trainer.ts';
 
 const base = preset('tiny');
 const tag = { run: new Uint8Array(32).fill(1), round: 3, contributor: new Uint8Array(32).fill(2) };
-/** The trainer reads only these parts of a manifest. */
-const manifest = {
+const run = testManifest(new Uint8Array(32), []);
+const manifest: Manifest = {
+  ...run,
   model: base.model,
   training: { ...base.training, maxInnerSteps: 12, warmupRounds: 1 },
   sparseloco: base.sparseloco,
-  data: { train: [{ hash: new Uint8Array(32), size: 8000, tokens: 4000 }] },
-} as unknown as Manifest;
+  data: { ...run.data, train: [{ hash: new Uint8Array(32), size: 8000, tokens: 4000 }] },
+};
 
 /** Text with an easy pattern, so that a few steps show. */
 const assignment: Assignment = {
