@@ -2,6 +2,7 @@
  * Bytes by hash, wherever they are: this browser's cache, the host over HTTP, then other tabs. Whatever the source,
  * bytes whose SHA-256 differs are thrown away and the next source is asked.
  */
+import { messageOf } from '../protocol/errors.ts';
 import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import type { Swarm } from '../swarm/types.ts';
@@ -96,7 +97,7 @@ async function fetchAnywhere(
     reasons.push('the host sent other bytes than the run asks for');
   } catch (error) {
     signal?.throwIfAborted();
-    reasons.push(String(error instanceof Error ? error.message : error));
+    reasons.push(messageOf(error));
   }
   if (sources.swarm !== null) {
     try {
@@ -107,7 +108,7 @@ async function fetchAnywhere(
       });
     } catch (error) {
       signal?.throwIfAborted();
-      reasons.push(String(error instanceof Error ? error.message : error));
+      reasons.push(messageOf(error));
     }
   }
   const why = reasons.map((reason) => reason.replace(/\.$/, '')).join('; ');

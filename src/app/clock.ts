@@ -1,6 +1,7 @@
 /** The swarm's time in this tab: measured against the host, and the round it is by it. */
 import { type PhaseInfo, phaseAt, SwarmClock } from '../protocol/clock.ts';
 import type { Schedule } from '../protocol/manifest.ts';
+import { pause } from '../swarm/pause.ts';
 import type { HostClient } from './host-client.ts';
 
 /** Samples taken at start; the one with the shortest round trip is the most exact. */
@@ -35,16 +36,6 @@ export class RunClock {
 
   /** Resolves at a swarm time or when `signal` aborts, whichever is first. */
   until(swarmMs: number, signal: AbortSignal): Promise<void> {
-    const wait = swarmMs - this.now();
-    if (wait <= 0 || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, wait);
-      signal.addEventListener('abort', done);
-    });
+    return pause(swarmMs - this.now(), signal);
   }
 }

@@ -1,4 +1,5 @@
 /** Turns whatever went wrong into words for a person: what happened, what to do, whether Tabswarm goes on by itself. */
+import { messageOf } from '../protocol/errors.ts';
 import { unavailableMessage } from '../kernels/gpu.ts';
 import { BlobError } from './blobs.ts';
 import { OutOfSyncError } from './follower.ts';
@@ -23,7 +24,7 @@ function isNamed(error: unknown, name: string): error is Error {
 }
 
 export function toProblem(error: unknown): Problem {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (error instanceof HostError) {
     const message = error.retry ? `${error.message} Trying again.` : error.message;
     return { code: 'host-unreachable', message, recovering: error.retry };

@@ -9,6 +9,7 @@ import { openManifest, seal } from '../protocol/envelope.ts';
 import { PROTOCOL_VERSION } from '../protocol/limits.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { createTabSwarm } from '../swarm/tab-node.ts';
+import { pause } from '../swarm/pause.ts';
 import type { Swarm } from '../swarm/types.ts';
 import { startTrainer, type TrainerClient } from '../worker/client.ts';
 import { BlobShelf, type BlobSources } from './blobs.ts';
@@ -331,7 +332,7 @@ class SessionImpl implements SessionActions {
         this.store.setState({ activity: 'waiting', waitingFor: problem.message });
         if (error instanceof OutOfSyncError) wait = RETRY_MIN_MS;
       }
-      await this.#clock.until(this.#clock.now() + wait * (0.7 + 0.6 * Math.random()), signal);
+      await pause(wait * (0.7 + 0.6 * Math.random()), signal);
       wait = Math.min(RETRY_MAX_MS, wait * 1.7);
       if (signal.aborted) return;
     }

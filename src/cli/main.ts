@@ -1,4 +1,5 @@
 /** Entry of the `tabswarm` command: picks the command and turns every failure into one plain sentence. */
+import { messageOf } from '../protocol/errors.ts';
 import { HELP, isCommand, UsageError } from './arguments.ts';
 import { start } from './start.ts';
 import { status } from './status.ts';
@@ -28,7 +29,7 @@ export async function main(argv: readonly string[], output: Output = console_): 
     if (command === 'status') return await status(args, output);
     return await verify(args, output);
   } catch (error) {
-    output.err(`tabswarm: ${error instanceof Error ? error.message : String(error)}`);
+    output.err(`tabswarm: ${messageOf(error)}`);
     if (error instanceof UsageError) {
       output.err('"tabswarm help" lists the commands and their options.');
       return 2;

@@ -1,4 +1,5 @@
 /** Losses of the certified state and of scaled steps from it, sequence by sequence, measured in a worker thread. */
+import { messageOf } from '../protocol/errors.ts';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { ModelConfig } from '../model/config.ts';
@@ -114,7 +115,7 @@ class WorkerLossMeter implements LossMeter {
         reject(new LossError(`The loss worker stopped: ${why}`));
       this.#waiting.clear();
     };
-    worker.on('error', (error) => onEnd(error instanceof Error ? error.message : String(error)));
+    worker.on('error', (error) => onEnd(messageOf(error)));
     worker.on('exit', (code) => onEnd(`exit code ${code}`));
     if (this.#theta !== null) this.#ask({ kind: 'load', theta: this.#theta }).catch(() => {});
     return worker;

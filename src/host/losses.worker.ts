@@ -3,6 +3,7 @@
  *
  * Speaks {@link LossRequest} and {@link LossReply} with losses.ts; holds one state θ at a time.
  */
+import { messageOf } from '../protocol/errors.ts';
 import { parentPort, workerData } from 'node:worker_threads';
 import { thetaToFloat } from '../model/init.ts';
 import { parameterLayout } from '../model/layout.ts';
@@ -30,7 +31,7 @@ async function answer(request: LossRequest): Promise<void> {
   try {
     reply = { id: request.id, losses: await work(request) };
   } catch (error) {
-    reply = { id: request.id, error: error instanceof Error ? error.message : String(error) };
+    reply = { id: request.id, error: messageOf(error) };
   }
   port?.postMessage(reply);
 }

@@ -1,4 +1,5 @@
 /** Starts and stops a whole host: run, chain, HTTP(S), relay, validator. */
+import { messageOf } from '../protocol/errors.ts';
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { networkInterfaces } from 'node:os';
@@ -82,7 +83,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       try {
         await undo();
       } catch (error) {
-        log(`while stopping: ${error instanceof Error ? error.message : String(error)}`);
+        log(`while stopping: ${messageOf(error)}`);
       }
     }
   };

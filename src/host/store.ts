@@ -6,6 +6,7 @@
  * transaction makes certificate, blob index and refusals appear together. A crash before the commit leaves at most
  * blobs that nothing names (swept at the next start); a crash after it leaves a round that is published again.
  */
+import { messageOf } from '../protocol/errors.ts';
 import { randomBytes } from 'node:crypto';
 import {
   createReadStream,
@@ -376,5 +377,3 @@ async function syncFolder(path: string): Promise<void> {
     await folder.close();
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -5,6 +5,8 @@
  * A state machine: {@link Validator.advance} does whatever is due now and returns; timers, messages and finished
  * fetches call it again. A failure in judging one submission refuses that one; nothing in here ends the loop.
  */
+import { pause } from '../swarm/pause.ts';
+import { messageOf } from '../protocol/errors.ts';
 import { type Candidate, noCertificate, RoundBook } from '../gauntlet/book.ts';
 import { inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
@@ -460,20 +462,4 @@ export class Validator {
       Math.min(next - now + 1, 3_600_000),
     );
   }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** Resolves after `ms`, or when aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, Math.max(0, ms));
-    signal.addEventListener('abort', done);
-  });
 }

@@ -44,7 +44,7 @@ export function genesisTheta(
   return theta;
 }
 
-/** θ as the f32 values that training and evaluation use. */
+/** θ as the f32 values that training and evaluation use: one multiplication by a power of two, as in the kernel. */
 export function thetaToFloat(theta: Int32Array, fractionBits: number): Float32Array<ArrayBuffer> {
   const out = new Float32Array(theta.length);
   const unit = 2 ** -fractionBits;

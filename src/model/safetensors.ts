@@ -6,6 +6,7 @@
  * The reader is strict: a file may come from anywhere, so every claim of its header is checked against the bytes
  * before a view is made, and the tensors must tile the data without gap or overlap, as the format demands.
  */
+import { messageOf } from '../protocol/errors.ts';
 
 export type SafetensorsDtype = 'F32' | 'I32';
 
@@ -138,9 +139,7 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    throw new SafetensorsError(
-      `the header is not JSON: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new SafetensorsError(`the header is not JSON: ${messageOf(error)}`);
   }
   if (!isObject(header)) throw new SafetensorsError('the header is not a JSON object');
   return header;

@@ -4,6 +4,7 @@
  * One value has exactly one encoding: what is signed or hashed must not have two. Decoding therefore re-encodes and
  * compares, which also refuses what the decoder lets pass (floats that are integers, unsorted or magic keys).
  */
+import { messageOf } from './errors.ts';
 import * as dagCbor from '@ipld/dag-cbor';
 import { bytesEqual } from './bytes.ts';
 
@@ -32,5 +33,3 @@ export function decodeCanonical(bytes: Uint8Array, maxBytes: number): Decoded {
     return { ok: false, detail: `not DAG-CBOR: ${messageOf(error).slice(0, 100)}` };
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -4,6 +4,7 @@
  * a = β e + Δ with Δ = θ(round start) - θ(after inner steps); sent = Q(top-k of each chunk of a); e = a - sent
  * (SparseLoCo, arXiv 2508.15706, equations 1 and 2). The error of quantisation stays in e too.
  */
+import { thetaToFloat } from '../model/init.ts';
 import type { ParameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
 import { quantiseUpdate } from './quantise-update.ts';
@@ -11,14 +12,6 @@ import { selectTopK } from './select.ts';
 import { NotFiniteError } from './types.ts';
 import { addScaled, type ChunkPlace, chunkPlaces, type SparseUpdate } from './update.ts';
 import { maxEntries } from './wire.ts';
-
-/** θ as f32: the same as the kernel's, one multiplication by a power of two. */
-export function toFloat(theta: Int32Array, fractionBits: number): Float32Array {
-  const unit = 2 ** -fractionBits;
-  const out = new Float32Array(theta.length);
-  for (let i = 0; i < theta.length; i++) out[i] = Math.fround(theta[i]) * unit;
-  return out;
-}
 
 export interface CompressCpuInput {
   /** θ at the start of the round, `[layout.elements]`. */
@@ -44,7 +37,7 @@ export function compressCpu(
   layout: ParameterLayout,
   settings: SparseLoco,
 ): CompressCpuOutput {
-  const start = toFloat(input.theta, settings.fractionBits);
+  const start = thetaToFloat(input.theta, settings.fractionBits);
   const accumulated = new Float32Array(layout.elements);
   const { parameters, error } = input;
   for (const tensor of layout.tensors) {

@@ -1,7 +1,8 @@
 /** The replica in plain TypeScript: the host's, and the reference that the GPU's must equal to the bit. */
+import { thetaToFloat } from '../model/init.ts';
 import type { ParameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
-import { compressCpu, toFloat } from './compress-cpu.ts';
+import { compressCpu } from './compress-cpu.ts';
 import { mergeStep, prepareStep, subtractStep, type WeightedUpdate } from './outer-step.ts';
 import { stateRoot } from './state.ts';
 import type { CertifiedSubmission, CompressReport, Replica } from './types.ts';
@@ -72,7 +73,7 @@ export class CpuReplica implements Replica {
 
   /** The model that inner steps start from, f32. */
   parameters(): Float32Array {
-    return toFloat(this.state, this.settings.fractionBits);
+    return thetaToFloat(this.state, this.settings.fractionBits);
   }
 
   /**

@@ -7,6 +7,7 @@
  * streams have no read back-pressure: a sender that pushes is aborted at 4 MiB unread. Limited (relayed) connections
  * are refused on both sides, so no blob byte can go through the relay.
  */
+import { messageOf } from '../protocol/errors.ts';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { lpStream } from '@libp2p/utils';
@@ -179,7 +180,7 @@ export class BlobExchange {
         );
       }
     }
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     return `…${peer.slice(-6)} ${fault}${fault === 'missing' ? '' : ` (${detail.slice(0, 80)})`}`;
   }
 
@@ -330,7 +331,7 @@ function readAnswer(answer: Uint8Array, size: number, length: number): Uint8Arra
 function toSourceError(error: unknown): SourceError {
   if (error instanceof SourceError) return error;
   const name = error instanceof Error ? error.name : '';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (name === 'TimeoutError' || name === 'AbortError')
     return new SourceError('stalled', 'no answer in time');
   if (/^Invalid(DataLength|MessageLength)|^StreamBuffer/.test(name))

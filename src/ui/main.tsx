@@ -2,6 +2,7 @@
  * Entry of the page. The first visit page is drawn at once from this small chunk; the session (libp2p, GPU workers)
  * is loaded after that. Loading it starts nothing: only a click does.
  */
+import { messageOf } from '../protocol/errors.ts';
 import { createRoot } from 'react-dom/client';
 import { createAppStore } from '../app/store.ts';
 import { App } from './app.tsx';
@@ -18,7 +19,7 @@ try {
   const { store, actions } = createSession({ baseUrl: location.origin });
   root.render(<App store={store} actions={actions} />);
 } catch (error) {
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = messageOf(error);
   const store = createAppStore();
   store.setState({
     problems: [{ code: 'internal', message: `${strings.boot.failed} (${detail})`, recovering: false }],

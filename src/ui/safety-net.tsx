@@ -2,6 +2,7 @@
  * If drawing the page fails, the person must still be able to stop what runs: shows the problem, Stop and Reload in
  * place of the page.
  */
+import { messageOf } from '../protocol/errors.ts';
 import { Component, type ReactNode } from 'react';
 import { strings } from './strings.ts';
 
@@ -14,7 +15,7 @@ export class SafetyNet extends Component<Props, { readonly failed: string | null
   override state = { failed: null };
 
   static getDerivedStateFromError(error: unknown) {
-    return { failed: error instanceof Error ? error.message : String(error) };
+    return { failed: messageOf(error) };
   }
 
   override render() {
