@@ -100,6 +100,28 @@ it('the same trajectory with activations kept and recomputed, and evaluation cha
   again.destroy();
 });
 
+it("another engine continues to the bit from parameters and Adam's state, and not without the latter", async () => {
+  const [first, second] = [await engineFor(), await engineFor()];
+  const batches = [1, 2, 3].map((seed) => tokensOf(config, 21, seed));
+  await first.step([batches[0]], 1e-2);
+  await first.step([batches[1]], 1e-2);
+  const [parameters, state] = [await first.readParameters(), await first.readOptimizer()];
+  expect(state.step).toBe(2);
+  await first.step([batches[2]], 1e-2);
+  second.setParameters(parameters);
+  await second.step([batches[2]], 1e-2);
+  expect(await second.readParameters()).not.toEqual(await first.readParameters());
+  second.setParameters(parameters);
+  second.setOptimizer(state);
+  await second.step([batches[2]], 1e-2);
+  expect(await second.readParameters()).toEqual(await first.readParameters());
+  expect(await second.readOptimizer()).toEqual(await first.readOptimizer());
+  expect(() => second.setOptimizer({ ...state, m: new Float32Array(3) })).toThrow(RangeError);
+  expect(() => second.setOptimizer({ ...state, step: -1 })).toThrow(RangeError);
+  first.destroy();
+  second.destroy();
+});
+
 it('a batch without any counted target changes parameters only by decay', async () => {
   const engine = await engineFor();
   await engine.step([tokensOf(config, 21, 1, 21)], 0.1);

@@ -11,7 +11,7 @@ import { assertFits } from './fits.ts';
 import { dimensions, estimateMemory, planBuffers } from './memory.ts';
 import { planStep, STATS } from './plan.ts';
 import { SubmitQueue } from './queue.ts';
-import type { Batch, EngineOptions, StepReport, TrainingEngine } from './types.ts';
+import type { Batch, EngineOptions, OptimizerState, StepReport, TrainingEngine } from './types.ts';
 
 /** Makes an engine; parameters and moments are zero until set. Throws {@link DoesNotFitError} with the numbers. */
 export async function createEngine(options: EngineOptions): Promise<WebGpuEngine> {
@@ -150,6 +150,25 @@ export class WebGpuEngine implements TrainingEngine {
     encoder.clearBuffer(this.#buffer('moment1'));
     encoder.clearBuffer(this.#buffer('moment2'));
     this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  readOptimizer(): Promise<OptimizerState> {
+    return this.#exclusive(async () => ({
+      m: await this.#read(this.#buffer('moment1'), this.layout.elements),
+      v: await this.#read(this.#buffer('moment2'), this.layout.elements),
+      step: this.#steps,
+    }));
+  }
+
+  setOptimizer({ m, v, step }: OptimizerState): void {
+    const { elements } = this.layout;
+    if (m.length !== elements || v.length !== elements) {
+      throw new RangeError(`expected ${elements} moments of each order, got ${m.length} and ${v.length}`);
+    }
+    if (!Number.isSafeInteger(step) || step < 0) throw new RangeError(`no count of steps: ${step}`);
+    this.#write('moment1', m);
+    this.#write('moment2', v);
+    this.#steps = step;
   }
 
   step(batches: readonly Batch[], learningRate: number): Promise<void> {

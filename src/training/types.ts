@@ -41,6 +41,16 @@ export interface StepReport {
   readonly gradientNorm: number;
 }
 
+/** AdamW's state: what a trainer needs beside the parameters to take the very next step of another one. */
+export interface OptimizerState {
+  /** First moment (running mean of clipped gradients), flat f32 as the parameters. */
+  readonly m: Float32Array;
+  /** Second moment (running mean of their squares), likewise. */
+  readonly v: Float32Array;
+  /** Steps taken since the moments were zero; the bias correction needs it. */
+  readonly step: number;
+}
+
 /**
  * A Llama trainer whose parameters live in one flat f32 buffer laid out by {@link ParameterLayout}.
  *
@@ -60,6 +70,10 @@ export interface TrainingEngine {
   readParameters(): Promise<Float32Array>;
   /** Zeroes Adam's moments and its step count (a joiner starts so). */
   resetOptimizer(): void;
+  /** Adam's moments and step count after the steps asked for so far; waits for the GPU. */
+  readOptimizer(): Promise<OptimizerState>;
+  /** Continues from a state that {@link readOptimizer} gave, here or on another device. @throws RangeError on another model's. */
+  setOptimizer(state: OptimizerState): void;
   /**
    * One inner step over `accumulation` micro-batches: forward, backward, clip, AdamW. Resolves once the work is
    * submitted and the queue is short enough to take more, without reading anything back.
