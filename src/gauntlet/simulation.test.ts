@@ -175,7 +175,7 @@ describe('dishonest and unlucky peers among six honest ones', () => {
     [
       "the victim's own commit and reveal, under another name",
       () => async (view) => {
-        const bytes = view.trainer.train(victimOf().publicKey, view.round, view.head).bytes;
+        const { bytes } = await view.trainer.train(victimOf().publicKey, view.round, view.head);
         const { commit, reveal } = await announce(odd, view, { bytes, tokens: 512, innerSteps: 1 });
         // Even first in line, ahead of the victim.
         const say = [

@@ -1,9 +1,10 @@
 /**
- * A swarm on a virtual clock: the real envelopes, book, verdicts, certificates and ledger, with made-up training.
+ * A swarm on a virtual clock: the real envelopes, book, verdicts, certificates and ledger, on any {@link Trainer}.
  *
- * Thousands of peers take seconds, so properties of the protocol can be tested, and behaviours of dishonest peers
- * tried, without a GPU or a network. What is not real here: submissions are the made-up bytes of a {@link Trainer},
- * the network delivers instantly what a peer sends, and all peers share one honest view of the chain.
+ * With made-up training ({@link fakeTrainer}) thousands of peers take seconds, so that properties of the protocol can
+ * be tested without a GPU or a network; attack/ plays the same swarm with the real engine. What is not real here: the
+ * network delivers instantly what a peer sends, unless `route` says otherwise, and all peers share one honest view of
+ * the chain.
  */
 import { bytesEqual, concatBytes, sha256Sync } from '../protocol/bytes.ts';
 import {
@@ -31,20 +32,33 @@ export interface Work {
   readonly innerSteps: number;
 }
 
-/** The made-up model: how bytes come about, how they are judged, and what state they lead to. */
+/** The model: how bytes come about, how they are judged, and what state they lead to. */
 export interface Trainer {
   readonly maxBytes: number;
-  train(contributor: Uint8Array, round: number, head: ChainHead): Work;
+  train(contributor: Uint8Array, round: number, head: ChainHead): Work | Promise<Work>;
   readonly inspect: Inspect;
-  readonly evaluate: Evaluate | null;
+  /** How losses are measured in a round that starts from `head`. */
+  readonly evaluate: ((round: number, head: ChainHead) => Evaluate) | null;
   /** State root after applying these submissions to the state of `root`. */
-  apply(root: Uint8Array, submissions: readonly { bytes: Uint8Array; weight: number }[]): Uint8Array;
+  apply(
+    root: Uint8Array,
+    submissions: readonly { bytes: Uint8Array; weight: number }[],
+  ): Uint8Array | Promise<Uint8Array>;
 }
 
 /** Message bytes on their way, with the swarm time at which they reach the validator. */
 export interface Delivery {
   readonly at: number;
   readonly bytes: Uint8Array;
+}
+
+/** Bytes somebody serves: true ones under their own hash, or a liar's under any. */
+export type Served = Uint8Array | { readonly hash: Uint8Array; readonly bytes: Uint8Array };
+
+/** What a peer does in a round. */
+export interface Act {
+  readonly say: readonly Delivery[];
+  readonly serve: readonly Served[];
 }
 
 export interface RoundView {
@@ -61,10 +75,11 @@ export interface RoundView {
   readonly heard: readonly Uint8Array[];
 }
 
-/** A peer: what it says in a round, and the bytes it serves under their hash. */
+/** A peer: what it says and serves in a round, and how it takes the outcome. */
 export interface Peer {
   readonly identity: Identity;
-  act(view: RoundView): Promise<{ say: Delivery[]; serve: Uint8Array[] }>;
+  act(view: RoundView): Promise<Act>;
+  settle?(result: RoundResult): void;
 }
 
 /** A contributor that follows the protocol. */
@@ -72,7 +87,7 @@ export function honestPeer(identity: Identity): Peer {
   return {
     identity,
     async act(view) {
-      const work = view.trainer.train(identity.publicKey, view.round, view.head);
+      const work = await view.trainer.train(identity.publicKey, view.round, view.head);
       const { commit, reveal } = await announce(identity, view, work);
       return {
         say: [
@@ -121,6 +136,8 @@ export interface SimulationOptions {
   /** Validators that sign; one of them keeps the book. */
   readonly validators: readonly Identity[];
   readonly trainer: Trainer;
+  /** What becomes of a message on its way to the validator: dropped, delayed, multiplied. Default: it arrives. */
+  readonly route?: (from: Uint8Array, delivery: Delivery) => readonly Delivery[];
 }
 
 /** One run. `head`, `ledger` and `chain` are what every honest peer holds after the last round. */
@@ -154,8 +171,7 @@ export class Simulation {
       heard: [...this.#heard],
     };
     const acts = await Promise.all(peers.map((peer) => peer.act(view)));
-    const blobs = new Map<string, Uint8Array>();
-    for (const { serve } of acts) for (const bytes of serve) blobs.set(keyOf(sha256Sync(bytes)), bytes);
+    const blobs = sourcesOf(acts.flatMap(({ serve }) => serve));
 
     const book = new RoundBook({
       manifest,
@@ -164,10 +180,12 @@ export class Simulation {
       baseRoot: () => this.head.root,
       inspect: trainer.inspect,
       maxBytes: trainer.maxBytes,
-      evaluate: trainer.evaluate,
+      evaluate: trainer.evaluate?.(round, this.head) ?? null,
       standings: this.standings,
     });
-    const deliveries = acts.flatMap((act) => act.say).sort((a, b) => a.at - b.at);
+    const deliveries = acts
+      .flatMap(({ say }, i) => say.flatMap((delivery) => this.#route(peers[i], delivery)))
+      .sort((a, b) => a.at - b.at);
     const problems: (Receipt & { ok: false })[] = [];
     const note = (receipt: Receipt) => {
       if (!receipt.ok) problems.push(receipt);
@@ -186,15 +204,29 @@ export class Simulation {
       requests = book.toFetch(ends.reveal)
     ) {
       for (const { contributor, submission } of requests) {
-        const bytes = blobs.get(keyOf(submission.hash));
-        if (bytes === undefined) book.notServed(contributor, 'nobody serves these bytes');
-        else note(await book.bytes(contributor, bytes));
+        let refused = false;
+        let served = false;
+        for (const bytes of blobs.get(keyOf(submission.hash)) ?? []) {
+          const receipt = await book.bytes(contributor, bytes);
+          note(receipt);
+          served = receipt.ok;
+          // Wrong bytes are their server's fault: the next source is asked.
+          refused = !receipt.ok && receipt.reason !== 'hash-mismatch';
+          if (served || refused) break;
+        }
+        if (!served && !refused) book.notServed(contributor, 'nobody serves these bytes');
       }
     }
     const verdict = await book.judge();
     const certificate = verdict.accepted.length > 0 ? await this.#certify(verdict, book, ends.judge) : null;
     this.standings = updateStandings(this.standings, verdict);
-    return { round, verdict, certificate, problems, unopened };
+    const result = { round, verdict, certificate, problems, unopened };
+    for (const peer of peers) peer.settle?.(result);
+    return result;
+  }
+
+  #route(peer: Peer, delivery: Delivery): readonly Delivery[] {
+    return this.#o.route?.(peer.identity.publicKey, delivery) ?? [delivery];
   }
 
   async #certify(verdict: MessageOf<'verdict'>, book: RoundBook, time: number) {
@@ -203,7 +235,7 @@ export class Simulation {
       bytes: book.bytesOf(contributor) as Uint8Array,
       weight,
     }));
-    const root = trainer.apply(this.head.root, submissions);
+    const root = await trainer.apply(this.head.root, submissions);
     const parts = { manifest, head: this.head, verdict, root, heldOutLoss: 5, time };
     const certificate = await certify(buildCertificateBody(parts), validators);
     const checked = await checkCertificate(certificate, manifest, runId, this.head);
@@ -217,6 +249,21 @@ export class Simulation {
 }
 
 const keyOf = (hash: Uint8Array): string => String.fromCharCode(...hash);
+
+/** Everything that is served, by the hash it is served under; of the same hash, liars come first. */
+function sourcesOf(served: readonly Served[]): Map<string, Uint8Array[]> {
+  const sources = new Map<string, Uint8Array[]>();
+  for (const entry of served) {
+    const lie = !(entry instanceof Uint8Array);
+    const bytes = lie ? entry.bytes : entry;
+    const key = keyOf(lie ? entry.hash : sha256Sync(bytes));
+    const known = sources.get(key) ?? [];
+    if (lie) known.unshift(bytes);
+    else known.push(bytes);
+    sources.set(key, known);
+  }
+  return sources;
+}
 
 /**
  * A trainer whose bytes are `norm, quality` and a support drawn from them: enough for every check. Bytes: a run-bound
@@ -243,14 +290,16 @@ export function fakeTrainer(change: Partial<Trainer> = {}): Trainer {
       }
       return { ok: true, inspected: { norm, positions } };
     },
-    async evaluate({ bytes }) {
-      const { quality } = fakeContent(bytes);
-      const before = [5, 4.5, 5.5, 5.2];
-      return {
-        assigned: { before, after: before.map((loss, i) => loss - 1.5 * quality - 0.001 * i) },
-        unassigned: { before, after: before.map((loss, i) => loss - quality - 0.001 * i) },
-      };
-    },
+    evaluate:
+      () =>
+      async ({ bytes }) => {
+        const { quality } = fakeContent(bytes);
+        const before = [5, 4.5, 5.5, 5.2];
+        return {
+          assigned: { before, after: before.map((loss, i) => loss - 1.5 * quality - 0.001 * i) },
+          unassigned: { before, after: before.map((loss, i) => loss - quality - 0.001 * i) },
+        };
+      },
     apply: (root, submissions) =>
       sha256Sync(
         concatBytes(
