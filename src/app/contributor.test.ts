@@ -88,6 +88,7 @@ interface Member {
   readonly identity: Identity;
   state(): AppState;
   readonly done: Promise<void>;
+  finish(): void;
   leave(): void;
 }
 
@@ -149,6 +150,7 @@ async function join(w: World, name: string, nudge: number): Promise<Member> {
     identity,
     state: () => store.getState(),
     done,
+    finish: () => contributor.setLast(true),
     leave: () => {
       abort.abort();
       w.network.members.delete(name);
@@ -224,4 +226,18 @@ test('a round without a certificate costs nothing: what was sent returns, and th
   void start(w);
   await until('an accepted round', () => anna.state().totals.accepted >= 1);
   expect(anna.state().rounds.at(-1)?.own?.outcome).toBe('accepted');
+});
+
+test('the last round is handed in and judged before the contributor leaves', {
+  timeout: 4 * PATIENCE_MS,
+}, async () => {
+  const w = await createWorld();
+  world = w;
+  void start(w);
+  const anna = await join(w, 'anna', 0.001);
+  await until('training in mid-round', () => anna.state().activity === 'training');
+  anna.finish();
+  await anna.done;
+  expect(anna.state().rounds.at(-1)?.own?.outcome).toBe('accepted');
+  expect(anna.state().totals.accepted).toBe(1);
 });

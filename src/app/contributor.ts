@@ -63,6 +63,7 @@ export class Contributor {
   /** Rounds that the validator declared empty, with what it said of us. */
   readonly #empty = new Map<number, RefusedEntry | null>();
   #nudge: () => void = () => {};
+  #last = false;
   /** How long compressing and hashing lately took here, so that a slow machine stops training early enough. */
   #compressMs: number;
 
@@ -79,13 +80,22 @@ export class Contributor {
     this.#nudge();
   }
 
-  /** Runs until `signal` aborts. Throws what the trainer throws (a lost device) and HostError while syncing. */
+  /** Whether the round in hand is the last: {@link run} returns once it is handed in and judged. */
+  setLast(last: boolean): void {
+    this.#last = last;
+    this.#nudge();
+  }
+
+  /**
+   * Runs until `signal` aborts or the last round is settled. Throws what the trainer throws (a lost device) and
+   * HostError while syncing.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { follower, trainer, clock, manifest, onActivity } = this.#o;
     const { schedule } = manifest;
     onActivity('syncing', 'Fetching the current model.');
     await follower.applyPending(trainer, signal);
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#last) {
       const round = this.#nextRound();
       const start = roundStart(schedule, round);
       await this.#settlePrevious(round, start, signal);
@@ -154,7 +164,7 @@ export class Contributor {
     this.#lastRound = round;
     if (work === null) {
       onActivity('waiting', 'No inner step fitted this round; waiting for the next.');
-      await clock.until(start + schedule.roundMs, signal);
+      await this.#waitFor(() => this.#last || follower.behind, start + schedule.roundMs, signal);
       return;
     }
     await this.#submit(round, start, head.root, work, signal);
