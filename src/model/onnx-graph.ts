@@ -10,6 +10,8 @@ const OPSET = 17;
 
 /** TensorProto.DataType */
 const DATA_TYPE = { float32: 1, int32: 6, int64: 7 } as const;
+/** TensorProto.DataLocation */
+const EXTERNAL = 1;
 export type OnnxType = keyof typeof DATA_TYPE;
 /** A dimension: a length, or a name for one that is known only at run time. */
 export type OnnxDimension = number | string;
@@ -42,6 +44,23 @@ export class OnnxGraph {
   constant(name: string, shape: readonly number[], values: Float32Array): string {
     const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     this.#initializers.push(tensor(name, 'float32', shape, raw));
+    return name;
+  }
+
+  /** An f32 tensor whose values lie in another file, from byte `offset` on (TensorProto.external_data). */
+  external(name: string, shape: readonly number[], file: string, offset: number): string {
+    const length = 4 * shape.reduce((n, size) => n * size, 1);
+    const entry = (key: string, value: string) => new ProtobufWriter().string(1, key).string(2, value);
+    this.#initializers.push(
+      new ProtobufWriter()
+        .packed(1, shape)
+        .int(2, DATA_TYPE.float32)
+        .string(8, name)
+        .message(13, entry('location', file))
+        .message(13, entry('offset', String(offset)))
+        .message(13, entry('length', String(length)))
+        .int(14, EXTERNAL),
+    );
     return name;
   }
 
