@@ -6,6 +6,7 @@ import { toHex, bytesEqual } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
+import { ProfileBook } from '../protocol/profile-book.ts';
 import { sealOf } from '../protocol/seal.ts';
 import type { GossipVerdict } from '../swarm/types.ts';
 import type { Follower } from './follower.ts';
@@ -35,6 +36,8 @@ export interface InboxOptions {
 }
 
 export class Inbox {
+  /** Names that contributors show. */
+  readonly profiles: ProfileBook;
   readonly #o: InboxOptions;
   /** This round's commits: contributor -> seal of the submission's hash. */
   #commits = new Map<string, string>();
@@ -44,6 +47,7 @@ export class Inbox {
 
   constructor(options: InboxOptions) {
     this.#o = options;
+    this.profiles = new ProfileBook(options.runId);
   }
 
   /** Who has lately shown a sign of life. */
@@ -72,6 +76,8 @@ export class Inbox {
     switch (message.kind) {
       case 'presence':
         return this.#presence(message, sender);
+      case 'profile':
+        return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
       case 'commit':
         return this.#commit(message, sender);
       case 'reveal':

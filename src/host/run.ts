@@ -15,6 +15,7 @@ import { RoundLosses } from './round-losses.ts';
 import { createApp } from './server.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
 import { StaticFiles } from './static-files.ts';
+import type { Store } from './store.ts';
 import { Validator } from './validator.ts';
 import type { HostView, IceServer } from './view.ts';
 
@@ -63,6 +64,8 @@ export interface RunningHost {
 const DEFAULT_APP = join(import.meta.dirname, '../../dist/app');
 export const DEFAULT_PORT = 8780;
 const STANDINGS_NOTE = 'standings';
+const PROFILES_NOTE = 'profiles';
+const PROFILES_MS = 60_000;
 /** Heights whose submissions are served again after a restart. */
 const SERVED_HEIGHTS = 8;
 /** A stranger's slow or idle connections may not keep sockets for long; a WebSocket is past these limits. */
@@ -132,6 +135,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       onStandings: (standings) => store.saveNote(STANDINGS_NOTE, encodeStandings(standings)),
     });
     stops.push(() => validator.stop());
+    await validator.profiles.load(store.note(PROFILES_NOTE));
+    stops.push(keepProfiles(validator, store));
     swarm.onMessage((message, from) => validator.handle(message, from));
     await serveStored(chain, validator);
     const view: HostView = {
@@ -162,6 +167,21 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     await stop();
     throw error;
   }
+}
+
+/** Writes the profiles down now and then when they changed; the returned function does so once more. */
+function keepProfiles(validator: Validator, store: Store): () => void {
+  let written = validator.profiles.changes;
+  const save = () => {
+    if (validator.profiles.changes === written) return;
+    written = validator.profiles.changes;
+    store.saveNote(PROFILES_NOTE, validator.profiles.encode());
+  };
+  const timer = setInterval(save, PROFILES_MS);
+  return () => {
+    clearInterval(timer);
+    save();
+  };
 }
 
 function newRun(options: HostOptions): NewRun {

@@ -88,6 +88,7 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
     const { height, issued } = view.chain.ledger;
     return answer(c, { height, issued, accounts: accounts(view) });
   });
+  app.get('/api/profiles', (c) => answer(c, { profiles: view.validator.profiles.sealed().map(base64) }));
   app.get('/api/status', (c) => answer(c, statusOf(view)));
   app.get('/api/blob/:hash', (c) => blob(c, view));
   app.all('/api/*', (c) => c.json({ error: 'there is no such endpoint' }, 404));

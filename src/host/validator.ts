@@ -16,6 +16,7 @@ import { deadlines, phaseAt, roundAt } from '../protocol/clock.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Message, MessageOf } from '../protocol/messages.ts';
+import { ProfileBook } from '../protocol/profile-book.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { Chain } from './chain.ts';
 import { refusalSummary, roundLine } from './log.ts';
@@ -61,6 +62,8 @@ const MAX_PRESENCES = 4096;
 const SERVE_ROUNDS = 8;
 
 export class Validator {
+  /** Names that contributors show, for tabs that come later. */
+  readonly profiles: ProfileBook;
   readonly #o: ValidatorOptions;
   readonly #now: () => number;
   readonly #inspector: ReturnType<typeof inspectorFor>;
@@ -80,6 +83,7 @@ export class Validator {
 
   constructor(options: ValidatorOptions) {
     this.#o = options;
+    this.profiles = new ProfileBook(options.chain.runId);
     this.#now = options.now ?? Date.now;
     this.#inspector = inspectorFor(options.chain.manifest);
     this.#standings = options.standings ?? new Map();
@@ -128,10 +132,11 @@ export class Validator {
     if (!opened.ok) return opened.reason === 'version' ? 'ignore' : 'reject';
     const { message, sender } = opened;
     if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.chain.runId)) return 'reject';
+    if (message.kind === 'profile') return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
     return this.#take(message, sender);
   }
 
-  #take(message: Message, sender: Uint8Array): GossipVerdict {
+  #take(message: Exclude<Message, { kind: 'profile' }>, sender: Uint8Array): GossipVerdict {
     switch (message.kind) {
       case 'commit':
       case 'reveal': {

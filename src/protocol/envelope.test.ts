@@ -7,6 +7,7 @@ import { open, openManifest, seal, signedBytes, signManifest } from './envelope.
 import type { Identity } from './identity.ts';
 import { MAX_ACCEPTED, MAX_GOSSIP_BYTES, MAX_REFUSED, PROTOCOL_VERSION } from './limits.ts';
 import { type Message, REFUSAL_REASONS } from './messages.ts';
+import { cleanName } from './profile.ts';
 import { testHash, testIdentity, testManifest } from './testing.ts';
 
 let alice: Identity;
@@ -64,6 +65,13 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     tokensPerSecond: real(0, 1e12),
     root: bytes32,
     height: u32,
+  }),
+  fc.record({
+    kind: fc.constant('profile' as const),
+    run: bytes32,
+    name: fc.string({ maxLength: 40 }).map(cleanName),
+    team: fc.string({ maxLength: 40 }).map(cleanName),
+    time: fc.nat(),
   }),
   fc.record({
     kind: fc.constant('verdict' as const),

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { MAX_ACCEPTED, MAX_BLOB_BYTES, MAX_INNER_STEPS, MAX_REFUSED, MAX_WEIGHT } from './limits.ts';
+import { Name } from './profile.ts';
 import {
   BlobRef,
   Bytes,
@@ -72,6 +73,10 @@ export const RevealSchema = v.strictObject({
   peer: text(80),
 });
 
+/** Letters of a peer id that tell it apart, and links that a presence lists: as many as a tab keeps. */
+export const LINK_TAIL = 8;
+export const MAX_LINKS_SHOWN = 12;
+
 /** A sign of life every few seconds, for the picture of the swarm. Nothing depends on its truth. */
 export const PresenceSchema = v.strictObject({
   kind: v.literal('presence'),
@@ -84,6 +89,25 @@ export const PresenceSchema = v.strictObject({
   tokensPerSecond: real(0, 1e12),
   root: Hash,
   height: Height,
+  /**
+   * Whom the sender is linked to, for the picture only: the last {@link LINK_TAIL} letters of the peer's id, the path,
+   * bytes a second in both directions together.
+   */
+  links: v.exactOptional(
+    v.pipe(
+      v.array(v.strictTuple([text(LINK_TAIL), v.picklist(['direct', 'relayed']), uint(1e12)])),
+      v.maxLength(MAX_LINKS_SHOWN),
+    ),
+  ),
+});
+
+/** "Show this name and team beside my key." The newest `time` counts. Nothing depends on its truth. */
+export const ProfileSchema = v.strictObject({
+  kind: v.literal('profile'),
+  run: Hash,
+  name: Name,
+  team: Name,
+  time: Time,
 });
 
 export const AcceptedEntry = v.strictObject({
@@ -170,6 +194,7 @@ export const MessageSchema = v.variant('kind', [
   CommitSchema,
   RevealSchema,
   PresenceSchema,
+  ProfileSchema,
   VerdictSchema,
   CertificateSchema,
   NoCertificateSchema,
