@@ -13,6 +13,8 @@ export default defineConfig({
       '@ipld/dag-cbor',
       '@noble/curves/ed25519.js',
       '@noble/hashes/sha2.js',
+      'onnxruntime-web/wasm',
+      'onnxruntime-web/webgpu',
     ],
   },
   test: {

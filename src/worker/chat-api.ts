@@ -8,12 +8,16 @@ import type { ChatBackend } from '../model/generate-ort.ts';
 
 export type { ChatBackend } from '../model/generate-ort.ts';
 
+/** θ in units of 2^-fractionBits, or a checkpoint file with it; transferred. */
+export type ChatState =
+  | { readonly kind: 'theta'; readonly theta: Int32Array }
+  | { readonly kind: 'checkpoint'; readonly bytes: Uint8Array };
+
 export interface ChatOpenRequest {
   readonly model: ModelConfig;
   /** Tokens that the model is trained to see at once. */
   readonly context: number;
-  /** θ in units of 2^-fractionBits; transferred. */
-  readonly theta: Int32Array;
+  readonly state: ChatState;
   readonly fractionBits: number;
   /** Hugging Face tokenizer.json. */
   readonly tokenizer: Uint8Array;
@@ -39,6 +43,8 @@ export interface ChatRequest {
 }
 
 export interface ChatAnswer {
+  /** All of it: pieces come by another port and may arrive after the answer. */
+  readonly text: string;
   readonly ended: Generated['ended'];
   readonly tokens: number;
   readonly tokensPerSecond: number;

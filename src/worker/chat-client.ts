@@ -13,7 +13,12 @@ export function startChat(): ChatClient {
   const worker = new Worker(new URL('./chat.worker.ts', import.meta.url), { type: 'module', name: 'chat' });
   const remote: Remote<ChatApi> = wrap<ChatApi>(worker);
   return {
-    open: (request) => remote.open(transfer(request, [request.theta.buffer])),
+    open: (request) => {
+      const { state } = request;
+      return remote.open(
+        transfer(request, [state.kind === 'theta' ? state.theta.buffer : state.bytes.buffer]),
+      );
+    },
     generate: (request, onText) => remote.generate(request, proxy(onText)),
     stop: () => remote.stop(),
     terminate: () => {

@@ -2,6 +2,7 @@
  * The chat behind {@link ChatApi}: checks a state's root, opens it in onnxruntime-web and writes text. Free of comlink
  * and of `self`, so that tests in Node drive the very same object.
  */
+import { decodeCheckpoint } from '../model/checkpoint.ts';
 import { generate } from '../model/generate.ts';
 import {
   type ChatBackend,
@@ -71,7 +72,8 @@ export class Chat implements ChatApi {
 
   async #openState(request: ChatOpenRequest): Promise<ChatOpened> {
     const begun = performance.now();
-    const { model, theta, backend } = request;
+    const { model, backend, state } = request;
+    const theta = state.kind === 'theta' ? state.theta : decodeCheckpoint(state.bytes, model).theta;
     const root = toHex(await stateRoot(theta, parameterLayout(model)));
     if (!request.certified.includes(root))
       throw new UncertifiedStateError(
@@ -96,6 +98,7 @@ export class Chat implements ChatApi {
     const open = this.#open;
     if (open === null) throw new ChatRuntimeError('No model is open.');
     const begun = performance.now();
+    let text = '';
     const { tokens, ended } = await generate({
       model: open.decoder,
       tokenizer: open.tokenizer,
@@ -104,10 +107,13 @@ export class Chat implements ChatApi {
       maxTokens: request.maxTokens,
       random: createRandom(sha256Sync(new TextEncoder().encode(request.seed))),
       stopped: () => this.#stopRequested,
-      onText,
+      onText: (piece) => {
+        text += piece;
+        onText(piece);
+      },
     });
     const seconds = (performance.now() - begun) / 1000;
-    return { ended, tokens: tokens.length, tokensPerSecond: tokens.length / seconds };
+    return { text, ended, tokens: tokens.length, tokensPerSecond: tokens.length / seconds };
   }
 
   async #release(): Promise<void> {
