@@ -11,8 +11,11 @@ import type { Manifest } from '../protocol/manifest.ts';
 import { createTabSwarm } from '../swarm/tab-node.ts';
 import { pause } from '../swarm/pause.ts';
 import type { Swarm } from '../swarm/types.ts';
+import { startChat } from '../worker/chat-client.ts';
 import { startTrainer, type TrainerClient } from '../worker/client.ts';
 import { BlobShelf, type BlobSources } from './blobs.ts';
+import { ChatModel } from './chat.ts';
+import { type ChatSource, chatSource } from './chat-source.ts';
 import { RunClock } from './clock.ts';
 import { Contributor } from './contributor.ts';
 import { Follower, OutOfSyncError } from './follower.ts';
@@ -23,6 +26,7 @@ import { presenceOf, runInfo } from './describe.ts';
 import { foreseeable, ManifestError, toProblem, VersionError } from './problems.ts';
 import { Recorder } from './recorder.ts';
 import { loadGpuShare, saveGpuShare } from './settings.ts';
+import { Samples } from './samples.ts';
 import type { SessionActions } from './state.ts';
 import { type AppStore, clear, createAppStore, raise } from './store.ts';
 import { Submissions } from './submissions.ts';
@@ -42,6 +46,9 @@ export interface SessionOptions {
 export interface Session {
   readonly store: AppStore;
   readonly actions: SessionActions;
+  /** The model in use; nothing of it is loaded before it is asked for. */
+  readonly chat: ChatModel;
+  readonly samples: Samples;
 }
 
 interface Run {
@@ -58,11 +65,14 @@ export function createSession(options: SessionOptions): Session {
     value: { state: () => session.store.getState() },
     configurable: true,
   });
-  return { store: session.store, actions: session };
+  const chat = new ChatModel({ session: session.store, source: session.chatSource, start: startChat });
+  const samples = new Samples(session.store, chat);
+  return { store: session.store, actions: session, chat, samples };
 }
 
 class SessionImpl implements SessionActions {
   readonly store: AppStore = createAppStore();
+  readonly chatSource: ChatSource;
   readonly #host: HostClient;
   readonly #clock = new RunClock();
   readonly #recorder: Recorder;
@@ -76,6 +86,11 @@ class SessionImpl implements SessionActions {
 
   constructor(options: SessionOptions) {
     this.#host = new HostClient(options.baseUrl);
+    this.chatSource = chatSource({
+      host: this.#host,
+      manifest: () => this.#run?.manifest ?? null,
+      trainer: () => this.#trainer,
+    });
     this.#recorder = new Recorder(this.store, this.#host, this.#clock);
     this.store.setState({ gpuShare: loadGpuShare() });
     const foreseen = foreseeable();
