@@ -52,7 +52,7 @@ export async function seal(identity: Identity, message: Message): Promise<Uint8A
   const checked = v.safeParse(MessageSchema, message);
   if (!checked.success)
     throw new RangeError(`cannot seal a ${message.kind}: ${issueText(checked.issues[0])}`);
-  const bytes = await wrap(identity, message.kind, encodeCanonical(message));
+  const bytes = await signBytes(identity, message.kind, encodeCanonical(message));
   if (bytes.byteLength > MAX_GOSSIP_BYTES) {
     throw new RangeError(`a ${message.kind} of ${bytes.byteLength} bytes exceeds ${MAX_GOSSIP_BYTES}`);
   }
@@ -89,7 +89,7 @@ export async function signManifest(
       `bad manifest: ${body.byteLength} bytes, limit ${MAX_MANIFEST_BYTES}; use larger shards`,
     );
   }
-  return wrap(organizer, 'manifest', body);
+  return signBytes(organizer, 'manifest', body);
 }
 
 /** Opens a signed manifest; the run id is the SHA-256 of the manifest's own bytes. Never throws. */
@@ -108,7 +108,27 @@ export async function openManifest(bytes: Uint8Array): Promise<OpenedManifest> {
   return { ok: true, manifest: manifest.output, runId: sha256Sync(outer.body) };
 }
 
-async function wrap(identity: Identity, kind: string, body: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+export type OpenedBytes =
+  | { readonly ok: true; readonly sender: Uint8Array; readonly value: unknown }
+  | OpenFailure;
+
+/** Opens what {@link signBytes} signed as `kind`, up to a canonical value whose form the caller checks. Never throws. */
+export async function openSigned(bytes: Uint8Array, kind: string, maxBytes: number): Promise<OpenedBytes> {
+  const outer = unwrap(bytes, maxBytes);
+  if (!outer.ok) return outer;
+  const body = decodeCanonical(outer.body, maxBytes);
+  if (!body.ok) return malformed(body.detail);
+  if (!(await verifySignature(outer.sender, signedBytes(kind, outer.body), outer.signature)))
+    return badSignature(kind);
+  return { ok: true, sender: outer.sender, value: body.value };
+}
+
+/** A signed envelope around canonical bytes that are no message of the swarm. */
+export async function signBytes(
+  identity: Identity,
+  kind: string,
+  body: Uint8Array,
+): Promise<Uint8Array<ArrayBuffer>> {
   const signature = await identity.sign(signedBytes(kind, body));
   return encodeCanonical([PROTOCOL_VERSION, identity.publicKey, signature, body]);
 }
