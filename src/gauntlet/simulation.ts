@@ -119,11 +119,18 @@ export async function announce(identity: Identity, view: RoundView, work: Work) 
   return { commit: await seal(identity, commit), reveal: await seal(identity, reveal) };
 }
 
+/** A submission that a certificate applied. */
+export interface Applied extends Work {
+  readonly contributor: Uint8Array;
+}
+
 export interface RoundResult {
   readonly round: number;
   readonly verdict: MessageOf<'verdict'>;
   /** Null when nothing was accepted. */
   readonly certificate: MessageOf<'certificate'> | null;
+  /** What the certificate applied; everybody can fetch it. */
+  readonly applied: readonly Applied[];
   /** Receipts other than fine, in the order of delivery. */
   readonly problems: readonly (Receipt & { ok: false })[];
   /** Envelopes that did not open. */
@@ -220,7 +227,13 @@ export class Simulation {
     const verdict = await book.judge();
     const certificate = verdict.accepted.length > 0 ? await this.#certify(verdict, book, ends.judge) : null;
     this.standings = updateStandings(this.standings, verdict);
-    const result = { round, verdict, certificate, problems, unopened };
+    const applied = verdict.accepted.map(({ contributor, tokens, innerSteps }) => ({
+      contributor,
+      tokens,
+      innerSteps,
+      bytes: book.bytesOf(contributor) as Uint8Array,
+    }));
+    const result = { round, verdict, certificate, applied, problems, unopened };
     for (const peer of peers) peer.settle?.(result);
     return result;
   }
