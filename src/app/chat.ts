@@ -5,6 +5,7 @@
  * computed before `load()` or a sample (samples.ts); stopping the session ends both.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
+import { isSoftware } from '../kernels/gpu.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { pause } from '../swarm/pause.ts';
@@ -85,6 +86,16 @@ export class ChatModel {
     options.session.subscribe((now, before) => {
       if (now.intent === 'idle' && before.intent !== 'idle') this.close();
     });
+  }
+
+  /**
+   * Where to run it unless the volunteer says otherwise: on the processor while the graphics card trains, or where
+   * there is no real one.
+   */
+  async preferredBackend(): Promise<ChatBackend> {
+    if (this.#o.session.getState().intent !== 'watching') return 'wasm';
+    const adapter = await globalThis.navigator?.gpu?.requestAdapter().catch(() => null);
+    return adapter == null || isSoftware(adapter.info) ? 'wasm' : 'webgpu';
   }
 
   /** Opens the newest certified state, or moves on to it. */

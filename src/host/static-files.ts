@@ -36,7 +36,9 @@ const COMPRESSIBLE = new Set([
   '.wasm',
 ]);
 /** Larger files are sent as they are: compressing them would hold up the first visitor for seconds. */
-const MAX_COMPRESSED_BYTES = 4 << 20;
+const MAX_COMPRESSED_BYTES = 32 << 20;
+/** onnxruntime-web is 14 or 27 MB: at quality 4 a fifth of that, after about a second for the first who asks. */
+const LARGE_BYTES = 4 << 20;
 const MIN_COMPRESSED_BYTES = 1024;
 /** Vite puts a hash of the contents into the names of everything in this folder. */
 const HASHED = /^\/assets\//;
@@ -99,7 +101,7 @@ export class StaticFiles {
       /\bbr\b/.test(acceptEncoding);
     if (!compress) return { status: 200, headers, body: entry.bytes };
     entry.compressed ??= brotli(entry.bytes, {
-      params: { [constants.BROTLI_PARAM_QUALITY]: 6 },
+      params: { [constants.BROTLI_PARAM_QUALITY]: size > LARGE_BYTES ? 4 : 6 },
     }).then((bytes) => new Uint8Array(bytes));
     return { status: 200, headers: { ...headers, 'content-encoding': 'br' }, body: await entry.compressed };
   }

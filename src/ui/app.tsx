@@ -1,7 +1,7 @@
 /** The page: header, problems, and either the first visit or the dashboard. */
 import { useEffect, useMemo, useRef } from 'react';
 import type { SessionActions } from '../app/state.ts';
-import { SessionProvider, useApp } from './context.tsx';
+import { type LiveModel, SessionProvider, useApp } from './context.tsx';
 import { Dashboard } from './dashboard.tsx';
 import { Landing } from './landing.tsx';
 import { Logo } from './logo.tsx';
@@ -15,10 +15,11 @@ import type { ViewStore } from './view-store.ts';
 export interface AppProps {
   readonly store: ViewStore;
   readonly actions: SessionActions | null;
+  readonly model?: LiveModel | null;
 }
 
-export function App({ store, actions }: AppProps) {
-  const session = useMemo(() => ({ store: throttle(store), actions }), [store, actions]);
+export function App({ store, actions, model = null }: AppProps) {
+  const session = useMemo(() => ({ store: throttle(store), actions, model }), [store, actions, model]);
   return (
     <SessionProvider value={session}>
       <a className="skip" href="#content">

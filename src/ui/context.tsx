@@ -1,13 +1,22 @@
 /** How components reach the state and the actions: a context, so that no file keeps a global store. */
 import { createContext, useContext } from 'react';
 import { useStore } from 'zustand';
+import type { ChatModel } from '../app/chat.ts';
+import type { Samples } from '../app/samples.ts';
 import type { AppState, SessionActions } from '../app/state.ts';
 import type { ViewStore } from './view-store.ts';
+
+/** The model in use, as far as the page needs it. */
+export interface LiveModel {
+  readonly chat: Pick<ChatModel, 'store' | 'preferredBackend' | 'load' | 'write' | 'stopWriting' | 'close'>;
+  readonly samples: Pick<Samples, 'store' | 'setEnabled'>;
+}
 
 interface Session {
   readonly store: ViewStore;
   /** Null until the session's code has been loaded: nothing can be started before. */
   readonly actions: SessionActions | null;
+  readonly model: LiveModel | null;
 }
 
 const SessionContext = createContext<Session | null>(null);
@@ -22,5 +31,6 @@ function useSession(): Session {
 /** Re-renders only when what the selector returns changes (Object.is). */
 export const useApp = <T,>(selector: (state: AppState) => T): T => useStore(useSession().store, selector);
 export const useActions = (): SessionActions | null => useSession().actions;
+export const useModel = (): LiveModel | null => useSession().model;
 /** For parts that draw by themselves (canvas, countdown) and must not re-render. */
 export const useViewStore = (): ViewStore => useSession().store;

@@ -1,4 +1,5 @@
 /** After Start: the instrument panel on top, the records below it. */
+import { ChatBox } from './chat.tsx';
 import { useApp } from './context.tsx';
 import { Contribution } from './contribution.tsx';
 import { Controls } from './controls.tsx';
@@ -8,6 +9,7 @@ import { LossChart } from './loss-chart.tsx';
 import { Peers } from './peers.tsx';
 import { RoundClock } from './round-clock.tsx';
 import { Rounds } from './rounds.tsx';
+import { SamplesPanel } from './samples.tsx';
 import { Status } from './status.tsx';
 import { strings } from './strings.ts';
 import { TrafficPanel } from './traffic.tsx';
@@ -28,6 +30,8 @@ export function Dashboard() {
       <div className="column-main">
         {!watching && <Contribution />}
         <LossChart />
+        <ChatBox />
+        <SamplesPanel />
         <Rounds />
         <Peers />
       </div>

@@ -16,8 +16,8 @@ root.render(<App store={createAppStore()} actions={null} />);
 
 try {
   const { createSession } = await import('../app/session.ts');
-  const { store, actions } = createSession({ baseUrl: location.origin });
-  root.render(<App store={store} actions={actions} />);
+  const session = createSession({ baseUrl: location.origin });
+  root.render(<App store={session.store} actions={session.actions} model={session} />);
 } catch (error) {
   const detail = messageOf(error);
   const store = createAppStore();
