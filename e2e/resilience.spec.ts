@@ -102,8 +102,10 @@ test('pause stops computing but keeps up; resume goes on; the GPU share is kept'
 
   const slider = anna.page.getByRole('slider');
   await slider.fill('40');
-  expect((await anna.state()).gpuShare).toBeCloseTo(0.4);
-  expect(await anna.page.evaluate(() => localStorage.getItem('tabswarm.gpuShare'))).toBe('0.4');
+  expect((await anna.state()).settings.gpuShare).toBeCloseTo(0.4);
+  expect(await anna.page.evaluate(() => localStorage.getItem('tabswarm.settings'))).toContain(
+    '"gpuShare":0.4',
+  );
   await slider.fill('100');
   expect([...anna.errors, ...ben.errors]).toEqual([]);
 });

@@ -6,6 +6,7 @@
  */
 import * as v from 'valibot';
 import type { ClockSample } from '../protocol/clock.ts';
+import { RateLimit } from '../swarm/rate-limit.ts';
 
 /** The host cannot be reached, or answers with something that is not ours. `retry` says whether waiting may help. */
 export class HostError extends Error {
@@ -47,19 +48,24 @@ export type HeadAnswer = v.InferOutput<typeof HeadAnswer>;
 
 const TimeAnswer = v.object({ time: v.number() });
 
+const ProfilesAnswer = v.object({ profiles: v.array(v.string()) });
+
 const CertificatesAnswer = v.object({ certificates: v.array(v.string()) });
 
 const REQUEST_TIMEOUT_MS = 15_000;
-/** A checkpoint of 124 M parameters is 500 MB; on 20 Mbit/s that takes 200 s. */
-const BLOB_TIMEOUT_MS = 600_000;
+/** Longest silence in a download. A total would be wrong: a volunteer's own limit may make a checkpoint take hours. */
+const STALL_MS = 60_000;
 
 export class HostClient {
   readonly baseUrl: string;
   /** Response bytes received so far, for the bandwidth display. */
   bytesIn = 0;
+  readonly #limit: RateLimit;
 
-  constructor(baseUrl: string) {
+  /** `limit`: what the volunteer allows of the line. */
+  constructor(baseUrl: string, limit = new RateLimit()) {
     this.baseUrl = baseUrl.replace(/\/$/, '');
+    this.#limit = limit;
   }
 
   run(signal?: AbortSignal): Promise<RunAnswer> {
@@ -76,6 +82,12 @@ export class HostClient {
     return answer.certificates.map(fromBase64);
   }
 
+  /** Sealed profiles of contributors, to be opened by the caller. */
+  async profiles(signal?: AbortSignal): Promise<Uint8Array[]> {
+    const answer = await this.#json('/api/profiles', ProfilesAnswer, signal);
+    return answer.profiles.map(fromBase64);
+  }
+
   /** One sample for the clock: send time, server time, receive time. */
   async time(): Promise<ClockSample> {
     const t0 = Date.now();
@@ -85,10 +97,35 @@ export class HostClient {
 
   /** Bytes by content address, not yet checked against it. */
   async blob(hash: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    const response = await this.#get(`/api/blob/${hash}`, BLOB_TIMEOUT_MS, signal);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    this.bytesIn += bytes.byteLength;
-    return bytes;
+    const silence = new AbortController();
+    const stop = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const listen = (): void => {
+      timer = setTimeout(() => silence.abort(), STALL_MS);
+    };
+    listen();
+    try {
+      const response = await this.#get(`/api/blob/${hash}`, silence.signal, signal);
+      const reader = response.body?.getReader();
+      const chunks: Uint8Array<ArrayBuffer>[] = [];
+      for (;;) {
+        const next = await reader?.read();
+        if (next === undefined || next.done) break;
+        clearTimeout(timer);
+        chunks.push(next.value);
+        this.bytesIn += next.value.byteLength;
+        // Not reading on is what slows the sender down.
+        await this.#limit.take('in', next.value.byteLength, stop);
+        listen();
+      }
+      return new Uint8Array(await new Blob(chunks).arrayBuffer());
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (cause instanceof HostError) throw cause;
+      throw new HostError(`The download from ${this.baseUrl} broke off.`, true, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #json<S extends v.GenericSchema>(
@@ -96,9 +133,10 @@ export class HostClient {
     schema: S,
     signal?: AbortSignal,
   ): Promise<v.InferOutput<S>> {
-    const response = await this.#get(path, REQUEST_TIMEOUT_MS, signal);
+    const response = await this.#get(path, AbortSignal.timeout(REQUEST_TIMEOUT_MS), signal);
     const text = await response.text();
     this.bytesIn += text.length;
+    this.#limit.spend('in', text.length);
     let json: unknown;
     try {
       json = JSON.parse(text);
@@ -119,8 +157,7 @@ export class HostClient {
     return result.output;
   }
 
-  async #get(path: string, timeoutMs: number, signal?: AbortSignal): Promise<Response> {
-    const timeout = AbortSignal.timeout(timeoutMs);
+  async #get(path: string, timeout: AbortSignal, signal?: AbortSignal): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(`${this.baseUrl}${path}`, {

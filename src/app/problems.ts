@@ -1,6 +1,8 @@
 /** Turns whatever went wrong into words for a person: what happened, what to do, whether Tabswarm goes on by itself. */
 import { messageOf } from '../protocol/errors.ts';
-import { unavailableMessage } from '../kernels/gpu.ts';
+import { NO_ADAPTER, offeredLimits, unavailableMessage } from '../kernels/gpu.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { misfit } from '../training/fits.ts';
 import { BlobError } from './blobs.ts';
 import { OutOfSyncError } from './follower.ts';
 import { HostError } from './host-client.ts';
@@ -53,10 +55,42 @@ export function toProblem(error: unknown): Problem {
   return { code: 'internal', message: `Something unexpected went wrong: ${message}`, recovering: true };
 }
 
+/**
+ * Whether another site shows this page in a frame. It could lay its own picture over the page and have a person press
+ * Start unknowingly, so nothing starts there. (The host's frame-ancestors header forbids it already.)
+ */
+export function isFramed(): boolean {
+  const top = globalThis.top ?? null;
+  if (top === null || top === globalThis.self) return false;
+  try {
+    return top.location.origin !== location.origin;
+  } catch {
+    return true;
+  }
+}
+
 /** What can be said about this browser before anything is started; null when it looks able to train. */
 export function foreseeable(): Problem | null {
+  if (isFramed()) {
+    const message = `Another site shows this page inside its own. Open ${location.origin} in a tab of its own.`;
+    return { code: 'framed', message, recovering: false };
+  }
   if (globalThis.isSecureContext && globalThis.navigator.gpu !== undefined) return null;
   return gpuProblem(unavailableMessage());
+}
+
+/** Asks the browser which graphics card it would offer, without opening it; null when the run fits that one. */
+export async function foreseeAdapter(manifest: Manifest): Promise<Problem | null> {
+  const limits = await offeredLimits(navigator.gpu);
+  if (limits === null) return gpuProblem(NO_ADAPTER);
+  const { batch, sequence } = manifest.training;
+  const reason = misfit(manifest.model, batch, sequence, limits);
+  if (reason === undefined) return null;
+  return {
+    code: 'adapter-too-small',
+    message: `The model does not fit: ${reason}.`,
+    recovering: false,
+  };
 }
 
 function gpuProblem(message: string): Problem {

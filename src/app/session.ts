@@ -10,6 +10,7 @@ import { PROTOCOL_VERSION } from '../protocol/limits.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { createTabSwarm } from '../swarm/tab-node.ts';
 import { pause } from '../swarm/pause.ts';
+import { RateLimit } from '../swarm/rate-limit.ts';
 import type { Swarm } from '../swarm/types.ts';
 import { startChat } from '../worker/chat-client.ts';
 import { startTrainer, type TrainerClient } from '../worker/client.ts';
@@ -17,19 +18,23 @@ import { BlobShelf, type BlobSources } from './blobs.ts';
 import { ChatModel } from './chat.ts';
 import { type ChatSource, chatSource } from './chat-source.ts';
 import { RunClock } from './clock.ts';
-import { Contributor } from './contributor.ts';
+import { Contributor, type ContributorOptions } from './contributor.ts';
 import { Follower, OutOfSyncError } from './follower.ts';
+import { Governor } from './governor/governor.ts';
+import type { Decision } from './governor/rules.ts';
 import { fromBase64, HostClient, type RunAnswer } from './host-client.ts';
+import { type ContributionDraft, Contributions } from './contributions.ts';
 import { type ClaimedIdentity, claimIdentity } from './identities.ts';
 import { Inbox } from './inbox.ts';
 import { presenceOf, runInfo } from './describe.ts';
-import { foreseeable, ManifestError, toProblem, VersionError } from './problems.ts';
+import { foreseeable, foreseeAdapter, isFramed, ManifestError, toProblem, VersionError } from './problems.ts';
 import { Recorder } from './recorder.ts';
-import { loadGpuShare, saveGpuShare } from './settings.ts';
 import { Samples } from './samples.ts';
-import type { SessionActions } from './state.ts';
+import type { Settings } from './settings.ts';
+import type { Activity, SessionActions } from './state.ts';
 import { type AppStore, clear, createAppStore, raise } from './store.ts';
 import { Submissions } from './submissions.ts';
+import { SwarmPicture } from './swarm-picture.ts';
 
 /** Sign of life to the swarm, and fresh clock samples. */
 const PRESENCE_MS = 4000;
@@ -51,10 +56,14 @@ export interface Session {
   readonly samples: Samples;
 }
 
+const NOTHING = { activity: 'waiting', waitingFor: null } as const;
+
 interface Run {
   readonly answer: RunAnswer;
   readonly manifest: Manifest;
   readonly runId: Uint8Array;
+  /** Signed, as the host sent it. */
+  readonly manifestBytes: Uint8Array;
 }
 
 export function createSession(options: SessionOptions): Session {
@@ -73,9 +82,14 @@ export function createSession(options: SessionOptions): Session {
 class SessionImpl implements SessionActions {
   readonly store: AppStore = createAppStore();
   readonly chatSource: ChatSource;
+  /** The volunteer's limit on the line, for the swarm's bytes and the page's own downloads together. */
+  readonly #limit = new RateLimit();
   readonly #host: HostClient;
   readonly #clock = new RunClock();
   readonly #recorder: Recorder;
+  readonly #picture: SwarmPicture;
+  #contributions: Contributions | null = null;
+  readonly #governor: Governor;
   #run: Run | null = null;
   #describing: Promise<void> | null = null;
   /** Ends everything that start() or watch() began. */
@@ -83,16 +97,25 @@ class SessionImpl implements SessionActions {
   /** Settles when what start() or watch() began has let go of everything: two at once would be two contributors. */
   #living: Promise<void> = Promise.resolve();
   #trainer: TrainerClient | null = null;
+  #contributor: Contributor | null = null;
+  /** What the contributor last said it does; shown unless it is at rest. */
+  #doing: { readonly activity: Activity; readonly waitingFor: string | null } = NOTHING;
+  /** Ends the present stay in the swarm, but not the session: the rules may ask to leave for a while. */
+  #stay: AbortController | null = null;
 
   constructor(options: SessionOptions) {
-    this.#host = new HostClient(options.baseUrl);
+    this.#host = new HostClient(options.baseUrl, this.#limit);
     this.chatSource = chatSource({
       host: this.#host,
       manifest: () => this.#run?.manifest ?? null,
       trainer: () => this.#trainer,
     });
     this.#recorder = new Recorder(this.store, this.#host, this.#clock);
-    this.store.setState({ gpuShare: loadGpuShare() });
+    this.#picture = new SwarmPicture({ store: this.store, clock: this.#clock, host: this.#host });
+    this.#governor = new Governor({
+      store: this.store,
+      obey: (decision, settings) => this.#obey(decision, settings),
+    });
     const foreseen = foreseeable();
     if (foreseen !== null) raise(this.store, foreseen);
   }
@@ -106,15 +129,24 @@ class SessionImpl implements SessionActions {
           `This page speaks protocol ${PROTOCOL_VERSION}, the host speaks ${answer.protocol}. Reload the page.`,
         );
       }
-      const opened = await openManifest(fromBase64(answer.manifest));
+      const manifestBytes = fromBase64(answer.manifest);
+      const opened = await openManifest(manifestBytes);
       if (!opened.ok) throw new ManifestError(`The host's run description is not valid: ${opened.detail}`);
-      this.#run = { answer, manifest: opened.manifest, runId: opened.runId };
+      this.#run = { answer, manifest: opened.manifest, runId: opened.runId, manifestBytes };
       await this.#clock.measure(this.#host);
       this.store.setState({
         run: runInfo(opened.manifest, opened.runId),
         clockOffsetMs: this.#clock.offsetMs,
       });
       clear(this.store, 'host-unreachable', 'bad-manifest', 'protocol-version');
+      // Whether a graphics card is there, and big enough, is told before anybody presses Start. Not waited for: a
+      // browser that never answers is met again when the trainer opens.
+      if (foreseeable() === null) {
+        void foreseeAdapter(opened.manifest).then(
+          (problem) => problem !== null && raise(this.store, problem),
+          () => {},
+        );
+      }
     }, new AbortController().signal);
     return this.#describing;
   }
@@ -130,18 +162,42 @@ class SessionImpl implements SessionActions {
   pause(): void {
     if (this.store.getState().intent !== 'running') return;
     this.store.setState({ intent: 'paused', activity: 'paused', waitingFor: null, tokensPerSecond: 0 });
+    this.#governor.setPaused(true);
     void this.#trainer?.setPaused(true).catch(() => {});
   }
 
   resume(): void {
     if (this.store.getState().intent !== 'paused') return;
-    this.store.setState({ intent: 'running', activity: 'training' });
-    void this.#trainer?.setPaused(false).catch(() => {});
+    this.store.setState({ intent: 'running', activity: 'waiting' });
+    this.#governor.setPaused(false);
+    this.#obey(this.#governor.decision, this.store.getState().settings);
+  }
+
+  finish(last: boolean): void {
+    const { intent, control } = this.store.getState();
+    if (intent !== 'running' && intent !== 'paused') return;
+    // Nothing is in hand yet, or the tab is away from the swarm: finished already.
+    if (last && this.#contributor === null) return this.stop();
+    this.store.setState({ control: { ...control, finishing: last } });
+    this.#obey(this.#governor.decision, this.store.getState().settings);
+  }
+
+  waive(): void {
+    this.#governor.waive();
+  }
+
+  askPresence(): void {
+    void this.#governor.askPresence();
+  }
+
+  changeSettings(part: Partial<Settings>): void {
+    this.#governor.change(part);
   }
 
   stop(): void {
     this.#abort?.abort();
     this.#abort = null;
+    this.#governor.end();
     this.store.setState({
       intent: 'idle',
       activity: 'idle',
@@ -151,14 +207,51 @@ class SessionImpl implements SessionActions {
     });
   }
 
-  setGpuShare(share: number): void {
-    const gpuShare = Math.min(1, Math.max(0.1, share));
-    this.store.setState({ gpuShare });
-    saveGpuShare(gpuShare);
-    void this.#trainer?.setGpuShare(gpuShare).catch(() => {});
+  /** Does what the rules decide: training or not, how much of the GPU and the line, in the swarm or away from it. */
+  #obey(decision: Decision, { downRate, upRate }: Settings): void {
+    this.#limit.set({ in: downRate, out: upRate });
+    const { intent, control } = this.store.getState();
+    if (intent !== 'running' && intent !== 'paused') return;
+    const resting = intent === 'paused' || !decision.mayTrain;
+    void this.#trainer?.setGpuShare(decision.share).catch(() => {});
+    void this.#trainer?.setPaused(resting).catch(() => {});
+    const leaving = control.finishing || decision.offline;
+    this.#contributor?.setLast(leaving);
+    // No further step will be done: what was done is handed in now, not when the window ends.
+    if (leaving && resting) void this.#trainer?.stop().catch(() => {});
+    if (decision.offline && this.#contributor === null) this.#stay?.abort();
+    if (this.#contributor !== null) this.#show(decision);
+  }
+
+  /** What the contributor does as the volunteer sees it: at rest when paused by hand or by a rule. */
+  #show({ mayTrain }: Decision): void {
+    const { activity } = this.#doing;
+    const idle = activity === 'training' || activity === 'waiting' || activity === 'syncing';
+    if (this.store.getState().intent === 'paused')
+      this.store.setState({ activity: 'paused', waitingFor: null });
+    else if (!mayTrain && idle)
+      this.store.setState({ activity: 'waiting', waitingFor: null, tokensPerSecond: 0 });
+    else this.store.setState(this.#doing);
+  }
+
+  setProfile(name: string, team: string): void {
+    this.#picture.setProfile(name, team);
+  }
+
+  contribution(): ContributionDraft | null {
+    const { profile, run, identity } = this.store.getState();
+    const shown = {
+      ...profile,
+      runName: run?.name ?? '',
+      organizer: run?.organizer ?? '',
+      contributor: identity,
+    };
+    const time = Math.floor(this.#clock.now());
+    return this.#contributions?.draft(this.#recorder.account, shown, time) ?? null;
   }
 
   #begin(intent: 'running' | 'watching'): void {
+    if (isFramed()) return;
     if (this.#abort !== null) {
       if (this.store.getState().intent === intent) return;
       this.stop();
@@ -166,16 +259,42 @@ class SessionImpl implements SessionActions {
     const abort = new AbortController();
     this.#abort = abort;
     this.store.setState({ intent, activity: 'connecting', waitingFor: 'Connecting to the host.' });
+    const roundBytes = this.store.getState().run?.bytesPerRound ?? 0;
+    this.#governor.begin({ trains: intent === 'running', roundBytes });
     // What fails in there is on the page already; it must not keep a later Start from running.
     this.#living = this.#living.then(() => this.#live(intent, abort.signal)).catch(() => {});
   }
 
-  /** Everything from connecting to the end; leaves nothing behind when it returns. */
+  /** Everything until the end, away from the swarm while a rule wants that. */
   async #live(intent: 'running' | 'watching', signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     await this.describe();
     const run = this.#run;
-    if (run === null || signal.aborted) return;
+    if (run === null) return;
+    while (!signal.aborted) {
+      if (this.#governor.decision.offline)
+        this.store.setState({ activity: 'waiting', waitingFor: null, tokensPerSecond: 0, peers: [] });
+      await this.#governor.allowed(signal);
+      if (signal.aborted) return;
+      this.#stay = new AbortController();
+      const left = await this.#visit(intent, run, AbortSignal.any([signal, this.#stay.signal]));
+      if (signal.aborted) return;
+      // A problem that does not pass: nothing needs to be observed or kept awake any more.
+      if (!left) return this.#governor.end();
+      const { control, rounds } = this.store.getState();
+      if (control.finishing) {
+        this.stop();
+        const finishedRound = rounds.findLast((r) => r.own !== null)?.round ?? null;
+        return this.store.setState((s) => ({ control: { ...s.control, finishedRound } }));
+      }
+    }
+  }
+
+  /**
+   * One stay in the swarm, from connecting to leaving; leaves nothing behind when it returns. False when it ended by a
+   * problem that waiting does not mend.
+   */
+  async #visit(intent: 'running' | 'watching', run: Run, signal: AbortSignal): Promise<boolean> {
     let swarm: Swarm | null = null;
     let claimed: ClaimedIdentity | null = null;
     try {
@@ -185,14 +304,15 @@ class SessionImpl implements SessionActions {
         relays: run.answer.relays,
         topic: toHex(run.runId),
         iceServers: run.answer.iceServers,
+        limit: this.#limit,
       });
-      if (signal.aborted) return;
-      await this.#inSwarm(intent, run, claimed, swarm, signal);
+      if (!signal.aborted) await this.#inSwarm(intent, run, claimed, swarm, signal);
+      return true;
     } catch (error) {
-      if (!signal.aborted) {
-        raise(this.store, toProblem(error));
-        this.store.setState({ activity: 'failed', waitingFor: null });
-      }
+      if (signal.aborted) return true;
+      raise(this.store, toProblem(error));
+      this.store.setState({ activity: 'failed', waitingFor: null });
+      return false;
     } finally {
       await swarm?.stop().catch(() => {});
       claimed?.release();
@@ -220,15 +340,19 @@ class SessionImpl implements SessionActions {
         }),
     };
     this.#recorder.restart();
+    const contributions = new Contributions({ identity, runId, manifestBytes: run.manifestBytes });
+    this.#contributions = contributions;
     const submissions = new Submissions(swarm);
     const follower = new Follower({
       manifest,
       runId,
       sources,
       submissions,
-      onHead: (certificate) => this.#recorder.certificate(certificate, identity.publicKey),
+      onHead: (certificate) => {
+        this.#recorder.certificate(certificate, identity.publicKey, manifest);
+        contributions.add(certificate);
+      },
     });
-    let contributor: Contributor | null = null;
     const inbox = new Inbox({
       manifest,
       runId,
@@ -239,7 +363,7 @@ class SessionImpl implements SessionActions {
       onGap: () => void follower.catchUp(signal).catch(() => {}),
       onNoCertificate: (message) => {
         const own = message.refused.find((r) => toHex(r.contributor) === toHex(identity.publicKey)) ?? null;
-        contributor?.noCertificate(message.round, own);
+        this.#contributor?.noCertificate(message.round, own);
         this.#recorder.emptyRound(message.round);
       },
       onVersion: () =>
@@ -251,6 +375,7 @@ class SessionImpl implements SessionActions {
     });
     swarm.onMessage((bytes) => inbox.receive(bytes));
     const stopRecording = this.#recorder.follow(swarm, manifest, inbox);
+    const stopPicture = this.#picture.follow({ swarm, identity, runId, inbox });
     const timers = [
       setInterval(() => void this.#clock.measure(this.#host, 1).catch(() => {}), CLOCK_MS),
       setInterval(() => {
@@ -267,35 +392,29 @@ class SessionImpl implements SessionActions {
         return;
       }
       await this.#retrying(async () => {
-        const trainer = await this.#openTrainer(run);
-        contributor = new Contributor({
+        await this.#contribute(run, signal, {
           manifest,
           runId,
           identity,
           swarm,
-          trainer,
           follower,
           submissions,
           sources,
           clock: this.#clock,
           onActivity: (activity, waitingFor) => {
-            const paused = this.store.getState().intent === 'paused';
-            this.store.setState(paused ? { activity: 'paused', waitingFor: null } : { activity, waitingFor });
+            this.#doing = { activity, waitingFor };
+            this.#show(this.#governor.decision);
           },
           onProgress: (round, progress) => this.#recorder.progress(round, progress),
           onSubmitted: (own) => this.#recorder.submitted(own),
           onLost: (own, refused) => this.#recorder.lost(own, refused),
         });
-        try {
-          await contributor.run(signal);
-        } finally {
-          follower.forgetState();
-          this.#closeTrainer();
-        }
       }, signal);
     } finally {
       for (const timer of timers) clearInterval(timer);
       stopRecording();
+      stopPicture();
+      this.#contributions = null;
     }
   }
 
@@ -307,21 +426,32 @@ class SessionImpl implements SessionActions {
     }
   }
 
-  async #openTrainer(run: Run): Promise<TrainerClient> {
+  /** Trains until `signal` aborts or the last round is settled; the trainer's worker ends in any case. */
+  async #contribute(
+    run: Run,
+    signal: AbortSignal,
+    parts: Omit<ContributorOptions, 'trainer'>,
+  ): Promise<void> {
     const trainer = startTrainer();
-    this.#trainer = trainer;
-    const { gpuShare, intent } = this.store.getState();
-    const { adapter } = await trainer.open(run.manifest);
-    this.store.setState({ adapter });
-    clear(this.store, 'device-lost', 'no-webgpu', 'no-adapter');
-    await trainer.setGpuShare(gpuShare);
-    await trainer.setPaused(intent === 'paused');
-    return trainer;
-  }
-
-  #closeTrainer(): void {
-    this.#trainer?.terminate();
-    this.#trainer = null;
+    // Whatever it is doing then, and be it hanging in the driver: the next Start must not wait for it.
+    const end = (): void => trainer.terminate();
+    signal.addEventListener('abort', end);
+    try {
+      this.#trainer = trainer;
+      const { adapter } = await trainer.open(run.manifest);
+      this.store.setState({ adapter });
+      clear(this.store, 'device-lost', 'no-webgpu', 'no-adapter');
+      this.#doing = NOTHING;
+      this.#contributor = new Contributor({ ...parts, trainer });
+      this.#obey(this.#governor.decision, this.store.getState().settings);
+      await this.#contributor.run(signal);
+    } finally {
+      signal.removeEventListener('abort', end);
+      this.#contributor = null;
+      this.#trainer = null;
+      parts.follower.forgetState();
+      end();
+    }
   }
 
   /**
@@ -341,7 +471,6 @@ class SessionImpl implements SessionActions {
         raise(this.store, problem);
         if (!problem.recovering) {
           this.store.setState({ activity: 'failed', waitingFor: problem.message });
-          this.#closeTrainer();
           throw error;
         }
         this.store.setState({ activity: 'waiting', waitingFor: problem.message });

@@ -5,6 +5,10 @@
 import type { AdapterReport } from '../kernels/gpu.ts';
 import type { RefusalReason } from '../protocol/messages.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
+import type { ContributionDraft } from './contributions.ts';
+import type { CreditShare, PictureState } from './picture-state.ts';
+import type { ControlView } from './governor/view.ts';
+import type { Settings } from './settings.ts';
 
 /** What the volunteer asked for. */
 export type Intent = 'idle' | 'running' | 'paused' | 'watching';
@@ -58,17 +62,23 @@ export interface RoundRecord {
     readonly tokens: number;
     readonly credits: number;
     readonly submissionBytes: number;
+    /** How the credits came about; null unless accepted. */
+    readonly share: CreditShare | null;
   } | null;
   readonly at: number;
 }
 
 export interface PeerView {
   readonly peer: string;
+  /** Name it shows; '' for none. */
+  readonly name: string;
   readonly role: 'contributor' | 'watcher' | 'validator' | 'unknown';
   readonly adapter: string;
   readonly state: string;
   readonly path: LinkPath;
   readonly rttMs: number | null;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
   readonly tokensPerSecond: number;
   readonly inSync: boolean;
 }
@@ -78,6 +88,7 @@ export interface Problem {
   readonly code:
     | 'no-webgpu'
     | 'insecure-page'
+    | 'framed'
     | 'no-adapter'
     | 'adapter-too-small'
     | 'device-lost'
@@ -93,14 +104,16 @@ export interface Problem {
   readonly recovering: boolean;
 }
 
-export interface AppState {
+export interface AppState extends PictureState {
   readonly intent: Intent;
   readonly activity: Activity;
   /** Why nothing is computed right now, in plain words; null while training. */
   readonly waitingFor: string | null;
   readonly run: RunInfo | null;
   readonly adapter: AdapterReport | null;
-  readonly gpuShare: number;
+  /** What the volunteer allows, and what the governor makes of it now. */
+  readonly settings: Settings;
+  readonly control: ControlView;
   readonly identity: string;
   readonly peerId: string | null;
   readonly host: HostState;
@@ -111,6 +124,8 @@ export interface AppState {
   readonly clockOffsetMs: number;
   readonly height: number;
   readonly root: string | null;
+  /** Tokens of all accepted work of the run, as its contributors reported them. */
+  readonly trainedTokens: number;
   readonly tokensPerSecond: number;
   readonly totals: {
     readonly innerSteps: number;
@@ -133,11 +148,6 @@ export interface AppState {
   readonly trainLoss: readonly (readonly [number, number])[];
   /** Held-out loss by certificate: [epoch ms, nats]. */
   readonly heldOutLoss: readonly (readonly [number, number])[];
-  readonly leaderboard: readonly {
-    readonly contributor: string;
-    readonly credits: number;
-    readonly accepted: number;
-  }[];
   readonly problems: readonly Problem[];
 }
 
@@ -148,5 +158,15 @@ export interface SessionActions {
   pause(): void;
   resume(): void;
   stop(): void;
-  setGpuShare(share: number): void;
+  /** Shows this name and team beside the own key; '' for none. */
+  setProfile(name: string, team: string): void;
+  /** What a contribution certificate would say now; null while no own work was accepted, or while stopped. */
+  contribution(): ContributionDraft | null;
+  /** Hands in the round in hand and stops; false: goes on after all. */
+  finish(last: boolean): void;
+  changeSettings(part: Partial<Settings>): void;
+  /** Trains in spite of the rules that hold now. */
+  waive(): void;
+  /** Asks the browser for permission to notice work in other windows. */
+  askPresence(): void;
 }

@@ -1,5 +1,8 @@
 /** The page's state as a zustand vanilla store: framework-free, one writer (the session), many readers. */
 import { createStore, type StoreApi } from 'zustand/vanilla';
+import { NO_CONTROL } from './governor/view.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
+import { NO_PICTURE } from './picture-state.ts';
 import type { AppState, Problem } from './state.ts';
 
 /** Points kept of each loss curve: a week of 10-minute rounds, or an hour of progress reports. */
@@ -18,7 +21,8 @@ export function createAppStore(): AppStore {
     waitingFor: null,
     run: null,
     adapter: null,
-    gpuShare: 1,
+    settings: DEFAULT_SETTINGS,
+    control: NO_CONTROL,
     identity: '',
     peerId: null,
     host: 'connecting',
@@ -28,6 +32,7 @@ export function createAppStore(): AppStore {
     clockOffsetMs: 0,
     height: 0,
     root: null,
+    trainedTokens: 0,
     tokensPerSecond: 0,
     totals: { innerSteps: 0, tokens: 0, accepted: 0, refused: 0, credits: 0 },
     traffic: { bytesIn: NO_BYTES, bytesOut: NO_BYTES, rateIn: 0, rateOut: 0 },
@@ -35,7 +40,7 @@ export function createAppStore(): AppStore {
     rounds: [],
     trainLoss: [],
     heldOutLoss: [],
-    leaderboard: [],
+    ...NO_PICTURE,
     problems: [],
   }));
 }

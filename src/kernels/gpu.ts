@@ -18,6 +18,8 @@ export interface AdapterReport {
   /** Smallest and largest subgroup (lanes that run in step); 0 where the adapter does not say. */
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
+  /** Bytes of workgroup memory that a kernel may use: 16 KiB everywhere, 32 KiB where the adapter has them. */
+  readonly workgroupBytes: number;
   readonly maxBufferSize: number;
   readonly maxStorageBufferBindingSize: number;
 }
@@ -51,18 +53,27 @@ export interface OpenGpuOptions {
   readonly features?: boolean;
 }
 
+const REQUEST: GPURequestAdapterOptions = { powerPreference: 'high-performance' };
+
+/** Why there is WebGPU but no device, and what to do about it. */
+export const NO_ADAPTER =
+  'WebGPU is present but no graphics adapter was offered. Turn on hardware acceleration, update the graphics driver, or allow WebGPU for this browser.';
+
 const OPTIONAL_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+
+/** What the adapter that {@link openGpu} would open allows; null when the browser offers none. Opens nothing. */
+export async function offeredLimits(gpu: GPU): Promise<GPUSupportedLimits | null> {
+  return (await gpu.requestAdapter(REQUEST))?.limits ?? null;
+}
 
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
   if (gpu === undefined) {
     throw new GpuUnavailableError(unavailableMessage());
   }
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await gpu.requestAdapter(REQUEST);
   if (adapter === null) {
-    throw new GpuUnavailableError(
-      'WebGPU is present but no graphics adapter was offered. Turn on hardware acceleration, update the graphics driver, or allow WebGPU for this browser.',
-    );
+    throw new GpuUnavailableError(NO_ADAPTER);
   }
   const wanted = options.features === false ? [] : OPTIONAL_FEATURES.filter((f) => adapter.features.has(f));
   const limits = adapter.limits;
@@ -75,25 +86,32 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
         limits.maxStorageBufferBindingSize,
         Math.max(options.bufferBytes ?? 0, 128 * 2 ** 20),
       ),
+      maxComputeWorkgroupStorageSize: Math.min(limits.maxComputeWorkgroupStorageSize, 32 * 2 ** 10),
       maxStorageBuffersPerShaderStage: Math.min(limits.maxStorageBuffersPerShaderStage, 10),
     },
   });
   return { device, adapter: describe(adapter, device) };
 }
 
+/** Whether a processor stands in for a graphics card. */
+export function isSoftware(info: GPUAdapterInfo): boolean {
+  const words = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
+  return /swiftshader|llvmpipe|lavapipe|warp|basic render/.test(words);
+}
+
 function describe(adapter: GPUAdapter, device: GPUDevice): AdapterReport {
   const info = adapter.info;
-  const words = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
   return {
     vendor: info.vendor,
     architecture: info.architecture,
     description: info.description || info.device || info.architecture || info.vendor || 'unnamed adapter',
-    software: /swiftshader|llvmpipe|lavapipe|warp|basic render/.test(words),
+    software: isSoftware(info),
     shaderF16: device.features.has('shader-f16'),
     subgroups: device.features.has('subgroups'),
     subgroupMinSize: info.subgroupMinSize ?? 0,
     subgroupMaxSize: info.subgroupMaxSize ?? 0,
     timestampQuery: device.features.has('timestamp-query'),
+    workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
     maxBufferSize: device.limits.maxBufferSize,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
   };

@@ -17,6 +17,7 @@ import { isUsable, pathOf } from './addresses.ts';
 import * as limits from './limits.ts';
 import type { Meter } from './meter.ts';
 import { raceSources } from './race-sources.ts';
+import { RateLimit } from './rate-limit.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { BlobUnavailableError, type FetchOptions } from './types.ts';
 
@@ -26,6 +27,7 @@ const QUESTION_BYTES = HASH_BYTES + 8;
 const ANSWER_HEADER_BYTES = 5;
 const HERE = 0;
 const NOT_HERE = 1;
+const NEVER = new AbortController().signal;
 
 export type SourceFault = 'missing' | 'unreachable' | 'stalled' | 'malformed' | 'wrong-bytes';
 
@@ -44,6 +46,8 @@ export interface BlobExchangeOptions {
   readonly meter: Meter;
   /** Called when a peer sent wrong bytes or nonsense too often. */
   readonly onAbuse: (peer: string, reason: string) => void;
+  /** What the volunteer allows; default no limit. */
+  readonly limit?: RateLimit;
   /** Shorter times for tests. */
   readonly timing?: Partial<BlobTiming>;
 }
@@ -80,6 +84,7 @@ export class BlobExchange {
   readonly #node: Libp2p;
   readonly #meter: Meter;
   readonly #onAbuse: (peer: string, reason: string) => void;
+  readonly #limit: RateLimit;
   readonly #timing: BlobTiming;
   readonly #store = new Map<string, Served>();
   readonly #budgets = new Map<string, TokenBucket>();
@@ -91,6 +96,7 @@ export class BlobExchange {
     this.#node = options.node;
     this.#meter = options.meter;
     this.#onAbuse = options.onAbuse;
+    this.#limit = options.limit ?? new RateLimit();
     this.#timing = { ...TIMING, ...options.timing };
   }
 
@@ -142,10 +148,13 @@ export class BlobExchange {
 
     const failures: string[] = [];
     for (const stage of stages) {
+      const sources = this.#order(await stage());
+      await this.#limit.ready('in', options.signal ?? NEVER);
       const result = await raceSources<string, Uint8Array<ArrayBuffer>>({
-        sources: this.#order(await stage()),
+        sources,
         attempt: (peer, signal, started) => this.#pull(peer, hash, options.size, signal, started),
-        hedgeDelay: this.#timing.hedgeDelay,
+        // Waiting for our own limit is no fault of the source.
+        hedgeDelay: this.#timing.hedgeDelay + this.#limit.delay('in', pieceLength(0, options.size)),
         maxParallel: limits.MAX_PARALLEL_SOURCES,
         onFailure: (peer, error) => failures.push(this.#judge(peer, error)),
         signal: options.signal,
@@ -196,15 +205,25 @@ export class BlobExchange {
     if (connection === null) throw new SourceError('unreachable', 'no direct connection');
     const path = pathOf(connection);
     const begin = performance.now();
-    const deadline = begin + this.#timing.piece + (size / limits.MIN_SOURCE_RATE) * 1000;
+    let deadline = begin + this.#timing.piece + (size / limits.MIN_SOURCE_RATE) * 1000;
     const within = (ms: number): AbortSignal =>
       AbortSignal.any([
         cancelled,
         AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(ms, deadline - performance.now())))),
       ]);
 
+    // A limited line is paid for piece by piece, so only one is under way; time spent waiting for it is not the source's.
+    const window = this.#limit.limited('in') ? 1 : limits.PIECE_WINDOW;
+    let reserved = 0;
+    const reserve = async (index: number): Promise<void> => {
+      reserved += pieceLength(index, size);
+      deadline += await this.#limit.take('in', pieceLength(index, size), cancelled);
+      cancelled.throwIfAborted();
+    };
+
     let stream: Stream | undefined;
     try {
+      await reserve(0);
       const first = within(this.#timing.firstPiece);
       stream = await connection.newStream(BLOB_PROTOCOL, { signal: first });
       const lp = lpStream(stream, { maxDataLength: limits.PIECE_BYTES + ANSWER_HEADER_BYTES });
@@ -215,17 +234,24 @@ export class BlobExchange {
         this.#meter.count(peer, path, 'blob', 'out', question.byteLength);
       };
       let asked = 0;
-      while (asked < Math.min(pieces, limits.PIECE_WINDOW)) await ask(asked++, first);
+      while (asked < Math.min(pieces, window)) {
+        if (asked > 0) await reserve(asked);
+        await ask(asked++, first);
+      }
       let out: Uint8Array<ArrayBuffer> | undefined;
       for (let index = 0; index < pieces; index++) {
         const signal = index === 0 ? first : within(this.#timing.piece);
         const answer = (await lp.read({ signal })).subarray();
         this.#meter.count(peer, path, 'blob', 'in', answer.byteLength);
+        reserved -= Math.min(reserved, answer.byteLength - ANSWER_HEADER_BYTES);
         const piece = readAnswer(answer, size, pieceLength(index, size));
         out ??= new Uint8Array(size); // only once a source has shown a piece of the right shape
         out.set(piece, index * limits.PIECE_BYTES);
         if (index === 0) started();
-        if (asked < pieces) await ask(asked++, within(this.#timing.piece));
+        if (asked < pieces) {
+          await reserve(asked);
+          await ask(asked++, within(this.#timing.piece));
+        }
       }
       stream.close({ signal: AbortSignal.timeout(limits.PIECE_TIMEOUT) }).catch(() => {});
       const whole = out as Uint8Array<ArrayBuffer>;
@@ -236,6 +262,8 @@ export class BlobExchange {
       stream?.abort(error as Error);
       if (cancelled.aborted) throw cancelled.reason;
       throw toSourceError(error);
+    } finally {
+      this.#limit.spend('in', -reserved);
     }
   }
 
@@ -263,6 +291,7 @@ export class BlobExchange {
         const missed = answer[0] === NOT_HERE;
         const wait = budget.owe(missed ? limits.MISS_COST : answer.byteLength);
         if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+        await this.#limit.take('out', answer.byteLength, NEVER);
         await lp.write(answer, { signal: AbortSignal.timeout(limits.BLOB_IDLE) });
         this.#meter.count(peer, path, 'blob', 'out', answer.byteLength);
       }

@@ -2,6 +2,7 @@
  * Byte counters by peer, path and purpose. Blobs count what their protocol sends and receives; gossip and signalling
  * count the bytes of their streams, so forwarded messages and control traffic are in.
  */
+import type { RateLimit } from './rate-limit.ts';
 import type { LinkPath, Traffic } from './types.ts';
 
 export type Purpose = 'blob' | 'gossip';
@@ -15,9 +16,16 @@ export class Meter {
     gossip: { in: zero(), out: zero() },
   };
   readonly #peers = new Map<string, Record<Purpose, Record<Direction, number>>>();
+  readonly #limit: RateLimit | undefined;
+
+  /** `limit` is told of gossip, which never waits for it; blobs ask it before they flow. */
+  constructor(limit?: RateLimit) {
+    this.#limit = limit;
+  }
 
   count(peer: string, path: LinkPath, purpose: Purpose, direction: Direction, bytes: number): void {
     this.#totals[purpose][direction][path] += bytes;
+    if (purpose === 'gossip') this.#limit?.spend(direction, bytes);
     let entry = this.#peers.get(peer);
     if (entry === undefined) {
       entry = { blob: { in: 0, out: 0 }, gossip: { in: 0, out: 0 } };

@@ -11,6 +11,7 @@ import { BlobExchange } from './blobs.ts';
 import { Gossip, type GossipHandler } from './gossip.ts';
 import { CHANGE_INTERVAL, CLOSE_TIMEOUT, MAX_ON_DEMAND } from './limits.ts';
 import type { Meter } from './meter.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { sample } from './rendezvous.ts';
 import type { FetchOptions, HostState, LinkPath, PeerLink, Swarm, SwarmEvents, Traffic } from './types.ts';
 
@@ -26,6 +27,8 @@ export interface PeerSwarmOptions {
   readonly bans: BanList;
   /** Shared with the node's gossip service, which fills it too. */
   readonly meter: Meter;
+  /** What the volunteer allows; default no limit. */
+  readonly limit?: RateLimit | undefined;
   /** Peer ids of hosts: never banned, and asked for blobs last. Empty on the host itself. */
   readonly hosts: ReadonlySet<string>;
   readonly hostState: HostState;
@@ -60,7 +63,12 @@ export class PeerSwarm implements Swarm {
     this.#hosts = options.hosts;
     this.#hostState = options.hostState;
     const onAbuse = (peer: string, reason: string): void => this.ban(peer, reason);
-    this.#blobs = new BlobExchange({ node: this.node, meter: this.meter, onAbuse });
+    this.#blobs = new BlobExchange({
+      node: this.node,
+      meter: this.meter,
+      onAbuse,
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
+    });
     this.#gossip = new Gossip({ pubsub: this.node.services.pubsub, topic: options.topic, onAbuse });
   }
 

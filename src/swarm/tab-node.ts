@@ -21,6 +21,7 @@ import { keepLinks } from './keep-links.ts';
 import * as limits from './limits.ts';
 import { Meter } from './meter.ts';
 import { PeerSwarm } from './peer-swarm.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { keepGossip, keepRtt, sayGoodbye } from './upkeep.ts';
 import type { Swarm } from './types.ts';
 
@@ -33,6 +34,8 @@ export interface TabSwarmOptions {
   readonly iceServers?: readonly RTCIceServer[];
   /** Direct links to seek (default {@link limits.TARGET_LINKS}); twice as many are accepted. */
   readonly maxLinks?: number;
+  /** What the volunteer allows of the line; shared with the page's own downloads. */
+  readonly limit?: RateLimit;
 }
 
 /**
@@ -47,7 +50,7 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
   shimInitRace();
 
   const bans = new BanList();
-  const meter = new Meter();
+  const meter = new Meter(options.limit);
   let swarm: PeerSwarm | undefined;
   const rtcConfiguration = { iceServers: [...(options.iceServers ?? [])] };
   const node = await createLibp2p({
@@ -87,7 +90,15 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
     },
   });
 
-  swarm = new PeerSwarm({ node, topic: options.topic, bans, meter, hosts, hostState: 'connecting' });
+  swarm = new PeerSwarm({
+    node,
+    topic: options.topic,
+    bans,
+    meter,
+    limit: options.limit,
+    hosts,
+    hostState: 'connecting',
+  });
   await swarm.start();
   keepHost(swarm, relays);
   keepLinks(swarm, { relays, target });

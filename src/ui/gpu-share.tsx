@@ -5,7 +5,7 @@ import * as format from './format.ts';
 import { strings } from './strings.ts';
 
 export function GpuShare() {
-  const share = useApp((s) => s.gpuShare);
+  const share = useApp((s) => s.settings.gpuShare);
   const actions = useActions();
   const id = useId();
   return (
@@ -23,7 +23,7 @@ export function GpuShare() {
         aria-valuetext={format.percent(share)}
         aria-describedby={`${id}-hint`}
         style={{ '--fill': `${((share * 100 - 10) / 90) * 100}%` } as React.CSSProperties}
-        onChange={(event) => actions?.setGpuShare(Number(event.currentTarget.value) / 100)}
+        onChange={(event) => actions?.changeSettings({ gpuShare: Number(event.currentTarget.value) / 100 })}
       />
       <p id={`${id}-hint`} className="hint">
         {strings.controls.shareHint}

@@ -1,7 +1,7 @@
 /** Which problems rule out training, and which rule out even watching. */
 import type { AppState, Problem } from '../app/state.ts';
 
-const NO_WATCHING: readonly Problem['code'][] = ['bad-manifest', 'protocol-version'];
+const NO_WATCHING: readonly Problem['code'][] = ['bad-manifest', 'protocol-version', 'framed'];
 const NO_TRAINING: readonly Problem['code'][] = [
   ...NO_WATCHING,
   'no-webgpu',

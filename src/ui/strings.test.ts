@@ -16,7 +16,7 @@ describe('strings', () => {
   });
 
   it('explains every problem', () => {
-    expect(PROBLEM_CODES).toHaveLength(11);
+    expect(PROBLEM_CODES).toHaveLength(12);
     for (const code of PROBLEM_CODES) {
       const { title, text } = strings.problems[code as keyof typeof strings.problems];
       expect(title.length, code).toBeGreaterThan(10);

@@ -27,6 +27,10 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
     title: 'Too late',
     text: 'The work arrived after the deadline. Other load on this computer or a slow connection can cause that.',
   },
+  'not-member': {
+    title: 'Not admitted yet',
+    text: 'A tab takes part from the certificate on that lists it. The tab joins again by itself.',
+  },
   'not-revealed': {
     title: 'Could not be fetched',
     text: 'The work was announced, but nobody could download it from this tab in time. Keep the tab open until the round ends.',
@@ -69,6 +73,10 @@ const problems: Readonly<Record<Problem['code'], Explained>> = {
   'insecure-page': {
     title: 'This address is not secure',
     text: 'Browsers allow WebGPU only on https:// pages and on localhost. Open the https:// address of this run, or ask the organizer for it.',
+  },
+  framed: {
+    title: 'This page is inside another site',
+    text: 'Only you may start Tabswarm, so it starts nothing inside a page that somebody else made.',
   },
   'no-adapter': {
     title: 'No graphics card was offered',

@@ -12,7 +12,8 @@ const URGENT = [
   'intent',
   'activity',
   'problems',
-  'gpuShare',
+  'settings',
+  'control',
   'run',
   'phase',
 ] as const satisfies (keyof AppState)[];

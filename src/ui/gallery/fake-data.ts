@@ -71,6 +71,7 @@ export const adapter: AdapterReport = {
   subgroupMinSize: 32,
   subgroupMaxSize: 32,
   timestampQuery: true,
+  workgroupBytes: 32_768,
   maxBufferSize: 2 ** 32,
   maxStorageBufferBindingSize: 2 ** 31,
 };
@@ -172,7 +173,6 @@ export function training(): Partial<AppState> {
     activity: 'training',
     run,
     adapter,
-    gpuShare: 0.7,
     identity: hex(77),
     peerId: peerId(42),
     host: 'connected',

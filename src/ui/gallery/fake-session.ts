@@ -13,7 +13,10 @@ export function fakeSession(initial: Partial<AppState>, live: boolean) {
     pause: () => store.setState({ intent: 'paused', activity: 'paused' }),
     resume: () => store.setState({ intent: 'running', activity: 'training' }),
     stop: () => store.setState({ intent: 'idle', activity: 'idle', waitingFor: null }),
-    setGpuShare: (gpuShare) => store.setState({ gpuShare }),
+    finish: (finishing) => store.setState((s) => ({ control: { ...s.control, finishing } })),
+    changeSettings: (part) => store.setState((s) => ({ settings: { ...s.settings, ...part } })),
+    waive: () => store.setState((s) => ({ activity: 'training', control: { ...s.control, holds: [] } })),
+    askPresence: () => store.setState((s) => ({ control: { ...s.control, presence: 'computer' } })),
   };
   // Fifty changes a second: far more than the page may show.
   if (live) setInterval(() => store.setState(move), 20);

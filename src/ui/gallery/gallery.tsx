@@ -5,6 +5,7 @@
 import { createRoot } from 'react-dom/client';
 import { App } from '../app.tsx';
 import '../styles/index.css';
+import { fakeModel } from './fake-model.ts';
 import { fakeSession } from './fake-session.ts';
 import { scenarios } from './scenarios.ts';
 
@@ -29,5 +30,5 @@ if (scenario === undefined) {
   );
 } else {
   const { store, actions } = fakeSession(scenario(), query.has('live'));
-  createRoot(container).render(<App store={store} actions={actions} />);
+  createRoot(container).render(<App store={store} actions={actions} model={fakeModel(name ?? '')} />);
 }

@@ -5,6 +5,10 @@ import { adapter, hex, longRun, peers, refusedRound, run, softwareAdapter, train
 const MESSAGES: Readonly<Record<Problem['code'], readonly [message: string, recovering: boolean]>> = {
   'no-webgpu': ['', false],
   'insecure-page': ['This page was opened at http://192.168.1.20:8443.', false],
+  framed: [
+    'Another site shows this page inside its own. Open https://example.org in a tab of its own.',
+    false,
+  ],
   'no-adapter': ['The browser answered a request for a graphics card with none.', false],
   'adapter-too-small': [
     'The run needs 2.48 GB in one graphics card; this one (Intel HD Graphics 520) offers 1.07 GB.',
@@ -19,7 +23,7 @@ const MESSAGES: Readonly<Record<Problem['code'], readonly [message: string, reco
   internal: ['Cannot read properties of undefined (reading “layers”).', false],
 };
 
-const firstVisit = (): Partial<AppState> => ({ run, gpuShare: 1 });
+const firstVisit = (): Partial<AppState> => ({ run });
 const waiting = (waitingFor: string) => (): Partial<AppState> => ({
   ...training(),
   activity: 'waiting',
@@ -31,6 +35,7 @@ const waiting = (waitingFor: string) => (): Partial<AppState> => ({
 const idleCodes: readonly Problem['code'][] = [
   'no-webgpu',
   'insecure-page',
+  'framed',
   'no-adapter',
   'adapter-too-small',
   'bad-manifest',
@@ -64,7 +69,7 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
   loading: () => ({}),
   'first-visit': firstVisit,
   returning: () => ({ ...firstVisit(), totals: training().totals! }),
-  connecting: () => ({ run, intent: 'running', activity: 'connecting', gpuShare: 0.5 }),
+  connecting: () => ({ run, intent: 'running', activity: 'connecting' }),
   syncing: () => ({
     ...training(),
     activity: 'syncing',
@@ -142,6 +147,13 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
       credits: 98_765_432_100_000,
     },
   }),
+  // The model in use is in fake-model.ts, under the same names.
+  ...Object.fromEntries(
+    ['chat-loading', 'chat-ready', 'chat-writing', 'chat-fell-back', 'chat-problem'].map((name) => [
+      name,
+      training,
+    ]),
+  ),
   'long-names-landing': () => ({ run: longRun }),
   ...Object.fromEntries(
     (Object.keys(MESSAGES) as Problem['code'][]).map((code) => [`problem-${code}`, problem(code)]),

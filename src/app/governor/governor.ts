@@ -1,0 +1,265 @@
+/**
+ * The governor at work: observes battery, presence, network and traffic, asks the rules (rules.ts) whenever something
+ * changed or time is up, writes what it finds into the store, and tells the session what to obey.
+ *
+ * Nothing is observed before `begin`; `end` lets go of every listener, timer and lock.
+ */
+import { DEFAULT_SETTINGS, type Settings } from '../settings.ts';
+import { loadSettings, onSettingsElsewhere, saveSettings, settingsFrom } from '../settings-store.ts';
+import type { LinkPath } from '../../swarm/types.ts';
+import type { AppStore } from '../store.ts';
+import { type Conditions, decide, type Decision, FRESH, type Memory, waive } from './rules.ts';
+import { type BatteryNavigator, BatterySensor } from './sensors/battery.ts';
+import { type NetworkNavigator, NetworkSensor } from './sensors/network.ts';
+import { type PresenceScope, PresenceSensor } from './sensors/presence.ts';
+import { type WakeScope, WakeLockKeeper } from './sensors/wake-lock.ts';
+import { browserUsage, MonthlyUsage, type UsageStore } from './usage.ts';
+import type { ControlView } from './view.ts';
+
+/** How often traffic is kept and rules are asked without any event. */
+const TICK_MS = 5000;
+/** After the foretold instant, so that the clock has surely passed it. */
+const AFTER_MS = 20;
+
+/** The browser as the sensors see it; `globalThis` is one. */
+export type Surroundings = PresenceScope &
+  WakeScope & { readonly navigator: BatteryNavigator & NetworkNavigator };
+
+export interface GovernorOptions {
+  readonly store: AppStore;
+  /** Told of every change of the decision, of the settings, and at `begin`. */
+  readonly obey: (decision: Decision, settings: Settings) => void;
+  readonly scope?: Surroundings;
+  readonly usage?: UsageStore;
+  readonly now?: () => number;
+}
+
+/** What the session is about to do. */
+export interface Task {
+  /** False when only watching: traffic is counted, but no rule holds. */
+  readonly trains: boolean;
+  /** Bytes that a round will about cost. */
+  readonly roundBytes: number;
+}
+
+const ALLOWED: Decision = {
+  mayTrain: true,
+  holds: [],
+  offline: false,
+  share: DEFAULT_SETTINGS.gpuShare,
+  slowed: false,
+  until: null,
+};
+
+export class Governor {
+  readonly #store: AppStore;
+  readonly #obey: GovernorOptions['obey'];
+  readonly #now: () => number;
+  readonly #usage: MonthlyUsage;
+  readonly #battery: BatterySensor;
+  readonly #network: NetworkSensor;
+  readonly #presence: PresenceSensor;
+  readonly #wake: WakeLockKeeper;
+  #memory: Memory = FRESH;
+  #decision: Decision = ALLOWED;
+  #task: Task | null = null;
+  #paused = false;
+  #tick: ReturnType<typeof setInterval> | undefined;
+  #alarm: ReturnType<typeof setTimeout> | undefined;
+  #release: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
+
+  constructor(options: GovernorOptions) {
+    this.#store = options.store;
+    this.#obey = options.obey;
+    this.#now = options.now ?? Date.now;
+    this.#usage = new MonthlyUsage(options.usage ?? browserUsage);
+    const scope: Surroundings = options.scope ?? globalThis;
+    const look = (): void => this.#look();
+    this.#battery = new BatterySensor(scope.navigator, look);
+    this.#network = new NetworkSensor(scope.navigator, look);
+    this.#presence = new PresenceSensor(scope, look, this.#now);
+    this.#wake = new WakeLockKeeper(scope, () => this.#show());
+    this.#adopt(loadSettings());
+    this.#show({
+      has: {
+        battery: this.#battery.available,
+        idle: this.#presence.available,
+        network: this.#network.available,
+        wakeLock: this.#wake.available,
+      },
+    });
+  }
+
+  get decision(): Decision {
+    return this.#decision;
+  }
+
+  /** Changes some of the settings, at once and for all tabs of this browser. */
+  change(part: Partial<Settings>): void {
+    const before = this.#settings;
+    const settings = settingsFrom({ ...before, ...part });
+    saveSettings(settings);
+    this.#adopt(settings);
+    if (settings.idleMinutes !== before.idleMinutes) void this.#observePresence();
+  }
+
+  begin(task: Task): void {
+    this.end();
+    this.#task = task;
+    this.#paused = false;
+    this.#memory = FRESH;
+    this.#show({ finishedRound: null });
+    this.#release = [
+      onSettingsElsewhere((settings) => this.#adopt(settings)),
+      this.#store.subscribe(({ traffic }, before) => {
+        if (traffic === before.traffic) return;
+        this.#usage.observe({ down: sumOf(traffic.bytesIn), up: sumOf(traffic.bytesOut) });
+      }),
+    ];
+    if (task.trains) {
+      void this.#battery.start();
+      this.#network.start();
+      void this.#observePresence();
+    }
+    this.#tick = setInterval(() => void this.#count(), TICK_MS);
+    void this.#count();
+    this.#look(true);
+  }
+
+  end(): void {
+    if (this.#task === null) return;
+    this.#task = null;
+    clearInterval(this.#tick);
+    clearTimeout(this.#alarm);
+    for (const release of this.#release.splice(0)) release();
+    this.#battery.stop();
+    this.#network.stop();
+    this.#presence.stop();
+    this.#wake.set(false);
+    this.#decision = ALLOWED;
+    this.#wakeWaiters();
+    void this.#count();
+    this.#show({ holds: [], slowed: false, finishing: false, battery: null, metered: null });
+  }
+
+  /** The volunteer paused or resumed by hand: nothing is kept awake for a paused tab. */
+  setPaused(paused: boolean): void {
+    this.#paused = paused;
+    this.#look();
+  }
+
+  /** Trains in spite of the rules that hold now, until each stops holding by itself. */
+  waive(): void {
+    this.#memory = waive(this.#decision, this.#memory);
+    this.#look();
+  }
+
+  /** Asks for permission to know of the whole computer; only within a click. */
+  async askPresence(): Promise<void> {
+    if (await this.#presence.ask()) await this.#observePresence();
+    this.#show();
+  }
+
+  /** Resolves when the tab may be on the network, or when `signal` aborts. */
+  async allowed(signal: AbortSignal): Promise<void> {
+    while (this.#decision.offline && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#waiters.delete(done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.#waiters.add(done);
+        signal.addEventListener('abort', done);
+      });
+    }
+  }
+
+  get #settings(): Settings {
+    return this.#store.getState().settings;
+  }
+
+  #adopt(settings: Settings): void {
+    this.#store.setState({ settings });
+    this.#look(true);
+  }
+
+  async #observePresence(): Promise<void> {
+    if (this.#task?.trains !== true) return;
+    await this.#presence.start(this.#settings.idleMinutes);
+    this.#look();
+  }
+
+  async #count(): Promise<void> {
+    await this.#usage.flush(this.#now());
+    this.#look();
+  }
+
+  #conditions(roundBytes: number): Conditions {
+    const { down, up } = this.#usage.month;
+    return {
+      now: this.#now(),
+      battery: this.#battery.state,
+      active: this.#presence.active,
+      metered: this.#network.metered,
+      monthBytes: down + up,
+      roundBytes,
+    };
+  }
+
+  /** Asks the rules again. `always`: the session is told even when the decision is the same. */
+  #look(always = false): void {
+    const task = this.#task;
+    const settings = this.#settings;
+    const before = this.#decision;
+    if (task === null || !task.trains) this.#decision = { ...ALLOWED, share: settings.gpuShare };
+    else [this.#decision, this.#memory] = decide(settings, this.#conditions(task.roundBytes), this.#memory);
+    this.#setAlarm();
+    this.#wake.set(task?.trains === true && settings.keepAwake && this.#working());
+    this.#show();
+    if (!this.#decision.offline) this.#wakeWaiters();
+    if (always || JSON.stringify(before) !== JSON.stringify(this.#decision))
+      this.#obey(this.#decision, settings);
+  }
+
+  /** On battery the screen may sleep, whatever the setting. */
+  #working(): boolean {
+    return this.#decision.mayTrain && !this.#paused && this.#battery.state?.charging !== false;
+  }
+
+  #setAlarm(): void {
+    clearTimeout(this.#alarm);
+    const { until } = this.#decision;
+    if (this.#task === null || until === null) return;
+    // The tick looks again anyway, and a sleeping computer's timers are late.
+    const wait = until - this.#now() + AFTER_MS;
+    if (wait < TICK_MS) this.#alarm = setTimeout(() => this.#look(), Math.max(AFTER_MS, wait));
+  }
+
+  #wakeWaiters(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  /** Writes the view when it differs from the one shown. */
+  #show(part: Partial<ControlView> = {}): void {
+    const before = this.#store.getState().control;
+    const { holds, share, slowed } = this.#decision;
+    const observing = this.#task?.trains === true;
+    const control: ControlView = {
+      ...before,
+      holds,
+      share,
+      slowed,
+      month: this.#usage.month,
+      battery: observing ? this.#battery.state : null,
+      presence: this.#presence.source,
+      metered: observing ? this.#network.metered : null,
+      awake: this.#wake.state,
+      ...part,
+    };
+    if (JSON.stringify(control) !== JSON.stringify(before)) this.#store.setState({ control });
+  }
+}
+
+const sumOf = (by: Readonly<Record<LinkPath, number>>): number => by.direct + by.relayed + by.host;

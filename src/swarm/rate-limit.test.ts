@@ -1,0 +1,102 @@
+/** The volunteer's limit by a clock of its own, and on real blob streams. */
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { BlobExchange } from './blobs.ts';
+import { PIECE_BYTES } from './limits.ts';
+import { Meter } from './meter.ts';
+import { RateLimit } from './rate-limit.ts';
+import { createTestNode, testBlob } from './testing.ts';
+
+const never = new AbortController().signal;
+
+describe('RateLimit', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it('does not wait without a limit', async () => {
+    const limit = new RateLimit();
+    expect(await limit.take('in', 1e12, never)).toBe(0);
+    expect(limit.limited('in')).toBe(false);
+  });
+
+  it('lets through a second’s worth, then the rate, in order of asking; the other way is free', async () => {
+    vi.useFakeTimers();
+    const limit = new RateLimit(() => performance.now());
+    limit.set({ in: 1000, out: null });
+    const order: string[] = [];
+    const take = (name: string, bytes: number) =>
+      limit.take('in', bytes, never).then((waited) => order.push(`${name} ${Math.round(waited)}`));
+    void take('first', 1000);
+    void take('big', 3000);
+    void take('small', 10);
+    expect(await limit.take('out', 1e9, never)).toBe(0);
+    await vi.advanceTimersByTimeAsync(2999);
+    expect(order).toEqual(['first 0']);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(order).toEqual(['first 0', 'big 3000', 'small 3010']);
+  });
+
+  it('gives back what did not flow, and ends a wait when aborted', async () => {
+    vi.useFakeTimers();
+    const limit = new RateLimit(() => performance.now());
+    limit.set({ in: 1000, out: 1000 });
+    await limit.take('in', 1000, never);
+    const abort = new AbortController();
+    const waiting = limit.take('in', 60_000, abort.signal);
+    abort.abort();
+    expect(await waiting).toBeLessThan(1000);
+    limit.spend('in', -60_000);
+    expect(limit.delay('in', 500)).toBe(500);
+  });
+
+  it('never lets more through than the rate and one burst, whoever asks when', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 100, max: 10_000 }),
+        fc.array(fc.record({ bytes: fc.nat(50_000), pause: fc.nat(5000) }), { maxLength: 30 }),
+        (rate, asks) => {
+          let now = 0;
+          const limit = new RateLimit(() => now);
+          limit.set({ in: null, out: rate });
+          let passed = 0;
+          for (const { bytes, pause } of asks) {
+            now += pause;
+            now += limit.delay('out', bytes); // one after the other
+            limit.spend('out', bytes);
+            passed += bytes;
+            expect(passed).toBeLessThanOrEqual(rate + (now / 1000) * rate + 1);
+          }
+        },
+      ),
+    );
+  });
+});
+
+it('a limited tab still gets the whole blob, from one source, however slow', async () => {
+  const nodes = await Promise.all([createTestNode(), createTestNode(), createTestNode()]);
+  try {
+    const limit = new RateLimit();
+    limit.set({ in: 4 * PIECE_BYTES, out: null });
+    const meter = new Meter(limit);
+    const me = new BlobExchange({
+      node: nodes[0],
+      meter,
+      limit,
+      onAbuse: () => {},
+      timing: { hedgeDelay: 200, firstPiece: 2000, piece: 2000 },
+    });
+    const { hash, bytes } = await testBlob(6 * PIECE_BYTES);
+    for (const node of nodes.slice(1)) {
+      const other = new BlobExchange({ node, meter: new Meter(), onAbuse: () => {} });
+      await other.start();
+      other.serve(hash, bytes);
+      await nodes[0].dial(node.getMultiaddrs());
+    }
+    const sources = nodes.slice(1).map((node) => node.peerId.toString());
+    const got = await me.fetch(hash, [() => sources], { size: bytes.byteLength });
+    expect(got).toEqual(new Uint8Array(bytes));
+    // No second source was asked while the first waited for our own limit.
+    expect(meter.peer(sources[1]).in).toBe(0);
+  } finally {
+    for (const node of nodes) await node.stop();
+  }
+});
