@@ -106,7 +106,7 @@ async function join(w: World, name: string, nudge: number): Promise<Member> {
     runId,
     sources,
     submissions,
-    onHead: (c) => recorder.certificate(c, identity.publicKey),
+    onHead: (c) => recorder.certificate(c, identity.publicKey, manifest),
   });
   const abort = new AbortController();
   const signal = AbortSignal.any([abort.signal, w.abort.signal]);

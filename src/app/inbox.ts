@@ -4,6 +4,7 @@
  */
 import { toHex, bytesEqual } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
+import { joinWorks } from '../protocol/join.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
@@ -76,6 +77,8 @@ export class Inbox {
     switch (message.kind) {
       case 'presence':
         return this.#presence(message, sender);
+      case 'join':
+        return this.#join(message, sender);
       case 'profile':
         return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
       case 'commit':
@@ -95,6 +98,13 @@ export class Inbox {
       case 'verdict':
         return this.#isValidator(sender) ? 'accept' : 'reject';
     }
+  }
+
+  /** Passed on when it is worth its bits; one over a certificate that we do not have (yet) is not ours to judge. */
+  #join({ run, certificate, nonce }: MessageOf<'join'>, contributor: Uint8Array): GossipVerdict {
+    const { head } = this.#o.follower;
+    if (!bytesEqual(certificate, head.hash)) return 'ignore';
+    return joinWorks({ run, certificate, contributor }, nonce, head.joinBits) ? 'accept' : 'reject';
   }
 
   #presence(message: MessageOf<'presence'>, sender: Uint8Array): GossipVerdict {

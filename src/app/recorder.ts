@@ -39,9 +39,9 @@ export class Recorder {
     this.#clock = clock;
   }
 
-  certificate({ body }: CheckedCertificate, ownKey: Uint8Array): void {
+  certificate({ body }: CheckedCertificate, ownKey: Uint8Array, manifest: Manifest): void {
     this.#own = toHex(ownKey);
-    this.#ledger = applyToLedger(this.#ledger, body);
+    this.#ledger = applyToLedger(this.#ledger, body, manifest.credits);
     addHeldOutLoss(this.#store, body.time, body.heldOutLoss);
     const own = this.#ownPart(body);
     addRound(this.#store, {

@@ -255,6 +255,7 @@ export async function runValidator(
         root,
         round,
         issued: head.issued + body.credits.reduce((n, c) => n + c.amount, 0),
+        joinBits: body.joinBits,
       };
       if (!bytesEqual(message.body, encodeCanonical(body))) throw new Error('a body has one encoding');
       const bytes = await seal(identity, message);

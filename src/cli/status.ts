@@ -32,6 +32,7 @@ export function statusLines(view: StatusView): string[] {
           }`
     }`,
     `wire      ${view.bytesPerParameter === null ? 'no submission yet' : `${view.bytesPerParameter.toFixed(4)} bytes per parameter`}`,
+    `members   ${view.members}, joining takes ${view.joinBits} bits of work`,
     `peers     ${view.peers.length}`,
   ];
   for (const peer of view.peers)
@@ -41,7 +42,7 @@ export function statusLines(view: StatusView): string[] {
   lines.push(`credits   ${(view.issued / MICRO).toFixed(2)} issued`);
   for (const account of view.credits.slice(0, TOP))
     lines.push(
-      `  ${account.contributor.slice(0, 12)}  ${(account.credits / MICRO).toFixed(2)} (${account.accepted} accepted, ${account.refused} refused)`,
+      `  ${account.contributor.slice(0, 12)}  ${(account.credits / MICRO).toFixed(2)}, ${(account.provisional / MICRO).toFixed(2)} of it provisional (${account.accepted} accepted, ${account.refused} refused)`,
     );
   return lines;
 }

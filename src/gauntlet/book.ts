@@ -11,7 +11,7 @@ import { bytesEqual, compareBytes, sha256, toHex } from '../protocol/bytes.ts';
 import { deadlines, roundStart } from '../protocol/clock.ts';
 import { MAX_REFUSED } from '../protocol/limits.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { MessageOf, RefusedEntry } from '../protocol/messages.ts';
+import type { AuditEntry, JoinedEntry, MessageOf, RefusedEntry } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
 import { commitProblem, lowerMedian, normProblem, type Refusal, refusal, stateProblem } from './checks.ts';
@@ -66,7 +66,16 @@ export interface BookOptions {
   readonly evaluate: Evaluate | null;
   /** What is known of contributors; empty when the manifest's rules need none. */
   readonly standings?: Standings;
+  /** Whether a contributor is admitted in this round (admission.ts). Absent: everybody is, for tests. */
+  readonly isMember?: (contributor: Uint8Array) => boolean;
 }
+
+/** What else a verdict records: who joined, and audits of earlier rounds that ended. */
+export interface AlsoHappened {
+  readonly joined: readonly JoinedEntry[];
+  readonly audits: readonly AuditEntry[];
+}
+const NOTHING: AlsoHappened = { joined: [], audits: [] };
 
 /** Where a contributor stands in the round, for status pages. */
 export type EntryState = 'committed' | 'revealed' | 'fetched' | 'accepted' | 'refused';
@@ -122,7 +131,10 @@ export class RoundBook {
       known.refused ??= refusal('duplicate', 'two different commits in one round; neither counts');
       return receipt(known.refused);
     }
-    const problem = this.#lateCommit(now) ?? commitProblem(commit, this.#o.manifest, this.#o.maxBytes);
+    const problem =
+      this.#notMember(contributor) ??
+      this.#lateCommit(now) ??
+      commitProblem(commit, this.#o.manifest, this.#o.maxBytes);
     if (problem !== null) return this.#refuseStray(contributor, problem);
     const stranger = (this.#o.standings?.get(key)?.verified ?? 0) === 0;
     if (stranger && this.#strangers === MAX_STRANGERS) {
@@ -219,10 +231,10 @@ export class RoundBook {
   }
 
   /**
-   * Judges what is there and returns the verdict; `accepted` may be empty (then: {@link noCertificate}). Call it once,
-   * after the reveal deadline or as soon as nothing is left to fetch.
+   * Judges what is there and returns the verdict; `accepted` may be empty (then, unless somebody joined:
+   * {@link noCertificate}). Call it once, after the reveal deadline or as soon as nothing is left to fetch.
    */
-  async judge(): Promise<Verdict> {
+  async judge({ joined, audits } = NOTHING): Promise<Verdict> {
     const { manifest, runId, round } = this.#o;
     const rules = manifest.gauntlet;
     const root = this.#o.baseRoot();
@@ -280,6 +292,8 @@ export class RoundBook {
         .sort(byContributor),
       refused: this.#refusals(),
       scores: scores.sort(byContributor),
+      joined: [...joined].sort(byContributor),
+      audits: [...audits].sort(byContributor),
     };
   }
 
@@ -312,6 +326,11 @@ export class RoundBook {
     if (!bytesEqual(message.run, this.#o.runId)) return refusal('wrong-round', 'made for another run');
     if (message.round === this.#o.round) return null;
     return refusal('wrong-round', `made for round ${message.round}, this is ${this.#o.round}`);
+  }
+
+  #notMember(contributor: Uint8Array): Refusal | null {
+    if (this.#o.isMember?.(contributor) ?? true) return null;
+    return refusal('not-member', 'no certificate admits this key; join and wait for the next one');
   }
 
   #lateCommit(now: number): Refusal | null {

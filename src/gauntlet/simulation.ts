@@ -254,7 +254,7 @@ export class Simulation {
     const checked = await checkCertificate(certificate, manifest, runId, this.head);
     if (!checked.ok) throw new Error(`our own certificate is bad: ${checked.reason}: ${checked.detail}`);
     this.head = checked.certificate.head;
-    this.ledger = applyToLedger(this.ledger, checked.certificate.body);
+    this.ledger = applyToLedger(this.ledger, checked.certificate.body, manifest.credits);
     this.chain.push(certificate);
     this.bodies.push(checked.certificate.body);
     return certificate;

@@ -30,6 +30,8 @@ function verdict(
       })),
     refused: refused.map(([name, reason]) => ({ contributor: key(name), reason, detail: '' })),
     scores: scores.map(([name, assigned, unassigned]) => ({ contributor: key(name), assigned, unassigned })),
+    joined: [],
+    audits: [],
   };
 }
 

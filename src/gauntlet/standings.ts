@@ -5,7 +5,7 @@
  * - rating: Plackett-Luce over the order of unassigned loss gains within each round (rating.ts);
  * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. Who really
  *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation);
- * - verified: rounds accepted, for the newcomers' ramp. A provable lie costs all of it, a bad round half.
+ * - verified: rounds accepted, for the newcomers' ramp. A provable lie or a failed audit costs all of it, a bad round half.
  */
 import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
@@ -88,6 +88,9 @@ export function updateStandings(standings: Standings, verdict: MessageOf<'verdic
     if (!next.has(toHex(contributor))) continue;
     if (LIES.has(reason)) change(contributor, () => ({ verified: 0 }));
     else if (reason === 'loss') change(contributor, (old) => ({ verified: old.verified >> 1 }));
+  }
+  for (const { contributor, outcome } of verdict.audits) {
+    if (outcome === 'failed' && next.has(toHex(contributor))) change(contributor, () => ({ verified: 0 }));
   }
   if (next.size > MAX_STANDINGS) forget(next);
   return next;

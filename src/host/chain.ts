@@ -4,6 +4,7 @@
  * Nothing is visible here before it is durable: {@link Chain.append} writes first and moves the head last.
  */
 import { decodeCheckpoint, encodeCheckpoint, GENESIS_RUN_ID } from '../model/checkpoint.ts';
+import { foldMembers, type Members } from '../gauntlet/admission.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import {
@@ -49,6 +50,7 @@ export class Chain {
   #head: ChainHead;
   #last: ChainLink | null = null;
   #ledger: Ledger = emptyLedger();
+  #members: Members = new Map();
   #checkpoint: BlobRef & { readonly height: number };
   #replica: CpuReplica;
 
@@ -83,6 +85,11 @@ export class Chain {
 
   get ledger(): Ledger {
     return this.#ledger;
+  }
+
+  /** Who is admitted, and the round of each one's last entry. */
+  get members(): Members {
+    return this.#members;
   }
 
   /** The newest checkpoint and the height of its state. */
@@ -139,18 +146,24 @@ export class Chain {
       round: body.round,
       message,
       checkpoint,
-      bytesPerParameter: total / options.submissions.length / elements,
+      bytesPerParameter: total / Math.max(1, options.submissions.length) / elements,
       refused: body.refused,
       submissions,
     };
     store.saveRound(stored);
 
     this.#replica = replica;
-    this.#head = checked.certificate.head;
-    this.#ledger = applyToLedger(this.#ledger, body);
     this.#checkpoint = { ...checkpoint, height: body.height };
-    this.#last = { body, stored };
-    return { message, link: this.#last };
+    const link = { body, stored };
+    this.#advance(checked.certificate.head, link);
+    return { message, link };
+  }
+
+  #advance(head: ChainHead, link: ChainLink): void {
+    this.#head = head;
+    this.#ledger = applyToLedger(this.#ledger, link.body, this.manifest.credits);
+    this.#members = foldMembers(this.#members, link.body, this.manifest.admission);
+    this.#last = link;
   }
 
   /** A certificate's submissions as they are on disk; damaged or pruned ones are left out. */
@@ -181,10 +194,8 @@ export class Chain {
             `certificate ${stored.height} does not fit (${checked.reason}: ${checked.detail})`,
           );
         const { body, head } = checked.certificate;
-        this.#head = head;
-        this.#ledger = applyToLedger(this.#ledger, body);
-        this.#last = { body, stored };
-        links.push(this.#last);
+        this.#advance(head, { body, stored });
+        links.push({ body, stored });
       }
       if (page.length < PAGE) return links;
     }

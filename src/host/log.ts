@@ -18,8 +18,9 @@ export function roundLine({ body, stored }: ChainLink, heldOutLoss: number): str
     `round ${body.round}`,
     `height ${body.height}`,
     `${body.accepted.length} accepted, ${refusalSummary(body.refused)}`,
+    ...(body.joined.length === 0 ? [] : [`${body.joined.length} joined`]),
     `held-out ${heldOutLoss.toFixed(4)} before it`,
-    `${stored.bytesPerParameter.toFixed(4)} B/parameter`,
+    ...(body.accepted.length === 0 ? [] : [`${stored.bytesPerParameter.toFixed(4)} B/parameter`]),
     `root ${toHex(body.root).slice(0, 12)}`,
   ].join(' · ');
 }

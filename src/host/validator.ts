@@ -8,10 +8,12 @@
 import { pause } from '../swarm/pause.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { type Candidate, noCertificate, RoundBook } from '../gauntlet/book.ts';
+import { JoinBox } from '../gauntlet/admission.ts';
 import { inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
+import { hasCertificate } from '../protocol/certificate.ts';
 import { deadlines, phaseAt, roundAt } from '../protocol/clock.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -53,6 +55,8 @@ const FETCH_GRACE = 0.25;
 const MEASURE_SHARE = 0.8;
 /** Share of the time left that measuring may plan for. */
 const MEASURE_SAFETY = 0.7;
+/** While nobody is a member, the first to join waits so long for others that come with it. */
+const ADMIT_AFTER_MS = 1500;
 const FETCH_RETRY_MS = 300;
 const MAX_FETCHES = 8;
 const PRESENCE_MS = 4000;
@@ -69,10 +73,14 @@ export class Validator {
   readonly #inspector: ReturnType<typeof inspectorFor>;
   readonly #abort = new AbortController();
   readonly #presences = new Map<string, Presence>();
+  readonly #joins: JoinBox;
+  /** When the first of the joins that wait came, swarm time. */
+  #joinsSince = 0;
   readonly #served: Uint8Array[][] = [];
   #round: OpenRound | null = null;
   #standings: Standings;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #extraTimers = new Set<ReturnType<typeof setTimeout>>();
   #presenceTimer: ReturnType<typeof setInterval> | undefined;
   /** Judgements run one after another; a late one finishes before the next begins. */
   #queue: Promise<void> = Promise.resolve();
@@ -86,6 +94,7 @@ export class Validator {
     this.profiles = new ProfileBook(options.chain.runId);
     this.#now = options.now ?? Date.now;
     this.#inspector = inspectorFor(options.chain.manifest);
+    this.#joins = new JoinBox(options.chain.runId);
     this.#standings = options.standings ?? new Map();
     this.#lastWord = options.chain.last?.stored.message ?? null;
   }
@@ -107,6 +116,7 @@ export class Validator {
   async stop(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#timer);
+    for (const timer of this.#extraTimers) clearTimeout(timer);
     clearInterval(this.#presenceTimer);
     await this.#queue;
   }
@@ -138,6 +148,8 @@ export class Validator {
 
   #take(message: Exclude<Message, { kind: 'profile' }>, sender: Uint8Array): GossipVerdict {
     switch (message.kind) {
+      case 'join':
+        return this.#join(message, sender);
       case 'commit':
       case 'reveal': {
         this.advance();
@@ -166,6 +178,19 @@ export class Validator {
       case 'verdict':
         return 'ignore';
     }
+  }
+
+  #join(message: MessageOf<'join'>, sender: Uint8Array): GossipVerdict {
+    const { head } = this.#o.chain;
+    const first = this.#joins.joined(head).length === 0;
+    const receipt = this.#joins.take(sender, message, head);
+    if (receipt === 'weak') return 'reject';
+    if (receipt === 'stale' || receipt === 'full') return 'ignore';
+    if (receipt === 'taken' && first) {
+      this.#joinsSince = this.#now();
+      this.#wakeAt(this.#joinsSince + ADMIT_AFTER_MS);
+    }
+    return 'accept';
   }
 
   /** Does what is due: opens a round, fetches, begins to judge. Cheap when nothing is. */
@@ -334,6 +359,7 @@ export class Validator {
   /** Whether nothing more can come that would change the verdict, or time is up. */
   #ready(round: OpenRound, now: number): boolean {
     const { commit, reveal } = deadlines(this.#o.chain.manifest.schedule, round.round);
+    if (this.#nobodyToWaitFor(now)) return true;
     if (now < commit) return false;
     if (now >= this.#fetchDeadline(round.round)) return true;
     if (round.fetching.size > 0) return false;
@@ -342,14 +368,22 @@ export class Validator {
     return now >= reveal || round.book.entries().every(({ state }) => state !== 'committed');
   }
 
+  /** While nobody is a member, nobody's work is under way: the first who join need not wait for the round's end. */
+  #nobodyToWaitFor(now: number): boolean {
+    const { members, head } = this.#o.chain;
+    if (members.size > 0 || now < this.#joinsSince + ADMIT_AFTER_MS) return false;
+    return this.#joins.joined(head).length > 0;
+  }
+
   async #judge(round: OpenRound): Promise<void> {
     try {
-      const verdict = await round.book.judge();
+      const joined = this.#joins.joined(this.#o.chain.head);
+      const verdict = await round.book.judge({ joined, audits: [] });
       if (this.#abort.signal.aborted) return;
       this.#standings = updateStandings(this.#standings, verdict);
       this.#o.onStandings?.(this.#standings);
-      if (verdict.accepted.length === 0) await this.#publishNothing(verdict);
-      else await this.#certify(round, verdict);
+      if (hasCertificate(verdict)) await this.#certify(round, verdict);
+      else await this.#publishNothing(verdict);
     } catch (error) {
       this.#roundsLost++;
       this.#o.log(`round ${round.round} was lost: ${messageOf(error)}`);
@@ -447,6 +481,18 @@ export class Validator {
     } catch (error) {
       this.#o.log(`the validator's sign of life failed: ${messageOf(error)}`);
     }
+  }
+
+  /** Looks at what is due at a time that is not the schedule's. */
+  #wakeAt(at: number): void {
+    const timer = setTimeout(
+      () => {
+        this.#extraTimers.delete(timer);
+        this.advance();
+      },
+      Math.max(1, at - this.#now() + 1),
+    );
+    this.#extraTimers.add(timer);
   }
 
   /** Wakes at the next moment at which something can be due. */

@@ -26,8 +26,11 @@ export interface HostView {
 
 export interface AccountView {
   readonly contributor: string;
-  /** Micro-credits. */
+  /** Micro-credits: vested and provisional ones together, and what failed audits took back. */
   readonly credits: number;
+  readonly vested: number;
+  readonly provisional: number;
+  readonly forfeited: number;
   readonly accepted: number;
   readonly refused: number;
   readonly tokens: number;
@@ -71,6 +74,9 @@ export interface StatusView {
     readonly reason: string;
     readonly detail: string;
   }[];
+  /** Who is admitted, and the leading zero bits that a join needs now. */
+  readonly members: number;
+  readonly joinBits: number;
   /** Micro-credits issued, and who has them, most first. */
   readonly issued: number;
   readonly credits: readonly AccountView[];
@@ -86,6 +92,9 @@ export function accounts(view: HostView): AccountView[] {
     .map(([contributor, a]) => ({
       contributor,
       credits: a.credits,
+      vested: a.vested,
+      provisional: a.provisional,
+      forfeited: a.forfeited,
       accepted: a.accepted,
       refused: a.refused,
       tokens: a.tokens,
@@ -125,13 +134,16 @@ export function statusOf(view: HostView): StatusView {
     heldOutLoss: measured?.loss ?? null,
     heldOutHeight: measured?.height ?? null,
     initialHeldOutLoss: store.loss(0),
-    bytesPerParameter: last?.stored.bytesPerParameter ?? null,
+    bytesPerParameter:
+      last === null || last.body.accepted.length === 0 ? null : last.stored.bytesPerParameter,
     accepted: last?.body.accepted.length ?? 0,
     refused: (last?.body.refused ?? []).map((r) => ({
       contributor: toHex(r.contributor),
       reason: r.reason,
       detail: r.detail,
     })),
+    members: chain.members.size,
+    joinBits: head.joinBits,
     issued: chain.ledger.issued,
     credits: accounts(view),
     relayedBytes: swarm.relayedBytes(),

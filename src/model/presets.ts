@@ -10,7 +10,7 @@ import { type Manifest, ManifestSchema, type ShardRef, type Training } from '../
 import type { BlobRef } from '../protocol/schema.ts';
 import type { ModelConfig } from './config.ts';
 
-type Rules = Pick<Manifest, 'model' | 'training' | 'sparseloco' | 'gauntlet' | 'credits'>;
+type Rules = Pick<Manifest, 'model' | 'training' | 'sparseloco' | 'gauntlet' | 'admission' | 'credits'>;
 
 export interface Preset extends Rules {
   readonly name: PresetName;
@@ -82,7 +82,10 @@ const gauntlet: Manifest['gauntlet'] = {
 
 const MICRO = 1_000_000;
 /** 100 credits a round at first, 2,100,000 in all: the first halving comes after 10,500 rounds. */
-const credits: Manifest['credits'] = { perRound: 100 * MICRO, total: 2_100_000 * MICRO };
+const credits: Manifest['credits'] = { perRound: 100 * MICRO, total: 2_100_000 * MICRO, vestRounds: 20 };
+
+/** 2^17 hashes take a laptop a third of a second, a phone one or two. */
+const admission: Manifest['admission'] = { joinBits: 17, joinTarget: 16, idleRounds: 60 };
 
 const PRESETS: Readonly<Record<PresetName, Preset>> = {
   tiny: {
@@ -101,6 +104,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     schedule: scheduleFor(10_000),
     sparseloco,
     gauntlet: { ...gauntlet, evaluationSequences: 4, heldOutSequences: 16 },
+    admission,
     credits,
   },
   '1m': {
@@ -126,6 +130,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     schedule: scheduleFor(30_000),
     sparseloco,
     gauntlet,
+    admission,
     credits,
   },
   '10m': {
@@ -151,6 +156,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     schedule: scheduleFor(60_000),
     sparseloco,
     gauntlet,
+    admission,
     credits,
   },
   '30m': {
@@ -176,6 +182,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     schedule: scheduleFor(180_000),
     sparseloco,
     gauntlet: { ...gauntlet, evaluationSequences: 4, heldOutSequences: 16 },
+    admission,
     credits,
   },
   '124m': {
@@ -201,6 +208,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     schedule: scheduleFor(600_000),
     sparseloco,
     gauntlet: { ...gauntlet, maxAccepted: 32, evaluationSequences: 4, heldOutSequences: 16 },
+    admission,
     credits,
   },
 };
@@ -233,6 +241,7 @@ export interface RunParts {
     readonly schedule?: Partial<Preset['schedule']>;
     readonly sparseloco?: Partial<Manifest['sparseloco']>;
     readonly gauntlet?: Partial<Manifest['gauntlet']>;
+    readonly admission?: Partial<Manifest['admission']>;
     readonly credits?: Partial<Manifest['credits']>;
   };
 }
@@ -253,6 +262,7 @@ export function presetManifest(base: Preset, parts: RunParts): Manifest {
     sparseloco: { ...base.sparseloco, ...over.sparseloco },
     schedule: { ...base.schedule, ...over.schedule, startMs: parts.startMs },
     gauntlet: { ...base.gauntlet, ...over.gauntlet },
+    admission: { ...base.admission, ...over.admission },
     credits: { ...base.credits, ...over.credits },
     genesis: parts.genesis,
     validators: parts.validators,

@@ -11,6 +11,7 @@ import {
 } from './certificate.ts';
 import { encodeCanonical } from './codec.ts';
 import type { Identity } from './identity.ts';
+import { solveJoin } from './join.ts';
 import type { Manifest } from './manifest.ts';
 import type { CertificateBody, MessageOf } from './messages.ts';
 import { testHash, testIdentity, testManifest } from './testing.ts';
@@ -38,7 +39,17 @@ function verdict(round: number, baseRoot: Uint8Array, contributors = 3): Message
     weight: 1024 - i,
   }));
   const refused = [{ contributor: testHash('bad'), reason: 'norm' as const, detail: 'norm 9' }];
-  return { kind: 'verdict', run: RUN, round, baseRoot, accepted, refused, scores: [] };
+  return {
+    kind: 'verdict',
+    run: RUN,
+    round,
+    baseRoot,
+    accepted,
+    refused,
+    scores: [],
+    joined: [],
+    audits: [],
+  };
 }
 
 function bodyAfter(head: ChainHead, round: number): CertificateBody {
@@ -51,7 +62,14 @@ const check = (certificate: MessageOf<'certificate'>, head = genesisHead(manifes
 
 test('a chain of certificates, with rounds left out, leads from the manifest to its head', async () => {
   let head = genesisHead(manifest, RUN);
-  expect(head).toEqual({ height: 0, hash: RUN, root: manifest.genesis.root, round: -1, issued: 0 });
+  expect(head).toEqual({
+    height: 0,
+    hash: RUN,
+    root: manifest.genesis.root,
+    round: -1,
+    issued: 0,
+    joinBits: manifest.admission.joinBits,
+  });
   for (const round of [0, 1, 4, 5]) {
     const checked = await check(await certify(bodyAfter(head, round), validators), head);
     if (!checked.ok) throw new Error(checked.detail);
@@ -72,15 +90,72 @@ test('accepted work is listed by contributor, whatever the order of the verdict'
   expect(encodeCanonical(buildCertificateBody({ ...parts, verdict: other }))).toEqual(bytes);
 });
 
-test('a verdict without accepted work, or about another state, cannot be certified', () => {
+test('a verdict without accepted work and newcomers, or about another state, cannot be certified', () => {
   const head = genesisHead(manifest, RUN);
   const parts = { manifest, head, root: testHash('r'), heldOutLoss: 5, time: 1 };
   expect(() =>
     buildCertificateBody({ ...parts, verdict: { ...verdict(0, head.root), accepted: [] } }),
-  ).toThrow('accepted nothing');
+  ).toThrow('accepted and admitted nobody');
   expect(() => buildCertificateBody({ ...parts, verdict: verdict(0, testHash('elsewhere')) })).toThrow(
     'another state',
   );
+});
+
+describe('joining', () => {
+  const newcomer = testHash('newcomer');
+  const join = async (head: ChainHead, contributor = newcomer) => ({
+    contributor,
+    nonce: await solveJoin({ run: RUN, certificate: head.hash, contributor }, head.joinBits),
+  });
+  const after = async (head: ChainHead, round: number, joined: MessageOf<'verdict'>['joined']) => {
+    const body = buildCertificateBody({
+      manifest,
+      head,
+      verdict: { ...verdict(round, head.root, 0), joined },
+      root: head.root,
+      heldOutLoss: 5,
+      time: 1,
+    });
+    const checked = await check(await certify(body, validators), head);
+    if (!checked.ok) throw new Error(`${checked.reason}: ${checked.detail}`);
+    return checked.certificate.head;
+  };
+
+  test('newcomers alone are a certificate; it issues nothing and keeps the state', async () => {
+    const head = genesisHead(manifest, RUN);
+    const next = await after(head, 0, [await join(head)]);
+    expect(next).toMatchObject({ height: 1, round: 0, root: head.root, issued: 0 });
+    expect(next.hash).not.toEqual(head.hash);
+  });
+
+  test('work done over another certificate, or by another key, is none', async () => {
+    const head = genesisHead(manifest, RUN);
+    const entry = await join(head);
+    const next = await after(head, 0, [entry]);
+    const stolen = [{ ...entry, contributor: testHash('thief') }];
+    await expect(after(next, 1, [entry])).rejects.toThrow('join: ');
+    await expect(after(head, 0, stolen)).rejects.toThrow('join: ');
+  });
+
+  test('each more that joins changes the beacon', async () => {
+    const head = genesisHead(manifest, RUN);
+    const first = await join(head);
+    const both = [first, await join(head, testHash('another'))];
+    expect((await after(head, 0, [first])).hash).not.toEqual((await after(head, 0, both)).hash);
+  });
+
+  test('the work rises under load, one bit a certificate, and falls back to the floor', async () => {
+    const { joinBits, joinTarget } = manifest.admission;
+    let head = genesisHead(manifest, RUN);
+    const crowd = (round: number, n: number) =>
+      Promise.all(Array.from({ length: n }, (_, i) => join(head, testHash(`round ${round} newcomer ${i}`))));
+    const bits: number[] = [];
+    for (const [round, n] of [joinTarget + 1, joinTarget + 1, joinTarget, 1, 1, 1].entries()) {
+      head = await after(head, round, await crowd(round, n));
+      bits.push(head.joinBits - joinBits);
+    }
+    expect(bits).toEqual([1, 2, 2, 1, 0, 0]);
+  });
 });
 
 describe('quorum: more than 2/3 of weight 3 + 1 + 1 + 1', () => {
@@ -137,8 +212,22 @@ describe('refused although a quorum signed it', () => {
       (b) => ({ ...b, accepted: [b.accepted[0], b.accepted[0]] as typeof b.accepted }),
       'malformed',
     ],
-    ['nobody accepted', (b) => ({ ...b, accepted: [], credits: [] }), 'malformed'],
+    ['nobody accepted, nobody joined', (b) => ({ ...b, accepted: [], credits: [] }), 'malformed'],
+    [
+      'a join without its work',
+      (b) => ({ ...b, joined: [{ contributor: testHash('lazy'), nonce: 0 }] }),
+      'join',
+    ],
+    ['a difficulty off the rule', (b) => ({ ...b, joinBits: b.joinBits + 1 }), 'join'],
+    ['an audit of its own round', (b) => ({ ...b, audits: [audit(b.round)] }), 'malformed'],
+    ['two audits of one contributor', (b) => ({ ...b, round: 5, audits: [audit(1), audit(2)] }), 'malformed'],
   ];
+  const audit = (round: number) => ({
+    contributor: testHash('audited'),
+    round,
+    outcome: 'passed' as const,
+    detail: '',
+  });
   const swap = (credits: CertificateBody['credits']) =>
     credits.map((c, i) => ({ ...c, amount: credits[(i + 1) % credits.length].amount }));
 

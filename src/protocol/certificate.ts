@@ -1,5 +1,5 @@
 /**
- * Certificates: the chain of what the swarm has applied, one link a round that had accepted work.
+ * Certificates: the chain of what the swarm has applied, one link a round that had accepted work or newcomers.
  *
  * A link is a body (messages.ts) and signatures over its exact bytes by validators of more than 2/3 of the manifest's
  * weight. Anybody with the manifest checks it alone: quorum, place in the chain, and that the credits are the rule's.
@@ -9,16 +9,11 @@ import { bytesEqual, compareBytes, sha256Sync, toHex } from './bytes.ts';
 import { decodeCanonical, encodeCanonical } from './codec.ts';
 import { signedBytes } from './envelope.ts';
 import { type Identity, verifySignature } from './identity.ts';
+import { joinWorks, nextJoinBits } from './join.ts';
 import { creditsFor } from './ledger.ts';
 import { MAX_GOSSIP_BYTES } from './limits.ts';
 import type { Manifest } from './manifest.ts';
-import {
-  type AcceptedEntry,
-  type CertificateBody,
-  CertificateBodySchema,
-  type MessageOf,
-  type RefusedEntry,
-} from './messages.ts';
+import { type CertificateBody, CertificateBodySchema, type MessageOf } from './messages.ts';
 
 type Certificate = MessageOf<'certificate'>;
 type Verdict = MessageOf<'verdict'>;
@@ -37,6 +32,8 @@ export interface ChainHead {
   readonly round: number;
   /** Micro-credits issued up to and including it. */
   readonly issued: number;
+  /** Leading zero bits that a join over it needs. */
+  readonly joinBits: number;
 }
 
 export const genesisHead = (manifest: Manifest, runId: Uint8Array): ChainHead => ({
@@ -45,6 +42,7 @@ export const genesisHead = (manifest: Manifest, runId: Uint8Array): ChainHead =>
   root: manifest.genesis.root,
   round: -1,
   issued: 0,
+  joinBits: manifest.admission.joinBits,
 });
 
 export interface CertificateParts {
@@ -60,13 +58,13 @@ export interface CertificateParts {
 }
 
 /**
- * The body that certifies a verdict. Throws RangeError when the verdict accepted nothing (a round without accepted
- * work has no certificate) or does not start from the head's root.
+ * The body that certifies a verdict. Throws RangeError when the verdict accepted and admitted nobody (such a round has
+ * no certificate) or does not start from the head's root.
  */
 export function buildCertificateBody(parts: CertificateParts): CertificateBody {
   const { manifest, head, verdict } = parts;
-  if (verdict.accepted.length === 0)
-    throw new RangeError('a verdict that accepted nothing has no certificate');
+  if (!hasCertificate(verdict))
+    throw new RangeError('a verdict that accepted and admitted nobody has no certificate');
   if (!bytesEqual(verdict.baseRoot, head.root)) throw new RangeError('the verdict judges another state');
   const accepted = [...verdict.accepted].sort(byContributor);
   return {
@@ -78,12 +76,19 @@ export function buildCertificateBody(parts: CertificateParts): CertificateBody {
     root: parts.root,
     accepted,
     refused: [...verdict.refused].sort(byContributor),
+    joined: [...verdict.joined].sort(byContributor),
+    joinBits: nextJoinBits(head.joinBits, verdict.joined.length, manifest.admission),
+    audits: [...verdict.audits].sort(byContributor),
     issued: head.issued,
     credits: creditsFor(manifest, head.issued, accepted).map((entry) => ({ ...entry })),
     heldOutLoss: parts.heldOutLoss,
     time: parts.time,
   };
 }
+
+/** Whether anything happened that the chain must record; without work, newcomers are reason enough. */
+export const hasCertificate = ({ accepted, joined }: Pick<Verdict, 'accepted' | 'joined'>): boolean =>
+  accepted.length + joined.length > 0;
 
 /** Hash of a body's exact bytes: the next certificate's `previous`. */
 export const bodyHash = (body: Uint8Array): Uint8Array => sha256Sync(body);
@@ -119,6 +124,7 @@ export type CertificateProblem =
   | 'gap'
   | 'broken-chain'
   | 'credits'
+  | 'join'
   | 'signature'
   | 'quorum';
 
@@ -160,7 +166,27 @@ export async function checkCertificate(
       `says ${body.issued} micro-credits were issued before it, the chain ${head.issued}`,
     );
   }
-  return (await checkQuorum(certificate, manifest)) ?? read;
+  return checkJoins(body, manifest, head) ?? (await checkQuorum(certificate, manifest)) ?? read;
+}
+
+/** Null when everybody who joined has done the work that the head asked for, and the next work is what the rule says. */
+function checkJoins(
+  body: CertificateBody,
+  manifest: Manifest,
+  head: ChainHead,
+): (CertificateCheck & { ok: false }) | null {
+  const needed = nextJoinBits(head.joinBits, body.joined.length, manifest.admission);
+  if (body.joinBits !== needed)
+    return refuse('join', `joins are to need ${body.joinBits} bits; by the rule, ${needed}`);
+  for (const { contributor, nonce } of body.joined) {
+    const challenge = { run: body.run, certificate: head.hash, contributor };
+    if (!joinWorks(challenge, nonce, head.joinBits))
+      return refuse(
+        'join',
+        `${toHex(contributor).slice(0, 16)} joined without ${head.joinBits} bits of work`,
+      );
+  }
+  return null;
 }
 
 /**
@@ -191,9 +217,12 @@ function readBody(certificate: Certificate, manifest: Manifest, runId: Uint8Arra
       `${body.accepted.length} accepted, the run allows ${manifest.gauntlet.maxAccepted}`,
     );
   }
-  if (!strictlyAscending(body.accepted) || !strictlyAscending(body.refused)) {
+  if (![body.accepted, body.refused, body.joined, body.audits].every(strictlyAscending)) {
     return refuse('malformed', 'contributors not in ascending order, each once');
   }
+  if (!hasCertificate(body)) return refuse('malformed', 'nobody was accepted and nobody joined');
+  if (body.audits.some(({ round }) => round >= body.round))
+    return refuse('malformed', 'an audit of a round that was not over');
   const credits = creditsFor(manifest, body.issued, body.accepted);
   const asRuled =
     credits.length === body.credits.length &&
@@ -208,6 +237,7 @@ function readBody(certificate: Certificate, manifest: Manifest, runId: Uint8Arra
     root: body.root,
     round: body.round,
     issued: body.issued + credits.reduce((sum, entry) => sum + entry.amount, 0),
+    joinBits: body.joinBits,
   };
   return { ok: true, certificate: { message: certificate, body, head } };
 }
@@ -240,12 +270,14 @@ async function checkQuorum(
   return null;
 }
 
-const byContributor = (a: AcceptedEntry | RefusedEntry, b: AcceptedEntry | RefusedEntry): number =>
-  compareBytes(a.contributor, b.contributor);
+interface Listed {
+  readonly contributor: Uint8Array;
+}
+const byContributor = (a: Listed, b: Listed): number => compareBytes(a.contributor, b.contributor);
 const byValidator = (a: { validator: Uint8Array }, b: { validator: Uint8Array }): number =>
   compareBytes(a.validator, b.validator);
 
-const strictlyAscending = (entries: readonly { contributor: Uint8Array }[]): boolean =>
+const strictlyAscending = (entries: readonly Listed[]): boolean =>
   entries.every((entry, i) => i === 0 || compareBytes(entries[i - 1].contributor, entry.contributor) < 0);
 
 function refuse(reason: CertificateProblem, detail: string): CertificateCheck & { ok: false } {

@@ -5,7 +5,14 @@ import { concatBytes, sha256Sync, toHex } from './bytes.ts';
 import { decodeCanonical, encodeCanonical } from './codec.ts';
 import { open, openManifest, seal, signedBytes, signManifest } from './envelope.ts';
 import type { Identity } from './identity.ts';
-import { MAX_ACCEPTED, MAX_GOSSIP_BYTES, MAX_REFUSED, PROTOCOL_VERSION } from './limits.ts';
+import {
+  MAX_ACCEPTED,
+  MAX_AUDITS,
+  MAX_GOSSIP_BYTES,
+  MAX_JOINED,
+  MAX_REFUSED,
+  PROTOCOL_VERSION,
+} from './limits.ts';
 import { type Message, REFUSAL_REASONS } from './messages.ts';
 import { cleanName } from './profile.ts';
 import { testHash, testIdentity, testManifest } from './testing.ts';
@@ -37,9 +44,11 @@ const refused = fc.record({
   detail: fc.string({ maxLength: 40 }),
 });
 const base = { run: bytes32, round: u32 };
+const nonce = fc.nat(Number.MAX_SAFE_INTEGER);
 
 /** Any legal message. */
 const anyMessage: fc.Arbitrary<Message> = fc.oneof(
+  fc.record({ kind: fc.constant('join' as const), run: bytes32, certificate: bytes32, nonce }),
   fc.record({
     kind: fc.constant('commit' as const),
     ...base,
@@ -82,6 +91,16 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     scores: fc.array(
       fc.record({ contributor: bytes32, assigned: real(-1e6, 1e6), unassigned: real(-1e6, 1e6) }),
       { maxLength: 5 },
+    ),
+    joined: fc.array(fc.record({ contributor: bytes32, nonce }), { maxLength: 3 }),
+    audits: fc.array(
+      fc.record({
+        contributor: bytes32,
+        round: u32,
+        outcome: fc.constantFrom('passed' as const, 'failed' as const),
+        detail: fc.string({ maxLength: 40 }),
+      }),
+      { maxLength: 3 },
     ),
   }),
   fc.record({
@@ -139,8 +158,12 @@ async function envelope(
 
 describe('what does not open', () => {
   test('another version is told apart from garbage, whatever else the envelope holds', async () => {
-    const opened = await open(await envelope(alice, commit(), { version: 2 }));
-    expect(opened).toEqual({ ok: false, reason: 'version', detail: 'protocol version 2, this is 1' });
+    const opened = await open(await envelope(alice, commit(), { version: PROTOCOL_VERSION + 1 }));
+    expect(opened).toEqual({
+      ok: false,
+      reason: 'version',
+      detail: `protocol version ${PROTOCOL_VERSION + 1}, this is ${PROTOCOL_VERSION}`,
+    });
     expect(await open(encodeCanonical([7, 'a future layout']))).toMatchObject({ reason: 'version' });
     expect(await openManifest(encodeCanonical([9]))).toMatchObject({ reason: 'version' });
   });
@@ -254,6 +277,13 @@ describe('the largest legal messages fit into gossip', () => {
     weight: 1024,
   });
   const many = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i));
+  const joinedEntry = (i: number) => ({ contributor: key(i), nonce: Number.MAX_SAFE_INTEGER });
+  const auditEntry = (i: number) => ({
+    contributor: key(i),
+    round: 0xffffffff,
+    outcome: 'failed' as const,
+    detail,
+  });
   const refusedEntry = (i: number) => ({ contributor: key(i), reason: 'hash-mismatch' as const, detail });
 
   test('verdict', async () => {
@@ -269,6 +299,8 @@ describe('the largest legal messages fit into gossip', () => {
         assigned: 0.123,
         unassigned: -0.456,
       })),
+      joined: many(MAX_JOINED, joinedEntry),
+      audits: many(MAX_AUDITS, auditEntry),
     };
     expect((await open(await seal(alice, message))).ok).toBe(true);
   });
@@ -283,6 +315,9 @@ describe('the largest legal messages fit into gossip', () => {
       root: key(0),
       accepted: many(MAX_ACCEPTED, entry),
       refused: many(MAX_REFUSED, refusedEntry),
+      joined: many(MAX_JOINED, joinedEntry),
+      joinBits: 40,
+      audits: many(MAX_AUDITS, auditEntry),
       issued: Number.MAX_SAFE_INTEGER,
       credits: many(MAX_ACCEPTED, (i) => ({ contributor: key(i), amount: Number.MAX_SAFE_INTEGER })),
       heldOutLoss: 1.2345,
@@ -291,7 +326,7 @@ describe('the largest legal messages fit into gossip', () => {
     const signatures = many(64, (i) => ({ validator: key(i), signature: new Uint8Array(64) }));
     const bytes = await seal(alice, { kind: 'certificate', body, signatures });
     expect((await open(bytes)).ok).toBe(true);
-    expect(bytes.byteLength).toBeGreaterThan(32 * 1024);
+    expect(bytes.byteLength).toBeGreaterThan(0.6 * MAX_GOSSIP_BYTES);
   });
 });
 

@@ -6,8 +6,8 @@ import { applyToLedger, creditsFor, emissionAt, emptyLedger, explainCredits, fol
 import type { CertificateBody } from './messages.ts';
 import { testHash, testManifest } from './testing.ts';
 
-const manifestOf = (perRound: number, total: number) =>
-  testManifest(testHash('organizer'), [], { credits: { perRound, total } });
+const manifestOf = (perRound: number, total: number, vestRounds = 2) =>
+  testManifest(testHash('organizer'), [], { credits: { perRound, total, vestRounds } });
 
 describe('emission', () => {
   test('halves when half, three quarters, seven eighths... of the total are issued', () => {
@@ -98,6 +98,7 @@ describe('split', () => {
 
 describe('ledger', () => {
   const manifest = manifestOf(1000, 3000);
+  const rules = manifest.credits;
   const ana = testHash('ana');
   const ben = testHash('ben');
 
@@ -118,6 +119,9 @@ describe('ledger', () => {
       root: testHash('root'),
       accepted,
       refused: refused.map((contributor) => ({ contributor, reason: 'loss', detail: 'worse by 0.1' })),
+      joined: [],
+      joinBits: 4,
+      audits: [],
       issued,
       credits: creditsFor(manifest, issued, accepted).map((entry) => ({ ...entry })),
       heldOutLoss: 4,
@@ -135,23 +139,23 @@ describe('ledger', () => {
   ];
 
   test('adds up what the certificates say', () => {
-    const ledger = foldLedger(chain);
+    const ledger = foldLedger(chain, rules);
     expect(ledger).toMatchObject({ height: 3, issued: 2500 });
-    expect([...ledger.accounts.values()]).toEqual([
+    expect([...ledger.accounts.values()]).toMatchObject([
       { contributor: ana, credits: 1750, accepted: 2, refused: 0, tokens: 40, lastRound: 7 },
       { contributor: ben, credits: 750, accepted: 2, refused: 1, tokens: 20, lastRound: 8 },
     ]);
   });
 
   test('may be folded in parts, and leaves the old ledger alone', () => {
-    const first = foldLedger(chain.slice(0, 1));
-    const whole = foldLedger(chain.slice(1), first);
-    expect(whole).toEqual(foldLedger(chain));
+    const first = foldLedger(chain.slice(0, 1), rules);
+    const whole = foldLedger(chain.slice(1), rules, first);
+    expect(whole).toEqual(foldLedger(chain, rules));
     expect(first).toMatchObject({ height: 1, issued: 1000 });
   });
 
   test('refuses a hole in the chain', () => {
-    expect(() => applyToLedger(emptyLedger(), chain[1])).toThrow('ledger at height 0');
+    expect(() => applyToLedger(emptyLedger(), chain[1], rules)).toThrow('ledger at height 0');
   });
 
   test('explains each contributor its credits, and why there are none', () => {
@@ -172,5 +176,74 @@ describe('ledger', () => {
       text: 'Round 7 refused your submission (loss): worse by 0.1',
     });
     expect(explainCredits(manifest, third, ana)).toMatchObject({ outcome: 'absent', amount: 0 });
+  });
+
+  const audited = (of: Uint8Array, round: number, outcome: 'passed' | 'failed') => ({
+    contributor: of,
+    round,
+    outcome,
+    detail: 'signs agree in 51 %',
+  });
+  const account = (bodies: CertificateBody[], of: Uint8Array) =>
+    [...foldLedger(bodies, rules).accounts.values()].find((a) => a.contributor === of);
+
+  test('credits vest after so many certificates', () => {
+    expect(account(chain.slice(0, 1), ana)).toMatchObject({ provisional: 750, vested: 0 });
+    expect(account(chain.slice(0, 2), ana)).toMatchObject({ provisional: 1750, vested: 0 });
+    expect(account(chain, ana)).toMatchObject({ provisional: 1000, vested: 750, credits: 1750 });
+  });
+
+  test('a passed audit vests what its round and earlier ones earned; a failed one takes all that is provisional', () => {
+    const [first, second, third] = chain as [CertificateBody, CertificateBody, CertificateBody];
+    const passed = [first, { ...second, audits: [audited(ana, first.round, 'passed')] }];
+    expect(account(passed, ana)).toMatchObject({ vested: 750, provisional: 1000, auditsPassed: 1 });
+    const failed = { ...third, audits: [audited(ana, first.round, 'failed')] };
+    expect(account([first, second, failed], ana)).toMatchObject({
+      credits: 0,
+      forfeited: 1750,
+      auditsFailed: 1,
+    });
+    const both = [...passed, failed];
+    expect(account(both, ana)).toMatchObject({ credits: 750, vested: 750, forfeited: 1000 });
+    expect(explainCredits(manifest, failed, ana).text).toContain(
+      'failed (signs agree in 51 %): all provisional credits are forfeited',
+    );
+    expect(explainCredits(manifest, passed[1], ana)).toMatchObject({ outcome: 'accepted', amount: 1000 });
+  });
+
+  test('whatever is audited: all that was issued is vested, provisional or forfeited, and what vested stays', () => {
+    const names = ['a', 'b', 'c', 'd'].map(testHash);
+    const round = fc.record({
+      weights: fc.array(fc.integer({ min: 0, max: 1024 }), { minLength: 4, maxLength: 4 }),
+      audits: fc.array(
+        fc.option(fc.tuple(fc.nat(6), fc.constantFrom('passed' as const, 'failed' as const)), { nil: null }),
+        { minLength: 4, maxLength: 4 },
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(round, { maxLength: 12 }), fc.nat(5), (rounds, vestRounds) => {
+        let ledger = emptyLedger();
+        for (const { weights, audits } of rounds) {
+          const paid = names.flatMap((name, i): [Uint8Array, number][] =>
+            weights[i] === 0 ? [] : [[name, weights[i]]],
+          );
+          const made = body(ledger.height + 1, ledger.issued, paid);
+          const ended = audits.flatMap((audit, i) =>
+            audit === null ? [] : [audited(names[i], made.round - 1 - audit[0], audit[1])],
+          );
+          const next = applyToLedger(ledger, { ...made, audits: ended }, { ...rules, vestRounds });
+          let sum = 0;
+          for (const [id, now] of next.accounts) {
+            expect(now.credits).toBe(now.vested + now.provisional);
+            expect(now.provisional).toBe(now.awards.reduce((n, { amount }) => n + amount, 0));
+            expect(now.vested).toBeGreaterThanOrEqual(ledger.accounts.get(id)?.vested ?? 0);
+            for (const { height } of now.awards) expect(height + vestRounds).toBeGreaterThan(next.height);
+            sum += now.credits + now.forfeited;
+          }
+          expect(sum).toBe(next.issued);
+          ledger = next;
+        }
+      }),
+    );
   });
 });

@@ -3,10 +3,13 @@
  *
  * Everything is integer micro-credits and a pure fold over the chain of certificates, so that any peer recomputes any
  * balance from the public chain alone. No superlinear bonus: two small devices earn what one large one does.
+ *
+ * Credits are provisional at first: a failed audit forfeits all that are. They vest after a number of certificates, or
+ * as soon as an audit of their round or a later one passes.
  */
 import { compareBytes, toHex } from './bytes.ts';
-import type { Manifest } from './manifest.ts';
-import type { CertificateBody, RefusalReason } from './messages.ts';
+import type { CreditRules, Manifest } from './manifest.ts';
+import type { AuditEntry, CertificateBody, RefusalReason } from './messages.ts';
 
 export interface CreditEntry {
   readonly contributor: Uint8Array;
@@ -67,20 +70,36 @@ function split(amount: number, accepted: readonly WeightedWork[]): CreditEntry[]
   return parts.map((part) => ({ contributor: part.contributor, amount: Number(part.amount) }));
 }
 
+/** Credits of one certificate that are provisional still. */
+export interface Award {
+  readonly height: number;
+  readonly round: number;
+  readonly amount: number;
+}
+
 export interface Account {
   readonly contributor: Uint8Array;
+  /** Micro-credits it has: vested and provisional ones. */
   readonly credits: number;
+  readonly vested: number;
+  readonly provisional: number;
+  /** Micro-credits that failed audits took back; nobody else gets them. */
+  readonly forfeited: number;
+  /** What `provisional` is made of, oldest first. */
+  readonly awards: readonly Award[];
   /** Submissions accepted and refused, tokens of the accepted ones. */
   readonly accepted: number;
   readonly refused: number;
   readonly tokens: number;
+  readonly auditsPassed: number;
+  readonly auditsFailed: number;
   /** Round of the last entry. */
   readonly lastRound: number;
 }
 
 export interface Ledger {
   readonly height: number;
-  /** Micro-credits issued so far; the sum of all accounts' credits. */
+  /** Micro-credits issued so far; the sum of all accounts' credits and of what they forfeited. */
   readonly issued: number;
   /** By hex key. */
   readonly accounts: ReadonlyMap<string, Account>;
@@ -88,14 +107,34 @@ export interface Ledger {
 
 export const emptyLedger = (): Ledger => ({ height: 0, issued: 0, accounts: new Map() });
 
+const newAccount = (contributor: Uint8Array): Account => ({
+  contributor,
+  credits: 0,
+  vested: 0,
+  provisional: 0,
+  forfeited: 0,
+  awards: [],
+  accepted: 0,
+  refused: 0,
+  tokens: 0,
+  auditsPassed: 0,
+  auditsFailed: 0,
+  lastRound: 0,
+});
+
 /**
  * The ledger after a certificate. The body must have passed checkCertificate (certificate.ts); throws RangeError when
  * it is not the next one, since a hole in the chain would silently lose somebody's credits.
  */
-export const applyToLedger = (ledger: Ledger, body: CertificateBody): Ledger => foldLedger([body], ledger);
+export const applyToLedger = (ledger: Ledger, body: CertificateBody, rules: CreditRules): Ledger =>
+  foldLedger([body], rules, ledger);
 
 /** Folds a chain of checked certificate bodies onto a ledger, which itself stays as it is. */
-export function foldLedger(bodies: Iterable<CertificateBody>, from: Ledger = emptyLedger()): Ledger {
+export function foldLedger(
+  bodies: Iterable<CertificateBody>,
+  rules: CreditRules,
+  from: Ledger = emptyLedger(),
+): Ledger {
   const accounts = new Map(from.accounts);
   let { height, issued } = from;
   for (const body of bodies) {
@@ -106,27 +145,52 @@ export function foldLedger(bodies: Iterable<CertificateBody>, from: Ledger = emp
     }
     const change = (contributor: Uint8Array, update: (old: Account) => Partial<Account>) => {
       const id = toHex(contributor);
-      const old = accounts.get(id) ?? {
-        contributor,
-        credits: 0,
-        accepted: 0,
-        refused: 0,
-        tokens: 0,
-        lastRound: 0,
-      };
+      const old = accounts.get(id) ?? newAccount(contributor);
       accounts.set(id, { ...old, ...update(old), lastRound: body.round });
     };
+    height = body.height;
     for (const { contributor, tokens } of body.accepted) {
       change(contributor, (old) => ({ accepted: old.accepted + 1, tokens: old.tokens + tokens }));
     }
     for (const { contributor } of body.refused) change(contributor, (old) => ({ refused: old.refused + 1 }));
     for (const { contributor, amount } of body.credits) {
-      change(contributor, (old) => ({ credits: old.credits + amount }));
+      const award = { height, round: body.round, amount };
+      change(contributor, (old) => withAwards(old, [...old.awards, award]));
       issued += amount;
     }
-    height = body.height;
+    // Audits before age: what a lie would have vested with this very certificate is still provisional.
+    for (const audit of body.audits) change(audit.contributor, (old) => afterAudit(old, audit));
+    for (const [id, account] of accounts) {
+      const oldest = account.awards[0];
+      if (oldest !== undefined && oldest.height + rules.vestRounds <= height)
+        accounts.set(id, { ...account, ...vest(account, (a) => a.height + rules.vestRounds <= height) });
+    }
   }
   return { height, issued, accounts };
+}
+
+function withAwards(account: Account, awards: readonly Award[], vested = account.vested): Partial<Account> {
+  const provisional = awards.reduce((sum, award) => sum + award.amount, 0);
+  return { awards, vested, provisional, credits: vested + provisional };
+}
+
+function vest(account: Account, ripe: (award: Award) => boolean): Partial<Account> {
+  const left = account.awards.filter((award) => !ripe(award));
+  const before = account.provisional;
+  const after = left.reduce((sum, award) => sum + award.amount, 0);
+  return withAwards(account, left, account.vested + before - after);
+}
+
+function afterAudit(account: Account, { outcome, round }: AuditEntry): Partial<Account> {
+  if (outcome === 'passed') {
+    const vested = vest(account, (award) => award.round <= round);
+    return { ...vested, auditsPassed: account.auditsPassed + 1 };
+  }
+  return {
+    ...withAwards(account, []),
+    forfeited: account.forfeited + account.provisional,
+    auditsFailed: account.auditsFailed + 1,
+  };
 }
 
 /** What a contributor got in a round and why, or why nothing. */
@@ -144,12 +208,28 @@ export type CreditDerivation =
   | { readonly outcome: 'refused'; readonly amount: 0; readonly reason: RefusalReason; readonly text: string }
   | { readonly outcome: 'absent'; readonly amount: 0; readonly text: string };
 
-/** Derives one contributor's credits in a certified round from the certificate and the manifest alone. */
+/**
+ * Derives one contributor's credits in a certified round, and what its audits do to earlier ones, from the certificate
+ * and the manifest alone.
+ */
 export function explainCredits(
   manifest: Manifest,
   body: CertificateBody,
   contributor: Uint8Array,
 ): CreditDerivation {
+  const derived = explainRound(manifest, body, contributor);
+  const id = toHex(contributor);
+  const audit = body.audits.find((entry) => toHex(entry.contributor) === id);
+  return audit === undefined ? derived : { ...derived, text: `${derived.text} ${explainAudit(audit)}` };
+}
+
+function explainAudit({ round, outcome, detail }: AuditEntry): string {
+  if (outcome === 'passed')
+    return `Your work of round ${round} was replayed and is what you said: credits up to it are vested.`;
+  return `The audit of your work of round ${round} failed (${detail}): all provisional credits are forfeited.`;
+}
+
+function explainRound(manifest: Manifest, body: CertificateBody, contributor: Uint8Array): CreditDerivation {
   const id = toHex(contributor);
   const work = body.accepted.find((entry) => toHex(entry.contributor) === id);
   if (work !== undefined) {
@@ -166,7 +246,8 @@ export function explainCredits(
       tokens: work.tokens,
       text:
         `Round ${body.round} issued ${emission.amount} micro-credits; your ${work.tokens} tokens had weight ` +
-        `${work.weight} of ${totalWeight}: ${amount}.`,
+        `${work.weight} of ${totalWeight}: ${amount}, provisional until height ` +
+        `${body.height + manifest.credits.vestRounds} or a passed audit.`,
     };
   }
   const refusal = body.refused.find((entry) => toHex(entry.contributor) === id);
@@ -178,5 +259,11 @@ export function explainCredits(
       text: `Round ${body.round} refused your submission (${refusal.reason}): ${refusal.detail}`,
     };
   }
+  if (body.joined.some((entry) => toHex(entry.contributor) === id))
+    return {
+      outcome: 'absent',
+      amount: 0,
+      text: `Round ${body.round} admitted you: work counts from now on.`,
+    };
   return { outcome: 'absent', amount: 0, text: `Round ${body.round} lists no submission of yours.` };
 }

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 import { ModelConfigSchema } from '../model/config.ts';
-import { PROTOCOL_VERSION } from './limits.ts';
+import { MAX_AUDITS, MAX_JOIN_BITS, MAX_JOINED, PROTOCOL_VERSION } from './limits.ts';
 import { BlobRef, Hash, Key, positive, real, text, Time, uint } from './schema.ts';
 
 /** A shard: little-endian u16 token ids, documents separated by the end-of-text token. */
@@ -86,15 +86,34 @@ export const GauntletSchema = v.strictObject({
   maxShare: v.exactOptional(real(1e-3, 1)),
   /** Who is judged when more commit than can be accepted: drawn by lot (the default), or best ratings first. */
   selection: v.exactOptional(v.picklist(['lottery', 'rating'])),
+  /**
+   * Contributors that validators audit in a round (docs/gauntlet.md). Absent or 0: none, and commits carry no
+   * commitment to private state.
+   */
+  auditsPerRound: v.exactOptional(uint(MAX_AUDITS)),
 });
 export type GauntletRules = v.InferOutput<typeof GauntletSchema>;
+
+/** Who may commit (docs/gauntlet.md). */
+export const AdmissionSchema = v.strictObject({
+  /** Least leading zero bits of a join's SHA-256; one more doubles the work. */
+  joinBits: uint(MAX_JOIN_BITS),
+  /** Joins in one certificate above which the next ones need a bit more, and below half of which one less. */
+  joinTarget: positive(MAX_JOINED),
+  /** Rounds without an entry in any certificate after which a member has to join again. */
+  idleRounds: positive(1_000_000),
+});
+export type Admission = v.InferOutput<typeof AdmissionSchema>;
 
 export const CreditSchema = v.strictObject({
   /** Micro-credits issued per certified round at the start, before any halving. */
   perRound: positive(Number.MAX_SAFE_INTEGER),
   /** The emission halves each time half of what was left of this total has been issued. */
   total: positive(Number.MAX_SAFE_INTEGER),
+  /** Certificates after which credits are beyond the reach of a failed audit, unless a passed one vests them before. */
+  vestRounds: uint(1_000_000),
 });
+export type CreditRules = v.InferOutput<typeof CreditSchema>;
 
 export const ManifestSchema = v.strictObject({
   protocol: v.literal(PROTOCOL_VERSION),
@@ -113,6 +132,7 @@ export const ManifestSchema = v.strictObject({
   sparseloco: SparseLocoSchema,
   schedule: ScheduleSchema,
   gauntlet: GauntletSchema,
+  admission: AdmissionSchema,
   credits: CreditSchema,
   genesis: v.strictObject({ root: Hash, checkpoint: BlobRef }),
   validators: v.pipe(

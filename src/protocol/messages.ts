@@ -3,7 +3,16 @@
  * sender, so no body repeats it. docs/protocol.md describes each with its limits.
  */
 import * as v from 'valibot';
-import { MAX_ACCEPTED, MAX_BLOB_BYTES, MAX_INNER_STEPS, MAX_REFUSED, MAX_WEIGHT } from './limits.ts';
+import {
+  MAX_ACCEPTED,
+  MAX_AUDITS,
+  MAX_BLOB_BYTES,
+  MAX_INNER_STEPS,
+  MAX_JOIN_BITS,
+  MAX_JOINED,
+  MAX_REFUSED,
+  MAX_WEIGHT,
+} from './limits.ts';
 import { Name } from './profile.ts';
 import {
   BlobRef,
@@ -27,6 +36,7 @@ export const REFUSAL_REASONS = [
   'too-large', // more bytes than the run allows
   'signature', // envelope or submission not signed by its sender
   'wrong-round', // made for another round
+  'not-member', // its sender is not admitted (any more)
   'late', // committed or revealed after the deadline
   'not-revealed', // committed, but nobody could be found who serves the bytes
   'hash-mismatch', // the bytes served are not those committed
@@ -45,6 +55,18 @@ const Work = {
   tokens: positive(Number.MAX_SAFE_INTEGER),
   innerSteps: positive(MAX_INNER_STEPS),
 };
+
+/**
+ * "I want to take part": a proof of work over the newest certificate (join.ts). The next certificate lists the sender,
+ * and with it its data is drawn.
+ */
+export const JoinSchema = v.strictObject({
+  kind: v.literal('join'),
+  run: Hash,
+  /** Hash of the newest certificate's body; the run id before the first. */
+  certificate: Hash,
+  nonce: uint(Number.MAX_SAFE_INTEGER),
+});
 
 /**
  * "I have a submission": sent before anybody's bytes are served, so nothing can be copied. The seal (seal.ts) binds
@@ -134,6 +156,24 @@ export const Score = v.strictObject({
   unassigned: real(-1e6, 1e6),
 });
 
+/** Somebody admitted, with the work that anybody can check. */
+export const JoinedEntry = v.strictObject({ contributor: Key, nonce: uint(Number.MAX_SAFE_INTEGER) });
+export type JoinedEntry = v.InferOutput<typeof JoinedEntry>;
+
+/** How the replay of somebody's claimed work in an earlier round ended. */
+export const AuditEntry = v.strictObject({
+  contributor: Key,
+  /** The round that was replayed. */
+  round: Round,
+  outcome: v.picklist(['passed', 'failed']),
+  /** Figures behind it in plain words. */
+  detail: text(160),
+});
+export type AuditEntry = v.InferOutput<typeof AuditEntry>;
+
+const Joined = v.pipe(v.array(JoinedEntry), v.maxLength(MAX_JOINED));
+const Audits = v.pipe(v.array(AuditEntry), v.maxLength(MAX_AUDITS));
+
 /** One validator's opinion of a round. */
 export const VerdictSchema = v.strictObject({
   kind: v.literal('verdict'),
@@ -143,6 +183,8 @@ export const VerdictSchema = v.strictObject({
   accepted: v.pipe(v.array(AcceptedEntry), v.maxLength(MAX_ACCEPTED)),
   refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
   scores: v.pipe(v.array(Score), v.maxLength(MAX_ACCEPTED + MAX_REFUSED)),
+  joined: Joined,
+  audits: Audits,
 });
 
 /** What was applied in a round. Deterministic, so that many validators can sign the same bytes. */
@@ -155,9 +197,15 @@ export const CertificateBodySchema = v.strictObject({
   previous: Hash,
   baseRoot: Hash,
   root: Hash,
-  /** Sorted by contributor key. Not empty: a round without accepted work has no certificate. */
-  accepted: v.pipe(v.array(AcceptedEntry), v.minLength(1), v.maxLength(MAX_ACCEPTED)),
+  /** Sorted by contributor key. Empty only if somebody joined: else there is no certificate. */
+  accepted: v.pipe(v.array(AcceptedEntry), v.maxLength(MAX_ACCEPTED)),
   refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
+  /** Members from the next round on. Since the body's hash is that round's beacon, nobody knew its data before. */
+  joined: Joined,
+  /** Leading zero bits that joins over this certificate need (nextJoinBits in join.ts). */
+  joinBits: uint(MAX_JOIN_BITS),
+  /** Audits of earlier rounds that ended since the previous certificate. */
+  audits: Audits,
   /** Micro-credits that all earlier certificates issued: makes a certificate's credits checkable at any height. */
   issued: uint(Number.MAX_SAFE_INTEGER),
   /** Micro-credits of this round, in the order of `accepted`. */
@@ -191,6 +239,7 @@ export const NoCertificateSchema = v.strictObject({
 });
 
 export const MessageSchema = v.variant('kind', [
+  JoinSchema,
   CommitSchema,
   RevealSchema,
   PresenceSchema,
