@@ -2,7 +2,7 @@
 import { toHex } from '../protocol/bytes.ts';
 import type { ChainHead } from '../protocol/certificate.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { MessageOf } from '../protocol/messages.ts';
+import { LINK_TAIL, MAX_LINKS_SHOWN, type MessageOf } from '../protocol/messages.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { estimateMemory } from '../training/memory.ts';
 import type { AppState, RunInfo } from './state.ts';
@@ -61,5 +61,17 @@ export function presenceOf(
     tokensPerSecond: state.tokensPerSecond,
     root: head.root,
     height: head.height,
+    links: presenceLinks(state.links),
   };
+}
+
+/** Own links in the few bytes that a presence has for them, the busiest first. */
+function presenceLinks(links: AppState['links']): NonNullable<MessageOf<'presence'>['links']> {
+  return [...links]
+    .sort((a, b) => b.rate - a.rate)
+    .slice(0, MAX_LINKS_SHOWN)
+    .flatMap(({ to, path, rate }) =>
+      path === 'host' ? [] : [[to.slice(-LINK_TAIL), path, Math.round(rate)] as const],
+    )
+    .map((link) => [...link]);
 }

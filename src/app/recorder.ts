@@ -4,22 +4,26 @@
  */
 import { toHex } from '../protocol/bytes.ts';
 import type { CheckedCertificate } from '../protocol/certificate.ts';
-import { applyToLedger, emptyLedger } from '../protocol/ledger.ts';
+import { type Account, applyToLedger, emptyLedger } from '../protocol/ledger.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { RefusedEntry } from '../protocol/messages.ts';
+import type { ProfileBook } from '../protocol/profile-book.ts';
 import type { LinkPath, Swarm } from '../swarm/types.ts';
 import type { TrainProgress } from '../worker/api.ts';
 import type { RunClock } from './clock.ts';
 import type { OwnSubmission } from './contributor.ts';
 import type { HostClient } from './host-client.ts';
 import type { Inbox } from './inbox.ts';
-import type { AppState, PeerView, RoundRecord } from './state.ts';
+import { withMilestones } from './milestones.ts';
+import { NO_STANDING } from './picture-state.ts';
+import { boardOf, creditShare, standingOf, teamsOf } from './standing.ts';
+import type { PeerView, RoundRecord } from './state.ts';
 import { type AppStore, addHeldOutLoss, addRound, addTrainLoss, clear, raise } from './store.ts';
+import { UsageLog } from './usage.ts';
 
 const TICK_MS = 1000;
 /** Rates are averaged over this many ticks, so that a burst of one blob does not look like a broadband line. */
 const RATE_TICKS = 5;
-const LEADERBOARD = 20;
 
 export class Recorder {
   readonly #store: AppStore;
@@ -31,7 +35,12 @@ export class Recorder {
   /** Submitted, verdict not known yet. */
   readonly #submitted = new Map<number, OwnSubmission>();
   #progressRound = -1;
-  #counted = { innerSteps: 0, tokens: 0 };
+  #counted = { innerSteps: 0, tokens: 0, busyMs: 0 };
+  readonly #usage = new UsageLog();
+  /** Milliseconds spent in training steps since the page was opened. */
+  #busyMs = 0;
+  #profiles: ProfileBook | null = null;
+  #profilesShown = 0;
 
   constructor(store: AppStore, host: HostClient, clock: RunClock) {
     this.#store = store;
@@ -43,7 +52,7 @@ export class Recorder {
     this.#own = toHex(ownKey);
     this.#ledger = applyToLedger(this.#ledger, body, manifest.credits);
     addHeldOutLoss(this.#store, body.time, body.heldOutLoss);
-    const own = this.#ownPart(body);
+    const own = this.#ownPart(body, ownKey, manifest);
     addRound(this.#store, {
       round: body.round,
       height: body.height,
@@ -57,6 +66,7 @@ export class Recorder {
     this.#store.setState((s) => ({
       height: body.height,
       root: toHex(body.root),
+      trainedTokens: s.trainedTokens + body.accepted.reduce((sum, entry) => sum + entry.tokens, 0),
       totals: {
         ...s.totals,
         accepted: account?.accepted ?? 0,
@@ -64,7 +74,18 @@ export class Recorder {
         refused: s.totals.refused + (own?.outcome === 'refused' ? 1 : 0),
       },
     }));
-    this.#showLeaderboard();
+    this.#store.setState((s) => ({
+      standing: standingOf(this.#ledger, this.#own, manifest.credits.vestRounds, s.standing),
+      ...(account !== undefined && {
+        milestones: withMilestones(s.milestones, account, body.round, body.time),
+      }),
+    }));
+    this.#showBoard();
+  }
+
+  /** The own account; undefined before the first entry. */
+  get account(): Account | undefined {
+    return this.#ledger.accounts.get(this.#own);
   }
 
   /** A new follower starts from genesis: so do the ledger and the history. */
@@ -73,8 +94,11 @@ export class Recorder {
     this.#store.setState((s) => ({
       rounds: [],
       heldOutLoss: [],
+      milestones: [],
+      standing: NO_STANDING,
       height: 0,
       root: null,
+      trainedTokens: 0,
       // Refusals stand in the certificates that are about to be read again.
       totals: { ...s.totals, refused: 0 },
     }));
@@ -102,6 +126,7 @@ export class Recorder {
         tokens: own.work.tokens,
         credits: 0,
         submissionBytes: own.work.submission.byteLength,
+        share: null,
       },
       at: this.#clock.now(),
     });
@@ -128,11 +153,12 @@ export class Recorder {
   progress(round: number, p: TrainProgress): void {
     if (round !== this.#progressRound || p.innerSteps < this.#counted.innerSteps) {
       this.#progressRound = round;
-      this.#counted = { innerSteps: 0, tokens: 0 };
+      this.#counted = { innerSteps: 0, tokens: 0, busyMs: 0 };
     }
     const steps = p.innerSteps - this.#counted.innerSteps;
     const tokens = p.tokens - this.#counted.tokens;
-    this.#counted = { innerSteps: p.innerSteps, tokens: p.tokens };
+    this.#busyMs += Math.max(0, p.busyMs - this.#counted.busyMs);
+    this.#counted = { innerSteps: p.innerSteps, tokens: p.tokens, busyMs: p.busyMs };
     this.#store.setState((s) => ({
       tokensPerSecond: s.intent === 'running' ? p.tokensPerSecond : 0,
       totals: { ...s.totals, innerSteps: s.totals.innerSteps + steps, tokens: s.totals.tokens + tokens },
@@ -142,6 +168,7 @@ export class Recorder {
 
   /** Keeps peers, traffic and the countdown up to date until the returned function is called. */
   follow(swarm: Swarm, manifest: Manifest, inbox: Inbox): () => void {
+    this.#profiles = inbox.profiles;
     const history: { bytesIn: number; bytesOut: number }[] = [];
     const tick = () => {
       const position = this.#clock.phase(manifest.schedule);
@@ -168,6 +195,14 @@ export class Recorder {
           rateOut: (bytesOut - first.bytesOut) / seconds,
         },
       });
+      const counters = {
+        bytesIn,
+        bytesOut,
+        tokens: this.#store.getState().totals.tokens,
+        busyMs: this.#busyMs,
+      };
+      if (this.#usage.record(Date.now(), counters)) this.#store.setState({ usage: this.#usage.samples });
+      if (inbox.profiles.changes !== this.#profilesShown) this.#showBoard();
       if (swarm.hostState === 'unreachable') {
         raise(this.#store, {
           code: 'host-unreachable',
@@ -195,11 +230,14 @@ export class Recorder {
       const p = byPeer.get(link.peer);
       return {
         peer: link.peer,
+        name: (p && inbox.profiles.get(p.contributor)?.name) ?? '',
         role: link.path === 'host' ? 'validator' : (p?.role ?? 'unknown'),
         adapter: p?.adapter ?? '',
         state: p?.state ?? '',
         path: link.path,
         rttMs: link.rttMs,
+        bytesIn: link.bytesIn,
+        bytesOut: link.bytesOut,
         tokensPerSecond: p?.tokensPerSecond ?? 0,
         // A peer at another height is early or late by a few seconds, not wrong.
         inSync: p !== undefined && (p.height !== height || height === 0 || toHex(p.root) === root),
@@ -207,7 +245,7 @@ export class Recorder {
     });
   }
 
-  #ownPart(body: CheckedCertificate['body']): RoundRecord['own'] {
+  #ownPart(body: CheckedCertificate['body'], ownKey: Uint8Array, manifest: Manifest): RoundRecord['own'] {
     const submitted = this.#submitted.get(body.round);
     this.#submitted.delete(body.round);
     const accepted = body.accepted.find((a) => toHex(a.contributor) === this.#own);
@@ -220,6 +258,7 @@ export class Recorder {
         tokens: accepted.tokens,
         credits: body.credits.find((c) => toHex(c.contributor) === this.#own)?.amount ?? 0,
         submissionBytes: accepted.submission.size,
+        share: creditShare(manifest, body, ownKey),
       };
     }
     const refused = body.refused.find((r) => toHex(r.contributor) === this.#own);
@@ -232,15 +271,17 @@ export class Recorder {
       tokens: submitted?.work.tokens ?? 0,
       credits: 0,
       submissionBytes: submitted?.work.submission.byteLength ?? 0,
+      share: null,
     };
   }
 
-  #showLeaderboard(): void {
-    const leaderboard: AppState['leaderboard'] = [...this.#ledger.accounts]
-      .map(([contributor, { credits, accepted }]) => ({ contributor, credits, accepted }))
-      .sort((a, b) => b.credits - a.credits || (a.contributor < b.contributor ? -1 : 1))
-      .slice(0, LEADERBOARD);
-    this.#store.setState({ leaderboard });
+  #showBoard(): void {
+    const profiles = this.#profiles ?? { get: () => null };
+    this.#profilesShown = this.#profiles?.changes ?? 0;
+    this.#store.setState({
+      leaderboard: boardOf(this.#ledger, profiles, this.#own),
+      teams: teamsOf(this.#ledger, profiles),
+    });
   }
 }
 

@@ -19,6 +19,8 @@ export interface TrainProgress {
   /** Mean loss of the steps read back so far in this round. */
   readonly loss: number;
   readonly tokensPerSecond: number;
+  /** Milliseconds of this round spent in inner steps, rests and pauses not counted. */
+  readonly busyMs: number;
 }
 
 /** The best a contributor could do in the round. */

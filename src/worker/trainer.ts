@@ -112,7 +112,7 @@ export class Trainer implements TrainerApi {
       computing += took;
       // On a shared machine the last step says more than the mean; trust the slower of the two.
       stepMs = Math.max(took, computing / this.#round.innerSteps);
-      onProgress(this.#progress(performance.now() - started));
+      onProgress(this.#progress(performance.now() - started, computing));
       // Duty cycle: after working for t, rest for t(1/share - 1).
       if (this.#share < 1) await this.#rest(took * (1 / this.#share - 1));
     }
@@ -194,13 +194,14 @@ export class Trainer implements TrainerApi {
     this.#round = { innerSteps: 0, tokens: 0, lossSum: 0, lossCount: 0 };
   }
 
-  #progress(elapsedMs: number): TrainProgress {
+  #progress(elapsedMs: number, busyMs: number): TrainProgress {
     const { innerSteps, tokens, lossSum, lossCount } = this.#round;
     return {
       innerSteps,
       tokens,
       loss: lossCount > 0 ? lossSum / lossCount : Number.NaN,
       tokensPerSecond: elapsedMs > 0 ? (1000 * tokens) / elapsedMs : 0,
+      busyMs,
     };
   }
 

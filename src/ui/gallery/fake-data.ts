@@ -1,25 +1,11 @@
-/** Made-up but plausible numbers, the same at every load. */
+/** Made-up but plausible states, the same at every load. */
 import type { AppState, PeerView, Phase, RoundRecord, RunInfo } from '../../app/state.ts';
 import type { AdapterReport } from '../../kernels/gpu.ts';
 import type { LinkPath } from '../../swarm/types.ts';
+import { picture } from './fake-picture.ts';
+import { hex, peerId, random } from './seeded.ts';
 
-/** mulberry32: uniform in [0, 1). */
-export function random(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-export const hex = (seed: number, length = 64): string => {
-  const next = random(seed);
-  return Array.from({ length }, () => Math.floor(next() * 16).toString(16)).join('');
-};
-
-const peerId = (seed: number) => `12D3KooW${hex(seed, 40)}`;
+export { hex, random };
 
 export const PHASE_MS: Readonly<Record<Phase, number>> = {
   train: 20_000,
@@ -91,17 +77,22 @@ const ADAPTERS = [
   'AMD Radeon 780M',
   'Adreno 740',
 ];
+/** Names that volunteers show; most show none. */
+const NAMES: readonly string[] = ['Ada', '', 'Grace Hopper', '', 'मधु', '北京大学 #7'];
 const STATES = ['training', 'training', 'training', 'waiting', 'compressing'];
 
 export function peers(n: number, path?: LinkPath): PeerView[] {
   const next = random(n);
   const host: PeerView = {
     peer: peerId(900),
+    name: '',
     role: 'validator',
     adapter: 'wasm',
     state: 'judging',
     path: 'host',
     rttMs: 9,
+    bytesIn: 4_120_300,
+    bytesOut: 212_900,
     tokensPerSecond: 0,
     inSync: true,
   };
@@ -109,11 +100,14 @@ export function peers(n: number, path?: LinkPath): PeerView[] {
     const watcher = i % 7 === 5;
     return {
       peer: peerId(100 + i),
+      name: NAMES[i] ?? '',
       role: watcher ? 'watcher' : 'contributor',
       adapter: watcher ? '' : ADAPTERS[i % ADAPTERS.length],
       state: watcher ? 'watching' : STATES[i % STATES.length],
       path: path ?? (i % 4 === 3 ? 'relayed' : 'direct'),
       rttMs: i % 6 === 4 ? null : Math.round(8 + 120 * next()),
+      bytesIn: Math.round(900_000 * next()),
+      bytesOut: Math.round(700_000 * next()),
       tokensPerSecond: watcher ? 0 : 800 + 5200 * next(),
       inSync: i % 9 !== 6,
     };
@@ -136,6 +130,14 @@ export const ownRound = (round: number, at: number, heldOutLoss: number): RoundR
     tokens: 57_344 + 4096 * (round % 5),
     credits: 181_250 + 1_337 * (round % 7),
     submissionBytes: 19_400 + 13 * round,
+    share: {
+      rank: 1 + (round % 3),
+      of: 5,
+      weight: 181 + (round % 7),
+      totalWeight: 1000,
+      emission: 1_000_000,
+      halvings: 0,
+    },
   },
   at,
 });
@@ -156,6 +158,7 @@ export const refusedRound = (
       reason,
       detail,
       credits: 0,
+      share: null,
     },
   };
 };
@@ -206,12 +209,6 @@ export function training(): Partial<AppState> {
       { length: rounds },
       (_, i) => [start + (i + 1) * run.roundMs, heldOutAt(i + 1)] as const,
     ),
-    leaderboard: [
-      { contributor: hex(71), credits: 9_120_400, accepted: 42 },
-      { contributor: hex(72), credits: 8_004_100, accepted: 42 },
-      { contributor: hex(77), credits: 7_384_201, accepted: 40 },
-      { contributor: hex(73), credits: 3_250_000, accepted: 19 },
-      { contributor: hex(74), credits: 412_000, accepted: 3 },
-    ],
+    ...picture(now, peers(7)),
   };
 }

@@ -1,4 +1,5 @@
 /** A session that only pretends: answers the buttons, and on request lets rounds, losses and bytes move. */
+import { cleanName } from '../../protocol/profile.ts';
 import { createAppStore } from '../../app/store.ts';
 import type { AppState, SessionActions } from '../../app/state.ts';
 import { PHASES } from '../round-geometry.ts';
@@ -12,6 +13,8 @@ export function fakeSession(initial: Partial<AppState>, live: boolean) {
     watch: () => store.setState({ intent: 'watching', activity: 'waiting', waitingFor: null }),
     pause: () => store.setState({ intent: 'paused', activity: 'paused' }),
     resume: () => store.setState({ intent: 'running', activity: 'training' }),
+    setProfile: (name, team) => store.setState({ profile: { name: cleanName(name), team: cleanName(team) } }),
+    contribution: () => null,
     stop: () => store.setState({ intent: 'idle', activity: 'idle', waitingFor: null }),
     finish: (finishing) => store.setState((s) => ({ control: { ...s.control, finishing } })),
     changeSettings: (part) => store.setState((s) => ({ settings: { ...s.settings, ...part } })),
