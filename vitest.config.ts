@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'attack/**/*.test.ts'],
     exclude: ['**/*.browser.test.ts', 'node_modules/**'],
     // Two cores and software GPUs: more workers only slow each other down.
     maxWorkers: 2,

@@ -1,0 +1,60 @@
+/** What an attack gained, as the figures that the targets are set on. Pure functions. */
+import type { RunOutcome } from './swarm.ts';
+
+/** Most that each figure may be; a run that exceeds one has failed. */
+export interface Targets {
+  readonly lossIncrease: number;
+  readonly creditRatio: number;
+  readonly honestRefused: number;
+  readonly roundsLost: number;
+}
+
+const TARGETS: Targets = { lossIncrease: 0.01, creditRatio: 0.05, honestRefused: 0.01, roundsLost: 0 };
+
+/** One worker behind many identities may earn what one honest worker does; and a little for its luck in rounding. */
+export const targetsFor = (oneWorker: boolean): Targets =>
+  oneWorker ? { ...TARGETS, creditRatio: 1 } : TARGETS;
+
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly target: number;
+  readonly met: boolean;
+}
+
+/** The figures of an attacked run beside the clean one. `oneWorker`: all identities' credits count together. */
+export function figuresOf(clean: RunOutcome, attacked: RunOutcome, oneWorker: boolean): Figure[] {
+  const targets = targetsFor(oneWorker);
+  const honest = mean(attacked.honestCredits);
+  const taken = oneWorker ? sum(attacked.attackerCredits) : mean(attacked.attackerCredits);
+  let refused = 0;
+  for (const n of attacked.honestRefused.values()) refused += n;
+  const figure = (name: string, value: number, unit: string, target: number): Figure => ({
+    name: `attack.${name}`,
+    value,
+    unit,
+    target,
+    // A loss that is no number misses every target.
+    met: value <= target,
+  });
+  return [
+    figure('loss_increase', attacked.heldOutLoss / clean.heldOutLoss - 1, 'share', targets.lossIncrease),
+    figure(
+      'credit_ratio',
+      honest === 0 ? Number.POSITIVE_INFINITY : taken / honest,
+      'ratio',
+      targets.creditRatio,
+    ),
+    figure(
+      'honest_refused',
+      refused / Math.max(1, attacked.honestSubmissions),
+      'share',
+      targets.honestRefused,
+    ),
+    figure('rounds_lost', attacked.roundsLost, 'rounds', targets.roundsLost),
+  ];
+}
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+const mean = (values: readonly number[]): number => (values.length === 0 ? 0 : sum(values) / values.length);

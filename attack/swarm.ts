@@ -1,0 +1,114 @@
+/** Plays one run: honest peers, dishonest identities, a validator, and what came of it. */
+import { type RoundResult, Simulation } from '../src/gauntlet/simulation.ts';
+import { toHex } from '../src/protocol/bytes.ts';
+import type { Behaviour, OthersWork } from './behaviour.ts';
+import type { Lab } from './lab.ts';
+import { DishonestPeer, HonestPeer } from './peers.ts';
+
+export interface RunOptions {
+  readonly lab: Lab;
+  readonly honest: number;
+  /** Dishonest peers; a behaviour may make more identities of them. */
+  readonly attackers: number;
+  readonly rounds: number;
+  readonly behaviour: Behaviour | null;
+  readonly onRound?: (result: RoundResult) => void;
+}
+
+export interface RunOutcome {
+  /** Nats per token after the last round. */
+  readonly heldOutLoss: number;
+  /** Rounds without a certificate. */
+  readonly roundsLost: number;
+  /** Micro-credits of each honest peer and of each dishonest identity at the end. */
+  readonly honestCredits: readonly number[];
+  readonly attackerCredits: readonly number[];
+  /** Honest submissions, and those of them that were refused, by reason, other than for want of room. */
+  readonly honestSubmissions: number;
+  readonly honestRefused: ReadonlyMap<string, number>;
+  /** Submissions of attackers by outcome: 'accepted' or the reason. */
+  readonly attackerOutcomes: ReadonlyMap<string, number>;
+}
+
+export async function playRun(options: RunOptions): Promise<RunOutcome> {
+  const { lab, behaviour, rounds } = options;
+  const honest = await Promise.all(
+    Array.from({ length: options.honest }, async (_, i) => {
+      return new HonestPeer(lab, await lab.identity(`honest ${i}`), i);
+    }),
+  );
+  const certified: OthersWork[] = [];
+  const dishonest = behaviour === null ? [] : await recruit(options, behaviour, honest, () => certified);
+  const honestKeys = new Set(honest.map(({ identity }) => toHex(identity.publicKey)));
+  const route = behaviour?.route?.bind(behaviour);
+  const simulation = new Simulation({
+    manifest: lab.manifest,
+    runId: lab.runId,
+    validators: [lab.validator],
+    trainer: lab.trainer(),
+    ...(route === undefined
+      ? {}
+      : { route: (from, delivery) => (honestKeys.has(toHex(from)) ? route(from, delivery) : [delivery]) }),
+  });
+  let roundsLost = 0;
+  let honestSubmissions = 0;
+  const honestRefused = new Map<string, number>();
+  const attackerOutcomes = new Map<string, number>();
+  for (let round = 0; round < rounds; round++) {
+    const result = await simulation.playRound(round, [...honest, ...dishonest]);
+    options.onRound?.(result);
+    if (result.certificate === null) roundsLost++;
+    const outcomes = outcomesOf(result);
+    for (const { identity } of honest) {
+      const outcome = outcomes.get(toHex(identity.publicKey)) ?? 'not heard';
+      honestSubmissions++;
+      if (outcome !== 'accepted' && outcome !== 'capacity') count1(honestRefused, outcome);
+    }
+    for (const { identity } of dishonest) {
+      count1(attackerOutcomes, outcomes.get(toHex(identity.publicKey)) ?? 'not heard');
+    }
+    certified.splice(0, certified.length, ...result.applied);
+  }
+  const creditsOf = (peers: readonly { identity: { publicKey: Uint8Array } }[]) =>
+    peers.map(({ identity }) => simulation.ledger.accounts.get(toHex(identity.publicKey))?.credits ?? 0);
+  return {
+    heldOutLoss: await lab.heldOut(simulation.head.root),
+    roundsLost,
+    honestCredits: creditsOf(honest),
+    attackerCredits: creditsOf(dishonest),
+    honestSubmissions,
+    honestRefused,
+    attackerOutcomes,
+  };
+}
+
+/** The identities of an attack. */
+function recruit(
+  { lab, attackers }: RunOptions,
+  behaviour: Behaviour,
+  honest: readonly HonestPeer[],
+  certified: () => readonly OthersWork[],
+): Promise<DishonestPeer[]> {
+  const { name } = behaviour;
+  const count = behaviour.identities?.(attackers) ?? attackers;
+  const allies = new Map<string, unknown>();
+  return Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const identity = await lab.identity(`dishonest ${index}`);
+      const attacker = behaviour.attacker({ index, count, identity, allies });
+      return new DishonestPeer({ lab, identity, name, attacker, honest, certified });
+    }),
+  );
+}
+
+/** 'accepted' or the reason of refusal, by hex key. */
+function outcomesOf({ verdict }: RoundResult): Map<string, string> {
+  const outcomes = new Map<string, string>();
+  for (const { contributor, reason } of verdict.refused) outcomes.set(toHex(contributor), reason);
+  for (const { contributor } of verdict.accepted) outcomes.set(toHex(contributor), 'accepted');
+  return outcomes;
+}
+
+const count1 = (counts: Map<string, number>, key: string): void => {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+};
