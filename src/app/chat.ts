@@ -89,11 +89,11 @@ export class ChatModel {
   }
 
   /**
-   * Where to run it unless the volunteer says otherwise: on the processor while the graphics card trains, or where
+   * Where to run it unless the volunteer says otherwise: on the processor while the graphics card `trains`, or where
    * there is no real one.
    */
-  async preferredBackend(): Promise<ChatBackend> {
-    if (this.#o.session.getState().intent !== 'watching') return 'wasm';
+  async preferredBackend(trains: boolean): Promise<ChatBackend> {
+    if (trains) return 'wasm';
     const adapter = await globalThis.navigator?.gpu?.requestAdapter().catch(() => null);
     return adapter == null || isSoftware(adapter.info) ? 'wasm' : 'webgpu';
   }

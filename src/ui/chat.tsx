@@ -40,7 +40,7 @@ function Box({ chat }: { readonly chat: Chat }) {
       {view.status === 'off' && <Load chat={chat} />}
       {view.status === 'loading' && (
         <div className="chat-row">
-          <p role="status">{t.loading}</p>
+          <output>{t.loading}</output>
           <button type="button" className="button button-small" onClick={() => chat.close()}>
             {t.cancel}
           </button>
@@ -80,7 +80,7 @@ function Load({ chat }: { readonly chat: Chat }) {
   const [preferred, setPreferred] = useState<ChatBackend>('wasm');
   useEffect(() => {
     let gone = false;
-    void chat.preferredBackend().then((best) => {
+    void chat.preferredBackend(!watching).then((best) => {
       if (!gone) setPreferred(best);
     });
     return () => {

@@ -184,6 +184,7 @@ export function training(): Partial<AppState> {
     phaseEndsAt: now + 12_400,
     height: rounds,
     root: hex(5),
+    trainedTokens: 12_304_128,
     tokensPerSecond: 3_214,
     totals: { innerSteps: 611, tokens: 2_502_656, accepted: 40, refused: 1, credits: 7_384_201 },
     traffic: {
