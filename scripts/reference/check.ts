@@ -3,7 +3,7 @@ import { type Gpu, openGpu } from '../../src/kernels/gpu.ts';
 import { checkReference, type ReferenceFigure } from '../../src/training/reference-check.ts';
 import { parseReferenceFile } from '../../src/training/reference-file.ts';
 
-/** Opens a device (through `gpu`, default `navigator.gpu`), checks, closes it. */
+/** Opens a device (through `gpu`, default `navigator.gpu`), checks in f32, and in f16 where it has that, closes it. */
 export async function checkFile(bytes: Uint8Array, gpu?: GPU): Promise<ReferenceFigure[]> {
   const file = parseReferenceFile(bytes);
   const opened: Gpu = await openGpu({ gpu });
@@ -12,7 +12,9 @@ export async function checkFile(bytes: Uint8Array, gpu?: GPU): Promise<Reference
     if (info.reason !== 'destroyed') lost = info.message;
   });
   try {
-    return await checkReference(opened, file);
+    const figures = await checkReference(opened, file);
+    if (opened.adapter.shaderF16) figures.push(...(await checkReference(opened, file, { dtype: 'f16' })));
+    return figures;
   } catch (error) {
     throw lost === '' ? error : new Error(`the GPU device was lost: ${lost}`, { cause: error });
   } finally {

@@ -1,39 +1,28 @@
 /**
  * The kernels of attention.ts for CPU drivers whose subgroup is four lanes of one SIMD register (SwiftShader). A load
  * there costs four times a broadcast, so a workgroup is one subgroup of four queries (or keys), each lane loads another one of
- * four rows of the other side, and broadcasts hand them round. Same bindings, results and grids as attention.ts with
- * four threads; no lane leaves early, since a broadcast needs all four.
+ * four rows of the other side, and broadcasts hand them round.
  */
-import { type AttentionShape, geometry, unrotate } from './attention.ts';
-import { float, type KernelSource } from './program.ts';
+import {
+  type AttentionKernel,
+  type AttentionShape,
+  forwardPerThread,
+  keyValuePerThread,
+  NEVER,
+  queryPerThread,
+} from './attention-frame.ts';
 
 /** Lanes of the subgroup this needs, and threads of its workgroups. */
-export const LANES = 4;
+const LANES = 4;
 const R = [0, 1, 2, 3];
-const NEVER = '-3.4e38f';
+const common = { threads: LANES, directives: 'enable subgroups;\n' };
 
 const take = (name: string, lane: number): string => `subgroupBroadcast(${name}, ${lane}u)`;
 
-export function attentionForwardBroadcast(s: AttentionShape): KernelSource {
-  const g = geometry(s);
-  return {
-    label: 'attention forward',
-    code: `enable subgroups;
-@group(0) @binding(0) var<storage, read> qkv: array<${g.type}, ${g.qkvLength}>;
-@group(0) @binding(1) var<storage, read_write> out: array<${g.type}>;
-@group(0) @binding(2) var<storage, read_write> lse: array<f32>;
-@compute @workgroup_size(${LANES})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let t = wg.x * ${LANES}u + lane;
-  let first = wg.z * ${s.sequence}u;
-  let row = first + min(t, ${s.sequence - 1}u);
-  let qAt = row * ${g.ld}u + wg.y * ${g.head}u;
-  ${g.each((i) => `let q${i} = qkv[qAt + ${i}u] * ${float(g.scale)};`)}
-  ${g.each((i) => `var o${i} = ${g.type}();`)}
-  var top = ${NEVER};
-  var sum = 0f;
-  let keys = ${g.hidden}u + (wg.y / ${g.group}u) * ${g.head}u;
-  for (var j = 0u; j < min((wg.x + 1u) * ${LANES}u, ${s.sequence}u); j += ${LANES}u) {
+export const attentionForwardBroadcast = (s: AttentionShape): AttentionKernel =>
+  forwardPerThread(s, {
+    ...common,
+    loop: (g) => `for (var j = 0u; j < min((block + 1u) * ${LANES}u, ${s.sequence}u); j += ${LANES}u) {
     let kAt = (first + min(j + lane, ${s.sequence - 1}u)) * ${g.ld}u + keys;
     ${g.each((i) => `let k${i} = qkv[kAt + ${i}u];`)}
     ${R.map(
@@ -51,47 +40,13 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     sum = sum * shrink + (p0 + p1 + p2 + p3);
     ${g.each((i) => `let v${i} = qkv[kAt + ${g.kv + i}u];`)}
     ${g.each((i) => `o${i} = o${i} * shrink + (${R.map((r) => `p${r} * ${take(`v${i}`, r)}`).join(' + ')});`)}
-  }
-  if (t < ${s.sequence}u) {
-    let scale = 1f / sum;
-    let at = row * ${g.hidden}u + wg.y * ${g.head}u;
-    ${g.each((i) => `out[at + ${i}u] = o${i} * scale;`)}
-    lse[row * ${s.heads}u + wg.y] = top + log(sum);
-  }
-}
-`,
-  };
-}
+  }`,
+  });
 
-export function attentionBackwardQueryBroadcast(s: AttentionShape): KernelSource {
-  const g = geometry(s);
-  return {
-    label: 'attention backward dQ',
-    code: `enable subgroups;
-@group(0) @binding(0) var<storage, read> qkv: array<${g.type}, ${g.qkvLength}>;
-@group(0) @binding(1) var<storage, read> out: array<${g.type}>;
-@group(0) @binding(2) var<storage, read> dout: array<${g.type}>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> angles: array<vec2f>;
-@group(0) @binding(5) var<storage, read_write> delta: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dqkv: array<${g.type}>;
-@compute @workgroup_size(${LANES})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let t = wg.x * ${LANES}u + lane;
-  let first = wg.z * ${s.sequence}u;
-  let row = first + min(t, ${s.sequence - 1}u);
-  let qAt = row * ${g.ld}u + wg.y * ${g.head}u;
-  let oAt = row * ${g.hidden}u + wg.y * ${g.head}u;
-  let most = lse[row * ${s.heads}u + wg.y];
-  ${g.each((i) => `let q${i} = qkv[qAt + ${i}u] * ${float(g.scale)};`)}
-  ${g.each((i) => `let e${i} = dout[oAt + ${i}u];`)}
-  ${g.each((i) => `var g${i} = ${g.type}();`)}
-  let d = ${g.dots(
-    (i) => `e${i}`,
-    (i) => `out[oAt + ${i}u]`,
-  )};
-  let keys = ${g.hidden}u + (wg.y / ${g.group}u) * ${g.head}u;
-  for (var j = 0u; j < min((wg.x + 1u) * ${LANES}u, ${s.sequence}u); j += ${LANES}u) {
+export const attentionBackwardQueryBroadcast = (s: AttentionShape): AttentionKernel =>
+  queryPerThread(s, {
+    ...common,
+    loop: (g) => `for (var j = 0u; j < min((block + 1u) * ${LANES}u, ${s.sequence}u); j += ${LANES}u) {
     let kAt = (first + min(j + lane, ${s.sequence - 1}u)) * ${g.ld}u + keys;
     ${g.each((i) => `let k${i} = qkv[kAt + ${i}u];`)}
     ${g.each((i) => `let v${i} = qkv[kAt + ${g.kv + i}u];`)}
@@ -108,43 +63,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     let ds${r} = select(0f, exp(s${r} - most), j + ${r}u <= t) * (dp${r} - d);`,
     ).join('\n    ')}
     ${g.each((i) => `g${i} += ${R.map((r) => `ds${r} * k${i}_${r}`).join(' + ')};`)}
-  }
-  if (t < ${s.sequence}u) {
-    delta[row * ${s.heads}u + wg.y] = d;
-    ${unrotate(g, 'g', 'qAt', 't', g.scale)}
-  }
-}
-`,
-  };
-}
+  }`,
+  });
 
-export function attentionBackwardKeyValueBroadcast(s: AttentionShape): KernelSource {
-  const g = geometry(s);
-  return {
-    label: 'attention backward dK dV',
-    code: `enable subgroups;
-@group(0) @binding(0) var<storage, read> qkv: array<${g.type}, ${g.qkvLength}>;
-@group(0) @binding(1) var<storage, read> dout: array<${g.type}>;
-@group(0) @binding(2) var<storage, read> lse: array<f32>;
-@group(0) @binding(3) var<storage, read> angles: array<vec2f>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dqkv: array<${g.type}>;
-@compute @workgroup_size(${LANES})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let j = wg.x * ${LANES}u + lane;
-  let first = wg.z * ${s.sequence}u;
-  let kAt = (first + min(j, ${s.sequence - 1}u)) * ${g.ld}u + ${g.hidden}u + wg.y * ${g.head}u;
-  ${g.each((i) => `let k${i} = qkv[kAt + ${i}u] * ${float(g.scale)};`)}
-  ${g.each((i) => `let v${i} = qkv[kAt + ${g.kv + i}u];`)}
-  ${g.each((i) => `var g${i} = ${g.type}();`)}
-  ${g.each((i) => `var w${i} = ${g.type}();`)}
-  for (var head = wg.y * ${g.group}u; head < (wg.y + 1u) * ${g.group}u; head++) {
-    for (var t = wg.x * ${LANES}u; t < ${s.sequence}u; t += ${LANES}u) {
+export const attentionBackwardKeyValueBroadcast = (s: AttentionShape): AttentionKernel =>
+  keyValuePerThread(s, {
+    ...common,
+    loop: (g) => `for (var t = block * ${LANES}u; t < ${s.sequence}u; t += ${LANES}u) {
       let row = first + min(t + lane, ${s.sequence - 1}u);
-      let qAt = row * ${g.ld}u + head * ${g.head}u;
-      let oAt = row * ${g.hidden}u + head * ${g.head}u;
-      let most = lse[row * ${s.heads}u + head];
-      let d = delta[row * ${s.heads}u + head];
+      let qAt = row * ${g.ld}u + h * ${g.head}u;
+      let oAt = row * ${g.hidden}u + h * ${g.head}u;
+      let most = lse[row * ${s.heads}u + h];
+      let d = delta[row * ${s.heads}u + h];
       ${g.each((i) => `let q${i} = qkv[qAt + ${i}u];`)}
       ${g.each((i) => `let e${i} = dout[oAt + ${i}u];`)}
       ${R.map(
@@ -163,13 +93,5 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
       ).join('\n      ')}
       ${g.each((i) => `w${i} += ${R.map((r) => `p${r} * e${i}_${r}`).join(' + ')};`)}
       ${g.each((i) => `g${i} += ${R.map((r) => `ds${r} * q${i}_${r}`).join(' + ')};`)}
-    }
-  }
-  if (j < ${s.sequence}u) {
-    ${g.each((i) => `dqkv[kAt + ${g.kv + i}u] = w${i};`)}
-    ${unrotate(g, 'g', 'kAt', 'j', g.scale)}
-  }
-}
-`,
-  };
-}
+    }`,
+  });

@@ -1,5 +1,5 @@
 /** The plain form of attention.ts in f64: the [T, T] matrix of each head, written out. */
-import type { AttentionShape } from './attention.ts';
+import type { AttentionShape } from './attention-frame.ts';
 
 type Numbers = ArrayLike<number>;
 

@@ -1,52 +1,35 @@
 /**
  * Which variant of each kernel a device runs: defaults by kind of adapter, replaced by what a tuning run measured.
  */
+import type { AttentionShape } from './attention-frame.ts';
 import {
-  type AttentionShape,
-  attentionBackwardKeyValue,
-  attentionBackwardQuery,
-  attentionForward,
-} from './attention.ts';
-import {
-  attentionBackwardKeyValueBroadcast,
-  attentionBackwardQueryBroadcast,
-  attentionForwardBroadcast,
-  LANES,
-} from './attention-broadcast.ts';
+  type AttentionVariant,
+  broadcastAttention,
+  plainAttention,
+  tiledAttention,
+} from './attention-variants.ts';
 import type { AdapterReport } from './gpu.ts';
-import { block4, broadcast, lanes, type MatmulShape, type MatmulVariant, tiled } from './matmul-variants.ts';
-import type { KernelSource } from './program.ts';
+import { block4, broadcast, lanes } from './matmul-registers.ts';
+import type { MatmulShape, MatmulVariant } from './matmul-shape.ts';
+import { tiled } from './matmul-tiled.ts';
 import type { RowShape } from './reduce.ts';
 
 export interface KernelChoice {
   readonly row: RowShape;
-  readonly attention: AttentionKernels;
+  /**
+   * f16: copies of the weights and the activations that are operands of products are stored f16; sums, gradients, the
+   * residual stream and the weights themselves stay f32. Needs `shader-f16`.
+   */
+  readonly storage: Storage;
   /** Operations of one matmul dispatch at most; larger products are cut. */
   readonly dispatchFlops: number;
+  /** The same for one attention dispatch. */
+  readonly attentionFlops: number;
   matmul(shape: MatmulShape): MatmulVariant;
+  attention(shape: AttentionShape): AttentionVariant;
 }
 
-/** The three attention kernels of one kind; `threads` of them make a workgroup. */
-export interface AttentionKernels {
-  readonly threads: number;
-  forward(shape: AttentionShape): KernelSource;
-  backwardQuery(shape: AttentionShape): KernelSource;
-  backwardKeyValue(shape: AttentionShape): KernelSource;
-}
-
-export const plainAttention = (threads: number): AttentionKernels => ({
-  threads,
-  forward: (shape) => attentionForward(shape, threads),
-  backwardQuery: (shape) => attentionBackwardQuery(shape, threads),
-  backwardKeyValue: (shape) => attentionBackwardKeyValue(shape, threads),
-});
-
-export const broadcastAttention: AttentionKernels = {
-  threads: LANES,
-  forward: attentionForwardBroadcast,
-  backwardQuery: attentionBackwardQueryBroadcast,
-  backwardKeyValue: attentionBackwardKeyValueBroadcast,
-};
+export type Storage = 'f32' | 'f16';
 
 const ON_SWIFTSHADER: readonly MatmulVariant[] = [broadcast(8, 4, 4), block4];
 const ON_CPU: readonly MatmulVariant[] = [lanes(8, 4), block4];
@@ -66,7 +49,14 @@ export function defaultChoice(adapter: AdapterReport): KernelChoice {
     row,
     // About 50 ms at 1 GFLOP/s; on a GPU 60 ms at 1 TFLOP/s. A tuning run puts the measured speed in its place.
     dispatchFlops: adapter.software ? 5e7 : 6e10,
-    attention: order === ON_SWIFTSHADER ? broadcastAttention : plainAttention(adapter.software ? 16 : 64),
+    attentionFlops: adapter.software ? 3e7 : 2e10,
+    storage: 'f32',
+    attention(shape) {
+      if (order === ON_SWIFTSHADER) return broadcastAttention;
+      const blocks = tiledAttention(adapter.workgroupBytes);
+      const usable = !adapter.software && blocks.kernel('keyValue', shape) !== undefined;
+      return usable ? blocks : plainAttention(adapter.software ? 16 : 64);
+    },
     matmul: (shape) => order.find((v) => v.supports(shape)) ?? block4,
   };
 }

@@ -1,5 +1,5 @@
 /** The plain form of matmul.ts: three loops in f64. */
-import type { MatmulForm } from './matmul-variants.ts';
+import type { MatmulForm } from './matmul-shape.ts';
 
 /** op(A) · op(B) as a dense `[m, n]`; A and B stored as the form says. */
 export function matmulReference(

@@ -3,14 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMatmul, matmulLaunch, splitMatmul } from './matmul.ts';
 import { matmulReference } from './matmul.reference.ts';
-import {
-  block4,
-  MATMUL_VARIANTS,
-  runsOn,
-  type MatmulForm,
-  type MatmulVariant,
-  ROW_PADDING,
-} from './matmul-variants.ts';
+import { block4 } from './matmul-registers.ts';
+import { type MatmulForm, type MatmulVariant, ROW_PADDING } from './matmul-shape.ts';
+import { MATMUL_VARIANTS, runsOn } from './matmul-variants.ts';
 import { testGpu } from './testing.ts';
 import { free, noise, readBack, relativeError, runLaunches, storage } from './testing-buffers.ts';
 

@@ -6,11 +6,17 @@
  *   NN  C[m, n] = A[m, k] · B[k, n]    gradient of the input
  *   TN  C[m, n] = A[k, m]ᵀ · B[k, n]   gradient of the weights
  *
- * The kernels are in matmul-variants.ts.
+ * The kernels are listed in matmul-variants.ts.
  */
 import { defaultChoice } from './choice.ts';
 import type { Gpu } from './gpu.ts';
-import { type MatmulForm, type MatmulShape, type MatmulVariant, ROW_PADDING } from './matmul-variants.ts';
+import {
+  isHalf,
+  type MatmulForm,
+  type MatmulShape,
+  type MatmulVariant,
+  ROW_PADDING,
+} from './matmul-shape.ts';
 import {
   type BufferRange,
   COPY_DST,
@@ -33,6 +39,8 @@ export interface MatmulLaunch extends MatmulShape {
   readonly twin?: boolean;
 }
 
+const scalarBytes = (shape: MatmulShape, side: 'a' | 'b'): number => (isHalf(shape, side) ? 2 : 4);
+
 /** One product as a launch of `variant`. */
 export function matmulLaunch(variant: MatmulVariant, l: MatmulLaunch): LaunchSpec {
   const residual = l.d !== undefined;
@@ -44,7 +52,7 @@ export function matmulLaunch(variant: MatmulVariant, l: MatmulLaunch): LaunchSpe
     ranges,
     grid: variant.grid(l),
     flops: 2 * l.m * l.n * l.k,
-    bytes: 4 * (l.m * l.k + l.k * l.n + l.m * l.n),
+    bytes: scalarBytes(l, 'a') * l.m * l.k + scalarBytes(l, 'b') * l.k * l.n + 4 * l.m * l.n,
   };
 }
 
@@ -56,10 +64,10 @@ export function splitMatmul(l: MatmulLaunch, flops: number): MatmulLaunch[] {
   const parts = Math.ceil((2 * l.m * l.n * l.k) / flops);
   const rows = Math.ceil(l.m / parts / ROW_PADDING) * ROW_PADDING;
   if (parts <= 1 || rows >= l.m) return [l];
-  const from = (range: BufferRange, row: number, ld: number): BufferRange => ({
+  const from = (range: BufferRange, row: number, ld: number, scalar = 4): BufferRange => ({
     buffer: range.buffer,
-    offset: range.offset + row * ld * 4,
-    size: range.size - row * ld * 4,
+    offset: range.offset + row * ld * scalar,
+    size: range.size - row * ld * scalar,
   });
   const out: MatmulLaunch[] = [];
   for (let row = 0; row < l.m; row += rows) {
@@ -70,7 +78,7 @@ export function splitMatmul(l: MatmulLaunch, flops: number): MatmulLaunch[] {
       // TN takes A's columns, the others its rows.
       ...(l.form === 'TN'
         ? { lda: l.lda ?? l.m, aColumn: (l.aColumn ?? 0) + row }
-        : { a: from(l.a, row, l.lda ?? l.k) }),
+        : { a: from(l.a, row, l.lda ?? l.k, scalarBytes(l, 'a')) }),
       c: from(l.c, row, ldc),
       d: l.d && from(l.d, row, ldc),
     });
@@ -104,6 +112,8 @@ export async function createMatmul(
     readonly transposeA?: boolean;
     readonly transposeB?: boolean;
     readonly variant?: MatmulVariant;
+    /** Operands stored f16; the adapter must have shader-f16. */
+    readonly f16?: MatmulShape['f16'];
   } = {},
 ): Promise<Matmul> {
   if (m % 64 !== 0 || n % 64 !== 0 || k % 64 !== 0) {
@@ -113,16 +123,17 @@ export async function createMatmul(
     throw new RangeError('one of the two operands may be transposed, not both');
   const form: MatmulForm = options.transposeA ? 'TN' : options.transposeB ? 'NT' : 'NN';
   const { device } = gpu;
-  const make = (elements: number): BufferRange => {
-    const size = elements * 4;
+  const shape: MatmulShape = { form, m, n, k, f16: options.f16 };
+  const make = (elements: number, scalar = 4): BufferRange => {
+    const size = elements * scalar;
     const buffer = device.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST });
     return { buffer, offset: 0, size };
   };
-  const [a, b, c] = [make(m * k), make(k * n), make(m * n)];
-  const variant = options.variant ?? defaultChoice(gpu.adapter).matmul({ form, m, n, k });
-  const [launch] = (await new Programs(device).prepare([
-    matmulLaunch(variant, { form, m, n, k, a, b, c }),
-  ])) as [Launch];
+  const [a, b, c] = [make(m * k, scalarBytes(shape, 'a')), make(k * n, scalarBytes(shape, 'b')), make(m * n)];
+  const variant = options.variant ?? defaultChoice(gpu.adapter).matmul(shape);
+  const [launch] = (await new Programs(device).prepare([matmulLaunch(variant, { ...shape, a, b, c })])) as [
+    Launch,
+  ];
   const encode = (pass: GPUComputePassEncoder) => {
     pass.setPipeline(launch.pipeline);
     pass.setBindGroup(0, launch.group);

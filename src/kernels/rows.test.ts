@@ -1,18 +1,12 @@
-/** The row and attention kernels against their plain f64 forms, over odd shapes drawn by fast-check. */
+/** The row kernels against their plain f64 forms, over odd shapes drawn by fast-check. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AttentionShape, keyGrid, queryGrid, ropeTable } from './attention.ts';
-import { LANES } from './attention-broadcast.ts';
-import { type AttentionKernels, broadcastAttention, plainAttention } from './choice.ts';
-import { attentionBackwardReference, attentionReference } from './attention.reference.ts';
-import type { LaunchSpec } from './program.ts';
 import type { RowShape } from './reduce.ts';
 import {
   adamwReference,
   crossEntropyReference,
   rmsnormBackwardReference,
   rmsnormReference,
-  ropeReference,
   swigluBackwardReference,
   swigluReference,
 } from './rows.reference.ts';
@@ -26,7 +20,6 @@ import {
   NORM_GROUPS,
   rmsnormBackwardLaunch,
   rmsnormLaunch,
-  ropeLaunch,
   squareSumLaunch,
   sumColumnsLaunch,
   sumLossLaunch,
@@ -44,18 +37,6 @@ const shapes: RowShape[] = [{ threads: 64, subgroup: false }];
 if (gpu.adapter.subgroups && gpu.adapter.subgroupMinSize === gpu.adapter.subgroupMaxSize) {
   shapes.push({ threads: gpu.adapter.subgroupMinSize, subgroup: true });
 }
-
-const launch = (
-  kernel: LaunchSpec['kernel'],
-  grid: LaunchSpec['grid'],
-  ranges: LaunchSpec['ranges'],
-): LaunchSpec => ({
-  kernel,
-  grid,
-  ranges,
-  flops: 0,
-  bytes: 0,
-});
 
 it('the adapter is a named one', () => {
   expect(gpu.adapter.vendor + gpu.adapter.architecture).not.toBe('');
@@ -233,82 +214,4 @@ it('embedding in two parts of the vocabulary, and its gradient', async () => {
   }
   expect(relativeError(await readBack(gpu, gradient), dTable)).toBeLessThan(close);
   free(bt, bo, btable, bx, bdx, gradient);
-});
-
-const kinds: [string, AttentionKernels][] = [['a thread a query', plainAttention(16)]];
-if (shapes.some((x) => x.subgroup && x.threads === LANES))
-  kinds.push(['shared by broadcast', broadcastAttention]);
-
-it.each(kinds)('rotary embedding and attention over odd shapes: %s', async (_, kernels) => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 1, max: 2 }),
-      fc.integer({ min: 1, max: 37 }),
-      fc.constantFrom([1, 1], [4, 2], [3, 1], [2, 2]),
-      fc.constantFrom(2, 4, 8, 12, 32),
-      async (batch, sequence, [heads, kvHeads], headDim) => {
-        const s: AttentionShape = {
-          batch,
-          sequence,
-          heads: heads,
-          kvHeads: kvHeads,
-          headDim,
-        };
-        const rows = batch * sequence;
-        const hidden = s.heads * headDim;
-        const ld = hidden + 2 * s.kvHeads * headDim;
-        const raw = noise(rows * ld, sequence).map((v) => 1.5 * v);
-        const dout = noise(rows * hidden, 5);
-        const theta = 100;
-        const [qkv, out, lse] = [
-          storage(gpu, raw),
-          storage(gpu, rows * hidden),
-          storage(gpu, rows * s.heads),
-        ];
-        const angles = storage(gpu, ropeTable(sequence, headDim, theta));
-        const [bdout, delta, dqkv] = [
-          storage(gpu, dout),
-          storage(gpu, rows * s.heads),
-          storage(gpu, rows * ld),
-        ];
-        const { threads } = kernels;
-        await runLaunches(gpu, [
-          ropeLaunch(rows, sequence, ld, s.heads + s.kvHeads, headDim, [qkv, angles]),
-          launch(kernels.forward(s), queryGrid(s, threads), [qkv, out, lse]),
-          launch(kernels.backwardQuery(s), queryGrid(s, threads), [
-            qkv,
-            out,
-            bdout,
-            lse,
-            angles,
-            delta,
-            dqkv,
-          ]),
-          launch(kernels.backwardKeyValue(s), keyGrid(s, threads), [qkv, bdout, lse, angles, delta, dqkv]),
-        ]);
-        const count = s.heads + s.kvHeads;
-        const rotated = ropeReference(raw, rows, sequence, ld, count, headDim, theta);
-        const expected = attentionReference(s, rotated);
-        expect(relativeError(await readBack(gpu, qkv), rotated)).toBeLessThan(close);
-        expect(
-          relativeError((await readBack(gpu, out)).subarray(0, rows * hidden), expected.out),
-        ).toBeLessThan(close);
-        const backward = ropeReference(
-          attentionBackwardReference(s, rotated, dout),
-          rows,
-          sequence,
-          ld,
-          count,
-          headDim,
-          theta,
-          -1,
-        );
-        expect(relativeError((await readBack(gpu, dqkv)).subarray(0, rows * ld), backward)).toBeLessThan(
-          1e-5,
-        );
-        free(qkv, out, lse, angles, bdout, delta, dqkv);
-      },
-    ),
-    { numRuns: 8, seed: 3, examples: [[2, 33, [4, 2], 8]] },
-  );
 });

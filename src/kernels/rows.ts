@@ -7,6 +7,7 @@ import clipFactor from './clip-factor.wgsl?raw';
 import crossEntropy from './cross-entropy.wgsl?raw';
 import embed from './embed.wgsl?raw';
 import embedBackward from './embed-backward.wgsl?raw';
+import type { Storage } from './choice.ts';
 import { type BufferRange, FOLD, fold, type LaunchSpec, withConstants } from './program.ts';
 import { type RowShape, reductions } from './reduce.ts';
 import rmsnorm from './rmsnorm.wgsl?raw';
@@ -17,6 +18,7 @@ import sumColumns from './sum-columns.wgsl?raw';
 import sumLoss from './sum-loss.wgsl?raw';
 import swiglu from './swiglu.wgsl?raw';
 import swigluBackward from './swiglu-backward.wgsl?raw';
+import toHalf from './to-half.wgsl?raw';
 
 type Constants = Parameters<typeof withConstants>[2];
 
@@ -26,6 +28,13 @@ export const NORM_BLOCK = 8;
 export const NORM_GROUPS = 64;
 /** Threads of the elementwise kernels. */
 const FLAT = 64;
+
+/** The largest numbers that the storage types hold. */
+const LARGEST: Readonly<Record<Storage, number>> = { f32: 3.4e38, f16: 65_504 };
+
+/** Gives a shader's H its type: how it stores an operand of a product. */
+const storing = (storage: Storage): string =>
+  `${storage === 'f16' ? 'enable f16;\n' : ''}alias H = ${storage};\n`;
 
 function rowKernel(label: string, source: string, shape: RowShape, constants: Constants) {
   return withConstants(label, reductions(shape) + source, { FOLD, W: shape.threads, ...constants });
@@ -54,9 +63,10 @@ export function rmsnormLaunch(
   d: number,
   eps: number,
   [x, gain, h, rstd]: readonly [BufferRange, BufferRange, BufferRange, BufferRange],
+  storage: Storage = 'f32',
 ): LaunchSpec {
   return {
-    kernel: rowKernel('rmsnorm', rmsnorm, shape, { ROWS: rows, D: d, EPS: { f32: eps } }),
+    kernel: rowKernel('rmsnorm', storing(storage) + rmsnorm, shape, { ROWS: rows, D: d, EPS: { f32: eps } }),
     ranges: [x, gain, h, rstd],
     grid: fold(rows),
     flops: 0,
@@ -129,8 +139,15 @@ export function swigluLaunch(
   rows: number,
   f: number,
   ranges: readonly [BufferRange, BufferRange],
+  storage: Storage = 'f32',
 ): LaunchSpec {
-  return flat('swiglu', swiglu, (rows * f) / 4, { ROWS: rows, F4: f / 4 }, ranges, 12 * rows * f);
+  const constants = { ROWS: rows, F4: f / 4, LARGEST: { f32: LARGEST[storage] } };
+  return flat('swiglu', storing(storage) + swiglu, (rows * f) / 4, constants, ranges, 12 * rows * f);
+}
+
+/** `elements` f32 scalars copied as f16. */
+export function toHalfLaunch(elements: number, ranges: readonly [BufferRange, BufferRange]): LaunchSpec {
+  return flat('weights to f16', toHalf, elements / 4, { COUNT: elements / 4 }, ranges, 6 * elements);
 }
 
 export function swigluBackwardLaunch(

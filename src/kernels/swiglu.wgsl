@@ -1,7 +1,7 @@
 // act = silu(gate) * up (Shazeer 2020), gate and up side by side in gu [ROWS, 2F]. One thread a vec4.
-// Constants: ROWS, F4 (= F / 4), W.
+// Constants: ROWS, F4 (= F / 4), W, LARGEST (of H). Put before this text: H, the type act is stored in.
 @group(0) @binding(0) var<storage, read> gu: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> act: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> act: array<vec4<H>>;
 
 @compute @workgroup_size(W)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -9,5 +9,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
   if (id >= ROWS * F4) { return; }
   let at = (id / F4) * (2u * F4) + id % F4;
   let gate = gu[at];
-  act[id] = gate / (1f + exp(-gate)) * gu[at + F4];
+  let value = gate / (1f + exp(-gate)) * gu[at + F4];
+  // A product of two activations may pass the largest f16, where infinity would spread.
+  act[id] = vec4<H>(clamp(value, vec4f(-LARGEST), vec4f(LARGEST)));
 }

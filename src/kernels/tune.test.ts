@@ -1,7 +1,8 @@
 /** The tuning run: measures, serialises, and is ignored where it does not belong. */
 import { expect, it } from 'vitest';
 import { defaultChoice } from './choice.ts';
-import { block4, lanes, type MatmulShape } from './matmul-variants.ts';
+import { block4, lanes } from './matmul-registers.ts';
+import type { MatmulShape } from './matmul-shape.ts';
 import { testGpu } from './testing.ts';
 import { choiceFrom, tune, tuningKey } from './tune.ts';
 

@@ -8,7 +8,8 @@
 import { defaultChoice, type KernelChoice } from './choice.ts';
 import { type AdapterReport, adapterLine, type Gpu } from './gpu.ts';
 import { createMatmul, type Matmul } from './matmul.ts';
-import { MATMUL_VARIANTS, type MatmulShape, type MatmulVariant, runsOn } from './matmul-variants.ts';
+import type { MatmulShape, MatmulVariant } from './matmul-shape.ts';
+import { MATMUL_VARIANTS, runsOn } from './matmul-variants.ts';
 
 /** Raised when kernels change, so that stored results are measured anew. */
 const TUNING_VERSION = 1;

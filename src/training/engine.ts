@@ -2,7 +2,7 @@
  * The training engine: allocates the buffers of memory.ts, compiles the plan of plan.ts once, and replays it every step.
  * A step creates no buffer, bind group or pipeline and reads nothing back.
  */
-import { ropeTable } from '../kernels/attention.ts';
+import { ropeTable } from '../kernels/attention-frame.ts';
 import { defaultChoice } from '../kernels/choice.ts';
 import { COPY_DST, COPY_SRC, type Launch, MAP_READ, Programs, STORAGE, UNIFORM } from '../kernels/program.ts';
 import { parameterLayout } from '../model/layout.ts';
@@ -17,7 +17,12 @@ import type { Batch, EngineOptions, OptimizerState, StepReport, TrainingEngine }
 export async function createEngine(options: EngineOptions): Promise<WebGpuEngine> {
   const { gpu, config, batch, sequence } = options;
   const { device } = gpu;
+  const choice = options.choice ?? defaultChoice(gpu.adapter);
+  const storage = options.storage ?? choice.storage;
+  if (storage === 'f16' && !gpu.adapter.shaderF16)
+    throw new RangeError('f16 storage needs an adapter with shader-f16; this one has none');
   const memory = {
+    storage,
     recompute: options.recompute === true,
     maxBinding: gpu.adapter.maxStorageBufferBindingSize,
   };
@@ -29,7 +34,7 @@ export async function createEngine(options: EngineOptions): Promise<WebGpuEngine
     const usage =
       name === 'readback'
         ? MAP_READ | COPY_DST
-        : name === 'step'
+        : name === 'step' || name === 'parts'
           ? UNIFORM | COPY_DST
           : STORAGE | COPY_SRC | COPY_DST;
     buffers.set(name, device.createBuffer({ label: name, size, usage }));
@@ -54,22 +59,33 @@ export async function createEngine(options: EngineOptions): Promise<WebGpuEngine
     buffers,
     optimizer: options.optimizer,
     recompute: memory.recompute,
-    choice: options.choice ?? defaultChoice(gpu.adapter),
+    choice,
+    storage,
   });
+  device.queue.writeBuffer(buffers.get('parts') as GPUBuffer, 0, specs.parts);
   const programs = new Programs(device);
   const prepare = (list: Parameters<Programs['prepare']>[0]) =>
     programs.prepare(options.accumulation > 1 ? list : list.map((l) => ({ ...l, accumulate: undefined })));
-  const [micro, update, evaluate, forward, logits] = await Promise.all([
+  const [before, micro, update, evaluate, forward, logits] = await Promise.all([
+    prepare(specs.prepare),
     prepare(specs.micro),
     prepare(specs.update),
     prepare(specs.evaluate),
     prepare(specs.forward),
     Promise.all(specs.logits.map(async (l) => ({ ...l, launches: await prepare(l.launches) }))),
   ]);
-  return new WebGpuEngine(options, buffers, { micro, update, evaluate, forward, logits });
+  return new WebGpuEngine(options, buffers, {
+    prepare: before,
+    micro,
+    update,
+    evaluate,
+    forward,
+    logits,
+  });
 }
 
 interface Launches {
+  readonly prepare: readonly Launch[];
   readonly micro: readonly Launch[];
   readonly update: readonly Launch[];
   readonly evaluate: readonly Launch[];
@@ -119,7 +135,8 @@ export class WebGpuEngine implements TrainingEngine {
     let bytes = 0;
     for (const b of buffers.values()) bytes += b.size;
     this.allocatedBytes = bytes;
-    this.dispatchesPerStep = options.accumulation * launches.micro.length + launches.update.length;
+    this.dispatchesPerStep =
+      launches.prepare.length + options.accumulation * launches.micro.length + launches.update.length;
     const { device } = options.gpu;
     void device.lost.then((info) => {
       this.#lost = new DeviceLostError(`the GPU was lost (${info.reason}): ${info.message}`);
@@ -192,6 +209,7 @@ export class WebGpuEngine implements TrainingEngine {
       const clear = config.tiedEmbeddings
         ? undefined
         : (encoder: GPUCommandEncoder) => encoder.clearBuffer(this.gradients, 0, embedding.size * 4);
+      await this.#queue.run(this.#launches.prepare, false);
       for (const [i, b] of batches.entries()) {
         this.#upload(b);
         await this.#queue.run(this.#launches.micro, i > 0, i === 0 ? clear : undefined);
@@ -217,6 +235,7 @@ export class WebGpuEngine implements TrainingEngine {
     return this.#exclusive(async () => {
       this.#check(batch);
       this.#upload(batch);
+      await this.#queue.run(this.#launches.prepare, false);
       await this.#queue.run(this.#launches.evaluate, false);
       const stats = await this.#stats();
       return stats[STATS.evaluation] / Math.max(1, countTargets(batch.targets));
@@ -230,6 +249,7 @@ export class WebGpuEngine implements TrainingEngine {
       this.#upload(batch);
       const vocab = this.#options.config.vocabSize;
       const out = new Float32Array(batch.tokens.length * vocab);
+      await this.#queue.run(this.#launches.prepare, false);
       await this.#queue.run(this.#launches.forward, false);
       for (const { launches, first, rows } of this.#launches.logits) {
         await this.#queue.run(launches, false);
@@ -246,7 +266,7 @@ export class WebGpuEngine implements TrainingEngine {
 
   /** The launches of one step, for a table of kernel times. */
   profileLaunches(): readonly Launch[] {
-    return [...this.#launches.micro, ...this.#launches.update];
+    return [...this.#launches.prepare, ...this.#launches.micro, ...this.#launches.update];
   }
 
   /** Frees the buffers. Calls under way fail; the device stays. */

@@ -15,7 +15,7 @@ const MIB = 2 ** 20;
 const mib = (bytes: number): string => `${(bytes / MIB).toFixed(bytes < 100 * MIB ? 1 : 0)} MiB`;
 
 /** Buffers that are bound in parts or whole only where they are small: their size may pass the binding limit. */
-const BOUND_IN_PARTS = new Set(['parameters', 'gradients', 'moment1', 'moment2', 'readback']);
+const BOUND_IN_PARTS = new Set(['parameters', 'weights', 'gradients', 'moment1', 'moment2', 'readback']);
 
 /** Why it does not fit, or undefined. Sizes as of createEngine with the same options. */
 export function misfit(

@@ -2,14 +2,18 @@
  * Every GPU buffer of the training engine, by name and size. The engine allocates exactly this list, so an estimate made
  * without a device is the truth to the byte.
  */
+import { PART_TABLE_BYTES } from '../kernels/attention-variants.ts';
+import type { Storage } from '../kernels/choice.ts';
 import { NORM_BLOCK, NORM_GROUPS, type VocabPart } from '../kernels/rows.ts';
-import { type MatmulShape, ROW_PADDING } from '../kernels/matmul-variants.ts';
+import { type MatmulShape, ROW_PADDING } from '../kernels/matmul-shape.ts';
 import { headDim, kvSize, type ModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/layout.ts';
 
 export interface MemoryOptions {
   /** Keep only each layer's input and compute the rest again in the backward pass: a third more work, far less memory. */
   readonly recompute?: boolean | undefined;
+  /** How operands of products are stored beside the f32 weights; default f32. */
+  readonly storage?: Storage | undefined;
   /** Largest storage binding in bytes; default WebGPU's guaranteed 128 MiB. */
   readonly maxBinding?: number | undefined;
 }
@@ -33,6 +37,7 @@ export interface Dimensions {
   /** Scalars of the flat buffers that one binding may hold. */
   readonly flatPart: number;
   readonly elements: number;
+  readonly matrixElements: number;
 }
 
 const DEFAULT_BINDING = 128 * 2 ** 20;
@@ -75,8 +80,10 @@ export function dimensions(
     norms: 2 * c.layers + 1,
     chunk,
     vocabParts,
-    flatPart: Math.floor(maxBinding / 256) * 64,
+    // Parts start at multiples of 256 bytes, in f16 copies too.
+    flatPart: Math.floor(maxBinding / 512) * 128,
     elements: parameterLayout(c).elements,
+    matrixElements: parameterLayout(c).matrixElements,
   };
 }
 
@@ -88,10 +95,11 @@ export function matmulShapes(
   options: MemoryOptions = {},
 ): MatmulShape[] {
   const s = dimensions(c, batch, sequence, options);
+  const half = options.storage === 'f16';
   const products = (rows: number, out: number, inner: number): MatmulShape[] => [
-    { form: 'NT', m: rows, n: out, k: inner },
-    { form: 'NN', m: rows, n: inner, k: out },
-    { form: 'TN', m: out, n: inner, k: roundUp(rows, 4) },
+    { form: 'NT', m: rows, n: out, k: inner, f16: half ? 'ab' : undefined },
+    { form: 'NN', m: rows, n: inner, k: out, f16: half ? 'b' : undefined },
+    { form: 'TN', m: out, n: inner, k: roundUp(rows, 4), f16: half ? 'b' : undefined },
   ];
   return [
     ...products(s.rows, s.ld, s.d),
@@ -117,26 +125,32 @@ export function planBuffers(
   const recompute = options.recompute === true;
   const buffers = new Map<string, number>();
   const add = (name: string, elements: number) => buffers.set(name, roundUp(Math.max(elements, 4), 4) * 4);
+  /** An operand of products: f16 where the storage is. */
+  const addOperand = (name: string, elements: number) =>
+    add(name, options.storage === 'f16' ? elements / 2 : elements);
   for (const name of ['parameters', 'gradients', 'moment1', 'moment2']) add(name, s.elements);
+  if (options.storage === 'f16') addOperand('weights', s.matrixElements);
   add('tokens', s.rows);
   add('targets', s.rows);
   add('order', 2 * s.rows + 2);
   add('angles', sequence * s.headDim);
+  add('parts', PART_TABLE_BYTES / 4);
   for (let i = 0; i <= c.layers; i++) add(`${i}.x`, s.padded * s.d);
   for (let i = 0; i < (recompute ? 1 : c.layers); i++) {
     const layer = (name: string, elements: number) => add(layerBuffer(name, i, recompute), elements);
-    layer('h1', s.padded * s.d);
+    const operand = (name: string, elements: number) => addOperand(layerBuffer(name, i, recompute), elements);
+    operand('h1', s.padded * s.d);
     layer('rstd1', s.padded);
     layer('qkv', s.padded * s.ld);
-    layer('attention', s.padded * s.d);
+    operand('attention', s.padded * s.d);
     layer('lse', s.padded * c.heads);
     layer('middle', s.padded * s.d);
-    layer('h2', s.padded * s.d);
+    operand('h2', s.padded * s.d);
     layer('rstd2', s.padded);
     layer('gu', s.padded * 2 * s.f);
-    layer('act', s.padded * s.f);
+    operand('act', s.padded * s.f);
   }
-  add('hFinal', s.padded * s.d);
+  addOperand('hFinal', s.padded * s.d);
   add('rstdFinal', s.padded);
   add('logits', s.chunk * c.vocabSize);
   add('loss', s.rows);

@@ -5,9 +5,10 @@
  * Adjacent weights are used as one matrix where the layout allows: q, k, v are one [d + 2 kv, d] product, gate and up one
  * [2 f, d] product, and their gradients likewise.
  */
-import { type AttentionShape, keyGrid, queryGrid } from '../kernels/attention.ts';
+import type { AttentionPass, AttentionShape } from '../kernels/attention-frame.ts';
+import { attentionLaunches, PartTable } from '../kernels/attention-variants.ts';
 import { type MatmulLaunch, matmulLaunch, splitMatmul } from '../kernels/matmul.ts';
-import { ROW_PADDING } from '../kernels/matmul-variants.ts';
+import { ROW_PADDING } from '../kernels/matmul-shape.ts';
 import type { BufferRange, LaunchSpec } from '../kernels/program.ts';
 import {
   adamwLaunch,
@@ -25,8 +26,9 @@ import {
   sumLossLaunch,
   swigluBackwardLaunch,
   swigluLaunch,
+  toHalfLaunch,
 } from '../kernels/rows.ts';
-import type { KernelChoice } from '../kernels/choice.ts';
+import type { KernelChoice, Storage } from '../kernels/choice.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { type Dimensions, layerBuffer, roundUp } from './memory.ts';
@@ -44,9 +46,12 @@ export interface PlanInput {
   readonly optimizer: OptimizerSettings;
   readonly recompute: boolean;
   readonly choice: KernelChoice;
+  readonly storage: Storage;
 }
 
 export interface PlanSpecs {
+  /** Whenever parameters may have changed: their copies as operands. Empty with f32 storage. */
+  readonly prepare: LaunchSpec[];
   /** One micro-batch: forward, loss, backward. */
   readonly micro: LaunchSpec[];
   /** Once a step: gradient norm, clip factor, AdamW. */
@@ -61,6 +66,8 @@ export interface PlanSpecs {
     readonly first: number;
     readonly rows: number;
   }[];
+  /** Contents of the buffer `parts`. */
+  readonly parts: Uint32Array<ArrayBuffer>;
 }
 
 export function planStep(input: PlanInput): PlanSpecs {
@@ -72,14 +79,15 @@ export function planStep(input: PlanInput): PlanSpecs {
     heads: c.heads,
     kvHeads: c.kvHeads,
     headDim: s.headDim,
+    f16: input.storage === 'f16',
   };
-  const threads = choice.attention.threads;
+  const half = input.storage === 'f16';
 
-  const buffer = (name: string, firstElement = 0, elements?: number): BufferRange => {
+  const buffer = (name: string, firstElement = 0, elements?: number, scalar = 4): BufferRange => {
     const b = input.buffers.get(name);
     if (b === undefined) throw new Error(`no buffer "${name}"`);
-    const offset = firstElement * 4;
-    return { buffer: b, offset, size: elements === undefined ? b.size - offset : elements * 4 };
+    const offset = firstElement * scalar;
+    return { buffer: b, offset, size: elements === undefined ? b.size - offset : elements * scalar };
   };
   const layerRange = (name: string, i: number) => buffer(layerBuffer(name, i, input.recompute));
   const x = (i: number) => buffer(`${i}.x`);
@@ -95,8 +103,19 @@ export function planStep(input: PlanInput): PlanSpecs {
     if (tensor === undefined) throw new Error(`no tensor "${name}"`);
     return buffer(kind, tensor.offset + skip, elements);
   };
+  /** The same range of a matrix as products read it. */
+  const matrix = (name: string, elements: number, skip = 0): BufferRange => {
+    const range = weight('parameters', name, elements, skip);
+    if (!half) return range;
+    return buffer('weights', range.offset / 4, elements, 2);
+  };
+  const parts = new PartTable(buffer('parts').buffer);
+  const attention = (pass: AttentionPass, ranges: readonly BufferRange[]): LaunchSpec[] =>
+    attentionLaunches(choice.attention(shape), pass, shape, ranges, parts, choice.attentionFlops);
   const matmul = (l: MatmulLaunch): LaunchSpec[] =>
-    splitMatmul(l, choice.dispatchFlops).map((part) => matmulLaunch(choice.matmul(part), part));
+    splitMatmul(half ? { ...l, f16: l.form === 'NT' ? 'ab' : 'b' } : l, choice.dispatchFlops).map((part) =>
+      matmulLaunch(choice.matmul(part), part),
+    );
 
   const layerNames = (i: number) => {
     const p = `model.layers.${i}.`;
@@ -119,30 +138,26 @@ export function planStep(input: PlanInput): PlanSpecs {
     const w = layerNames(i);
     const at = (name: string) => layerRange(name, i);
     const p = (t: readonly [string, number]) => weight('parameters', ...t);
+    const norm = (ranges: Parameters<typeof rmsnormLaunch>[4]) =>
+      rmsnormLaunch(choice.row, rows, s.d, eps, ranges, input.storage);
     return [
-      rmsnormLaunch(choice.row, rows, s.d, eps, [x(i), p(w.norm1), at('h1'), at('rstd1')]),
-      ...matmul({ form: 'NT', m: rows, n: s.ld, k: s.d, a: at('h1'), b: p(w.qkv), c: at('qkv') }),
+      norm([x(i), p(w.norm1), at('h1'), at('rstd1')]),
+      ...matmul({ form: 'NT', m: rows, n: s.ld, k: s.d, a: at('h1'), b: matrix(...w.qkv), c: at('qkv') }),
       ropeLaunch(rows, input.sequence, s.ld, c.heads + c.kvHeads, s.headDim, [at('qkv'), buffer('angles')]),
-      {
-        kernel: choice.attention.forward(shape),
-        ranges: [at('qkv'), at('attention'), at('lse')],
-        grid: queryGrid(shape, threads),
-        flops: 2 * rows * input.sequence * s.d,
-        bytes: 4 * rows * (s.ld + s.d),
-      },
+      ...attention('forward', [at('qkv'), at('attention'), at('lse')]),
       ...matmul({
         form: 'NT',
         m: rows,
         n: s.d,
         k: s.d,
         a: at('attention'),
-        b: p(w.out),
+        b: matrix(...w.out),
         c: at('middle'),
         d: x(i),
       }),
-      rmsnormLaunch(choice.row, rows, s.d, eps, [at('middle'), p(w.norm2), at('h2'), at('rstd2')]),
-      ...matmul({ form: 'NT', m: rows, n: 2 * s.f, k: s.d, a: at('h2'), b: p(w.gu), c: at('gu') }),
-      swigluLaunch(rows, s.f, [at('gu'), at('act')]),
+      norm([at('middle'), p(w.norm2), at('h2'), at('rstd2')]),
+      ...matmul({ form: 'NT', m: rows, n: 2 * s.f, k: s.d, a: at('h2'), b: matrix(...w.gu), c: at('gu') }),
+      swigluLaunch(rows, s.f, [at('gu'), at('act')], input.storage),
     ];
   };
 
@@ -153,7 +168,7 @@ export function planStep(input: PlanInput): PlanSpecs {
       n: s.d,
       k: s.f,
       a: layerRange('act', i),
-      b: weight('parameters', ...layerNames(i).down),
+      b: matrix(...layerNames(i).down),
       c: x(i + 1),
       d: layerRange('middle', i),
     });
@@ -170,7 +185,7 @@ export function planStep(input: PlanInput): PlanSpecs {
     embedLaunch(rows, s.d, part, [buffer('tokens'), embedding('parameters', part.first, part.count), x(0)]),
   );
   for (let i = 0; i < c.layers; i++) forward.push(...layerBody(i), ...layerEnd(i));
-  forward.push(rmsnormLaunch(choice.row, rows, s.d, eps, finalNorm));
+  forward.push(rmsnormLaunch(choice.row, rows, s.d, eps, finalNorm, input.storage));
 
   // The head, chunk by chunk of rows.
   const headName = c.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
@@ -179,7 +194,7 @@ export function planStep(input: PlanInput): PlanSpecs {
     chunks.push({ first, rows: Math.min(s.chunk, rows - first) });
   const logits = buffer('logits');
   const head = chunks.map(({ first, rows: count }, index) => {
-    const hidden = buffer('hFinal', first * s.d);
+    const hidden = buffer('hFinal', first * s.d, undefined, half ? 2 : 4);
     const score = s.vocabParts.flatMap((part) =>
       matmul({
         form: 'NT',
@@ -187,7 +202,7 @@ export function planStep(input: PlanInput): PlanSpecs {
         n: part.count,
         k: s.d,
         a: hidden,
-        b: weight('parameters', headName, part.count * s.d, part.first * s.d),
+        b: matrix(headName, part.count * s.d, part.first * s.d),
         c: logits,
         ldc: c.vocabSize,
         cColumn: part.first,
@@ -208,7 +223,7 @@ export function planStep(input: PlanInput): PlanSpecs {
         a: logits,
         lda: c.vocabSize,
         aColumn: part.first,
-        b: weight('parameters', headName, part.count * s.d, part.first * s.d),
+        b: matrix(headName, part.count * s.d, part.first * s.d),
         c: buffer('dh', first * s.d),
         accumulate: j > 0,
       }),
@@ -259,7 +274,7 @@ export function planStep(input: PlanInput): PlanSpecs {
       a: BufferRange,
       t: readonly [string, number],
       into: BufferRange,
-    ) => matmul({ form: 'NN', m: rows, n: inner, k: out, a, b: p(t), c: into });
+    ) => matmul({ form: 'NN', m: rows, n: inner, k: out, a, b: matrix(...t), c: into });
     return [
       ...dW(s.d, s.f, dx, at('act'), w.down),
       ...dIn(s.d, s.f, dx, w.down, dact),
@@ -269,20 +284,16 @@ export function planStep(input: PlanInput): PlanSpecs {
       normBackward(2 * i + 1, false, at('middle'), p(w.norm2), at('rstd2')),
       ...dW(s.d, s.d, dx, at('attention'), w.out),
       ...dIn(s.d, s.d, dx, w.out, dh),
-      {
-        kernel: choice.attention.backwardQuery(shape),
-        ranges: [at('qkv'), at('attention'), dh, at('lse'), buffer('angles'), buffer('delta'), dqkv],
-        grid: queryGrid(shape, threads),
-        flops: 3 * rows * input.sequence * s.d,
-        bytes: 4 * rows * (s.ld + 3 * s.d),
-      },
-      {
-        kernel: choice.attention.backwardKeyValue(shape),
-        ranges: [at('qkv'), dh, at('lse'), buffer('angles'), buffer('delta'), dqkv],
-        grid: keyGrid(shape, threads),
-        flops: 4 * rows * input.sequence * s.d,
-        bytes: 4 * rows * (s.ld + 3 * s.d),
-      },
+      ...attention('query', [
+        at('qkv'),
+        at('attention'),
+        dh,
+        at('lse'),
+        buffer('angles'),
+        buffer('delta'),
+        dqkv,
+      ]),
+      ...attention('keyValue', [at('qkv'), dh, at('lse'), buffer('angles'), buffer('delta'), dqkv]),
       ...dW(s.ld, s.d, dqkv, at('h1'), w.qkv),
       ...dIn(s.ld, s.d, dqkv, w.qkv, dh),
       normBackward(2 * i, false, x(i), p(w.norm1), at('rstd1')),
@@ -314,8 +325,8 @@ export function planStep(input: PlanInput): PlanSpecs {
   );
 
   const update: LaunchSpec[] = [];
-  const parts = flatParts(layout.elements, s.flatPart);
-  parts.forEach(({ first, elements }, i) =>
+  const flat = flatParts(layout.elements, s.flatPart);
+  flat.forEach(({ first, elements }, i) =>
     update.push(
       squareSumLaunch(choice.row, elements, i, [
         buffer('gradients', first, elements),
@@ -324,12 +335,12 @@ export function planStep(input: PlanInput): PlanSpecs {
     ),
   );
   update.push(
-    clipFactorLaunch(choice.row, parts.length * NORM_GROUPS, input.optimizer.clipNorm, [
+    clipFactorLaunch(choice.row, flat.length * NORM_GROUPS, input.optimizer.clipNorm, [
       buffer('normPartials'),
       buffer('stats'),
     ]),
   );
-  for (const { first, elements } of parts) {
+  for (const { first, elements } of flat) {
     update.push(
       adamwLaunch(first, elements, layout.matrixElements, input.optimizer, [
         buffer('step'),
@@ -342,7 +353,17 @@ export function planStep(input: PlanInput): PlanSpecs {
     );
   }
 
+  const prepare = half
+    ? flatParts(layout.matrixElements, s.flatPart).map(({ first, elements }) =>
+        toHalfLaunch(elements, [
+          buffer('parameters', first, elements),
+          buffer('weights', first, elements, 2),
+        ]),
+      )
+    : [];
+
   return {
+    prepare,
     micro,
     update,
     forward,
@@ -352,6 +373,7 @@ export function planStep(input: PlanInput): PlanSpecs {
       sumLossLaunch(choice.row, rows, STATS.evaluation, [buffer('loss'), buffer('stats')]),
     ],
     logits: head.map((h) => ({ launches: h.score, first: h.first, rows: h.rows })),
+    parts: parts.data,
   };
 }
 

@@ -71,6 +71,7 @@ export async function checkReference(
     optimizer: file.optimizer,
     choice,
     recompute,
+    storage: dtype,
   });
   try {
     engine.setParameters(file.parameters);

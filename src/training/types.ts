@@ -1,5 +1,5 @@
 /** What the rest of the app may ask of the training engine. Implemented in engine.ts on WebGPU. */
-import type { KernelChoice } from '../kernels/choice.ts';
+import type { KernelChoice, Storage } from '../kernels/choice.ts';
 import type { Gpu } from '../kernels/gpu.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { ParameterLayout } from '../model/layout.ts';
@@ -26,6 +26,8 @@ export interface EngineOptions {
   readonly budgetBytes?: number | undefined;
   /** Kernel variants; default by adapter. A tuning run makes better ones. */
   readonly choice?: KernelChoice | undefined;
+  /** Overrides the choice's: how operands of products are stored. f16 needs `shader-f16`. */
+  readonly storage?: Storage | undefined;
 }
 
 /** Token ids and targets, row-major `[batch, sequence]`; a target of -1 does not count in the loss. */
