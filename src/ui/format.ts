@@ -129,6 +129,12 @@ export const latency = (ms: number | null | undefined): string =>
 export const clock = (epochMs: number): string =>
   Number.isFinite(epochMs) && epochMs > 0 ? clockFormat.format(epochMs) : UNKNOWN;
 
+const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', year: 'numeric' });
+
+/** Date of an epoch-ms instant, this machine's zone. */
+export const day = (epochMs: number): string =>
+  Number.isFinite(epochMs) && epochMs > 0 ? dayFormat.format(epochMs) : UNKNOWN;
+
 /** The start of a hash or key; the whole when it is short. */
 export const shortId = (id: string | null | undefined, length = 8): string =>
   id === null || id === undefined || id === ''

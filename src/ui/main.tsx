@@ -12,17 +12,32 @@ import './styles/index.css';
 const container = document.getElementById('app');
 if (container === null) throw new Error('index.html has no element #app');
 const root = createRoot(container);
-root.render(<App store={createAppStore()} actions={null} />);
+/** A verify page is another visit: no swarm, no GPU, nothing that a click here could start. */
+const isVerify = (hash: string) => /^#verify(?:=|$)/.test(hash);
+const verifying = isVerify(location.hash);
+addEventListener('hashchange', () => {
+  if (verifying || isVerify(location.hash)) location.reload();
+});
 
-try {
-  const { createSession } = await import('../app/session.ts');
-  const session = createSession({ baseUrl: location.origin });
-  root.render(<App store={session.store} actions={session.actions} model={session} />);
-} catch (error) {
-  const detail = messageOf(error);
-  const store = createAppStore();
-  store.setState({
-    problems: [{ code: 'internal', message: `${strings.boot.failed} (${detail})`, recovering: false }],
-  });
-  root.render(<App store={store} actions={null} />);
+if (verifying) {
+  const { openVerifyPage } = await import('./verify-page.tsx');
+  root.render(openVerifyPage(location.origin, location.hash));
+} else {
+  root.render(<App store={createAppStore()} actions={null} />);
+  await startSession();
+}
+
+async function startSession(): Promise<void> {
+  try {
+    const { createSession } = await import('../app/session.ts');
+    const session = createSession({ baseUrl: location.origin });
+    root.render(<App store={session.store} actions={session.actions} model={session} />);
+  } catch (error) {
+    const detail = messageOf(error);
+    const store = createAppStore();
+    store.setState({
+      problems: [{ code: 'internal', message: `${strings.boot.failed} (${detail})`, recovering: false }],
+    });
+    root.render(<App store={store} actions={null} />);
+  }
 }
