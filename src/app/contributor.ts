@@ -1,5 +1,5 @@
 /**
- * A contributor's life: sync, then round after round train, commit, reveal, wait for the certificate, apply.
+ * A contributor's life: sync, join, then round after round train, commit, reveal, wait for the certificate, apply.
  *
  * The loop owns the trainer; everything that arrives from outside (certificates, pause, stop) reaches it through the
  * follower's queue or the abort signal, so that no two things ever use the trainer at once.
@@ -19,6 +19,7 @@ import type { TrainerClient } from '../worker/client.ts';
 import { type BlobSources, fetchKept } from './blobs.ts';
 import type { RunClock } from './clock.ts';
 import type { Follower } from './follower.ts';
+import { fetchAhead, joiningText, makeJoin } from './joining.ts';
 import type { Activity } from './state.ts';
 import type { Submissions } from './submissions.ts';
 
@@ -64,6 +65,7 @@ export class Contributor {
   readonly #empty = new Map<number, RefusedEntry | null>();
   #nudge: () => void = () => {};
   #last = false;
+  #fetchedAhead = false;
   /** How long compressing and hashing lately took here, so that a slow machine stops training early enough. */
   #compressMs: number;
 
@@ -91,12 +93,16 @@ export class Contributor {
    * HostError while syncing.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { follower, trainer, clock, manifest, onActivity } = this.#o;
+    const { follower, trainer, clock, manifest, identity, onActivity } = this.#o;
     const { schedule } = manifest;
     onActivity('syncing', 'Fetching the current model.');
     await follower.applyPending(trainer, signal);
     while (!signal.aborted && !this.#last) {
       const round = this.#nextRound();
+      if (!follower.isMember(identity.publicKey, round)) {
+        await this.#join(signal);
+        continue;
+      }
       const start = roundStart(schedule, round);
       await this.#settlePrevious(round, start, signal);
       if (signal.aborted) return;
@@ -114,12 +120,38 @@ export class Contributor {
 
   /** The round to work for next: this one while its training window is worth starting, else the next. */
   #nextRound(): number {
-    const { clock, manifest } = this.#o;
+    const { clock, manifest, follower } = this.#o;
     const { schedule } = manifest;
     const round = roundAt(schedule, clock.now());
     const worth =
       round >= 0 && clock.now() < roundStart(schedule, round) + schedule.trainMs * (1 - WORTH_STARTING);
-    return Math.max(worth ? round : round + 1, this.#lastRound + 1);
+    // The first newcomers of a run are certified in mid-round, and train for the next one from then on.
+    return Math.max(worth ? round : round + 1, this.#lastRound + 1, follower.head.round + 1);
+  }
+
+  /** Asks to be admitted until a certificate comes, whoever that one lists. */
+  async #join(signal: AbortSignal): Promise<void> {
+    const { follower, trainer, clock, manifest, runId, identity, sources, onActivity } = this.#o;
+    const say = () => onActivity('waiting', joiningText(manifest, follower.members, clock.now()));
+    say();
+    if (!this.#fetchedAhead) {
+      this.#fetchedAhead = true;
+      void fetchAhead(manifest, sources, signal);
+    }
+    // Work over a certificate that is no longer the newest is worth nothing.
+    const solving = new AbortController();
+    void follower.waitForNew(AbortSignal.any([signal, solving.signal])).then(() => solving.abort());
+    const join = await makeJoin(runId, follower.head, identity, solving.signal).catch((error: unknown) => {
+      if (solving.signal.aborted) return null;
+      throw error;
+    });
+    solving.abort();
+    if (join !== null) {
+      say();
+      const over = () => this.#last || follower.behind;
+      await this.#say(join, clock.now() + manifest.schedule.roundMs, over, signal);
+    }
+    if (!signal.aborted && follower.behind) await follower.applyPending(trainer, signal);
   }
 
   /**

@@ -12,6 +12,7 @@ import {
 } from '../protocol/certificate.ts';
 import { bytesEqual, fromHex, toHex } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
+import { foldMembers, isMember, type Members } from '../gauntlet/admission.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { claimsRun, decodeCheckpoint } from '../model/checkpoint.ts';
@@ -45,6 +46,7 @@ export class Follower {
   #last: CheckedCertificate | null = null;
   /** Certificates that follow the head, checked, oldest first, not yet applied. */
   #pending: CheckedCertificate[] = [];
+  #members: Members = new Map();
   #waiters: (() => void)[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   /** Height of the state the trainer holds; null until one was loaded. */
@@ -63,6 +65,16 @@ export class Follower {
   /** The certificate that made the head; null at genesis. */
   get last(): CheckedCertificate | null {
     return this.#last;
+  }
+
+  /** How many are admitted. */
+  get members(): number {
+    return this.#members.size;
+  }
+
+  /** Whether the chain up to the head admits a contributor to `round`. */
+  isMember(contributor: Uint8Array, round: number): boolean {
+    return isMember(this.#members, contributor, round, this.#options.manifest.admission);
   }
 
   /** True when a checked certificate waits to be applied. */
@@ -204,6 +216,7 @@ export class Follower {
   #advance(certificate: CheckedCertificate): void {
     this.#head = certificate.head;
     this.#last = certificate;
+    this.#members = foldMembers(this.#members, certificate.body, this.#options.manifest.admission);
     this.#options.onHead(certificate);
   }
 }

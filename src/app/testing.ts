@@ -4,7 +4,7 @@
  */
 import { HostClient } from './host-client.ts';
 import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
-import { buildCertificateBody, certify, genesisHead } from '../protocol/certificate.ts';
+import { buildCertificateBody, certify, genesisHead, hasCertificate } from '../protocol/certificate.ts';
 import { encodeCanonical } from '../protocol/codec.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -13,6 +13,7 @@ import { parameterLayout } from '../model/layout.ts';
 import { encodeCheckpoint } from '../model/checkpoint.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { type Inspect, inspectorFor } from '../gauntlet/inspect.ts';
+import { foldMembers, isMember, JoinBox, type Members } from '../gauntlet/admission.ts';
 import { noCertificate, RoundBook } from '../gauntlet/book.ts';
 import { BlobUnavailableError, type GossipVerdict, type Swarm } from '../swarm/types.ts';
 import type { TrainerClient } from '../worker/client.ts';
@@ -192,6 +193,8 @@ export async function runValidator(
   const replica = new CpuReplica(parameterLayout(manifest.model), manifest.sparseloco);
   await replica.load(theta);
   let head = genesisHead(manifest, runId);
+  let members: Members = new Map();
+  const joins = new JoinBox(runId);
   const { inspect, maxBytes }: { inspect: Inspect; maxBytes: number } = inspectorFor(manifest);
   const { schedule } = manifest;
   let book: RoundBook | null = null;
@@ -199,6 +202,7 @@ export async function runValidator(
     const opened = await open(bytes);
     if (!opened.ok || book === null) return 'ignore';
     const { message, sender } = opened;
+    if (message.kind === 'join') joins.take(sender, message, head);
     if (message.kind === 'commit') book.commit(sender, message, Date.now());
     if (message.kind === 'reveal') book.reveal(sender, message, Date.now());
     return 'accept';
@@ -223,15 +227,16 @@ export async function runValidator(
       inspect,
       maxBytes,
       evaluate: null,
+      isMember: (contributor) => isMember(members, contributor, round, manifest.admission),
     });
     await at(start + schedule.revealMs);
     if (signal.aborted) break;
     for (const { contributor, submission } of book.toFetch(Date.now())) {
       await book.bytes(contributor, await swarm.fetch(submission.hash, { size: submission.size }));
     }
-    const verdict = await book.judge();
+    const verdict = await book.judge({ joined: joins.joined(head), audits: [] });
     seen.rounds++;
-    if (verdict.accepted.length === 0) {
+    if (!hasCertificate(verdict)) {
       seen.empty++;
       await swarm.publish(await seal(identity, noCertificate(verdict)));
     } else {
@@ -248,6 +253,7 @@ export async function runValidator(
         heldOutLoss: 6 - 0.1 * round,
         time: Date.now(),
       });
+      members = foldMembers(members, body, manifest.admission);
       const message = await certify(body, [identity]);
       head = {
         height: body.height,

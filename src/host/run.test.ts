@@ -10,6 +10,7 @@ import { fromHex, sha256, toHex } from '../protocol/bytes.ts';
 import { checkCertificate, genesisHead } from '../protocol/certificate.ts';
 import { open, openManifest } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
+import { PROTOCOL_VERSION } from '../protocol/limits.ts';
 import { type HostOptions, type RunningHost, startHost } from './run.ts';
 import { loadSeed } from './seeds.ts';
 import { createApp, parseRange } from './server.ts';
@@ -81,7 +82,7 @@ test('run, head, certificates and ledger describe one chain that anybody can che
   if (!opened.ok) throw new Error(opened.detail);
   expect(toHex(opened.runId)).toBe(host.runId);
   expect(run.relays).toEqual([`/dns/localhost/tcp/${host.port}/ws/p2p/${host.view.swarm.peerId}`]);
-  expect(run).toMatchObject({ protocol: 1, iceServers: [] });
+  expect(run).toMatchObject({ protocol: PROTOCOL_VERSION, iceServers: [] });
 
   const { certificates } = await json('/api/certificates?from=1');
   let head = genesisHead(opened.manifest, opened.runId);

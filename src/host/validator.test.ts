@@ -3,10 +3,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { checkCertificate, genesisHead } from '../protocol/certificate.ts';
+import { checkCertificate } from '../protocol/certificate.ts';
 import { deadlines } from '../protocol/clock.ts';
 import { Chain } from './chain.ts';
-import { type OpenedRun, openRun } from './open-run.ts';
+import { openRun } from './open-run.ts';
 import { RoundLosses } from './round-losses.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
 import {
@@ -53,16 +53,42 @@ async function world() {
       now: () => clock.now,
       log: (line) => lines.push(line),
     });
+  const at = (round: number) => deadlines(run.manifest.schedule, round);
   const validator = make(chain);
   await validator.prepare();
   validator.advance();
-  const at = (round: number) => deadlines(run.manifest.schedule, round);
-  const contributors = await Promise.all(
-    [1, 2, 3].map(async (seed) =>
+  const everybody = await Promise.all(
+    [1, 2, 3, 4, 5, 6, 7].map(async (seed) =>
       PretendedContributor.create(seed, run.manifest, run.runId, await chain.theta()),
     ),
   );
-  return { run, chain, swarm, meter, clock, lines, validator, make, at, contributors };
+  // Round 0 admits them; the tests begin with round 1.
+  for (const one of everybody) expect(await validator.handle(await one.join(chain.head), 'p')).toBe('accept');
+  clock.now += 2000;
+  validator.advance();
+  await validator.settled();
+  const admitted = chain.head;
+  expect(admitted).toMatchObject({ height: 1, round: 0, issued: 0 });
+  clock.now = at(1).train - 1000;
+  validator.advance();
+  await validator.prepare();
+  await swarm.heard('certificate', 2); // said again when the round opened
+  swarm.published.length = 0;
+  lines.length = 0;
+  const contributors = everybody.slice(0, 3);
+  return {
+    admitted,
+    run,
+    chain,
+    swarm,
+    meter,
+    clock,
+    lines,
+    validator,
+    make,
+    at,
+    contributors,
+  };
 }
 
 type World = Awaited<ReturnType<typeof world>>;
@@ -84,18 +110,16 @@ async function revealed(w: World, round: number, works: readonly Work[]): Promis
   }
 }
 
-const genesisOf = (run: OpenedRun) => genesisHead(run.manifest, run.runId);
-
 test('three contributors: one certificate, before any deadline, with the root that every replica computes', async () => {
   const w = await world();
-  const works = await committed(w, 0);
-  await revealed(w, 0, works);
+  const works = await committed(w, 1);
+  await revealed(w, 1, works);
   // The clock has not moved past the reveal deadline: nothing was left to wait for.
   const message = await w.swarm.heard('certificate');
-  const checked = await checkCertificate(message, w.run.manifest, w.run.runId, genesisOf(w.run));
+  const checked = await checkCertificate(message, w.run.manifest, w.run.runId, w.admitted);
   if (!checked.ok) throw new Error(checked.detail);
   const { body } = checked.certificate;
-  expect(body).toMatchObject({ round: 0, height: 1, heldOutLoss: 6 });
+  expect(body).toMatchObject({ round: 1, height: 2, heldOutLoss: 6 });
   expect(body.accepted.map((entry) => toHex(entry.contributor)).sort()).toEqual(
     w.contributors.map((c) => toHex(c.identity.publicKey)).sort(),
   );
@@ -114,16 +138,16 @@ test('three contributors: one certificate, before any deadline, with the root th
   expect([...w.swarm.serving.keys()].sort()).toEqual([...byHash.keys()].sort());
   expect(w.run.store.blob(w.chain.checkpoint.hash)).toMatchObject({ kind: 'checkpoint' });
   await w.validator.settled();
-  expect(w.lines.join('\n')).toMatch(/round 0 · height 1 · 3 accepted, 0 refused · held-out 6\.0000/);
+  expect(w.lines.join('\n')).toMatch(/round 1 · height 2 · 3 accepted, 0 refused · held-out 6\.0000/);
   expect(w.lines.join('\n')).toMatch(/0\.0\d+ B\/parameter/);
 
   // The next round builds on it.
-  w.clock.now = w.at(0).judge + 100;
+  w.clock.now = w.at(1).judge + 100;
   w.validator.advance();
-  const next = await committed(w, 1);
-  await revealed(w, 1, next);
+  const next = await committed(w, 2);
+  await revealed(w, 2, next);
   await w.swarm.heard('certificate', 3); // the first was said twice
-  expect(w.chain.head).toMatchObject({ height: 2, round: 1, issued: 200_000_000 });
+  expect(w.chain.head).toMatchObject({ height: 3, round: 2, issued: 200_000_000 });
   await w.validator.stop();
 });
 
@@ -141,30 +165,29 @@ test('one bad submission of each kind is refused with its reason, the good one i
   const silent = await PretendedContributor.create(6, manifest, runId, theta);
   const late = await PretendedContributor.create(7, manifest, runId, theta);
   const works = {
-    good: await good.work(0),
-    worse: await worse.work(0),
-    unserved: await unserved.work(0),
-    failing: await failing.work(0),
-    stale: await stale.work(0, { baseRoot: new Uint8Array(32).fill(9) }),
-    silent: await silent.work(0),
-    late: await late.work(0),
+    good: await good.work(1),
+    worse: await worse.work(1),
+    unserved: await unserved.work(1),
+    failing: await failing.work(1),
+    stale: await stale.work(1, { baseRoot: new Uint8Array(32).fill(9) }),
+    silent: await silent.work(1),
+    late: await late.work(1),
   };
   w.meter.worse.add(toHex(works.worse.submission.hash));
   w.meter.failing.add(toHex(works.failing.submission.hash));
-  w.clock.now = w.at(0).train + 10;
+  w.clock.now = w.at(1).train + 10;
   for (const work of Object.values(works))
     if (work !== works.late) await w.validator.handle(work.commit, 'p');
-  w.clock.now = w.at(0).commit + 10;
+  w.clock.now = w.at(1).commit + 10;
   expect(await w.validator.handle(works.late.commit, 'p')).toBe('ignore');
   for (const work of [works.good, works.worse, works.failing, works.stale])
     w.swarm.blobs.set(toHex(work.submission.hash), work.bytes);
   for (const work of [works.good, works.worse, works.failing, works.stale, works.unserved])
     await w.validator.handle(work.reveal, 'p');
-  w.clock.now = w.at(0).judge - 200; // past the fetch deadline
+  w.clock.now = w.at(1).judge - 200; // past the fetch deadline
   w.validator.advance();
-  const { body } = w.chain.last ?? {
-    body: await w.swarm.heard('certificate').then(() => w.chain.last?.body),
-  };
+  await w.swarm.heard('certificate');
+  const body = w.chain.last?.body;
   expect(body?.accepted.map((entry) => toHex(entry.contributor))).toEqual([toHex(good.identity.publicKey)]);
   const reasons = new Map(body?.refused.map((r) => [toHex(r.contributor), r.reason]));
   const reasonOf = (c: PretendedContributor) => reasons.get(toHex(c.identity.publicKey));
@@ -182,34 +205,34 @@ test('one bad submission of each kind is refused with its reason, the good one i
 
 test('a round in which nobody submitted ends at once with a no-certificate, said again in the next', async () => {
   const w = await world();
-  w.clock.now = w.at(0).commit;
+  w.clock.now = w.at(1).commit;
   w.validator.advance();
-  expect(await w.swarm.heard('no-certificate')).toMatchObject({ round: 0, refused: [] });
+  expect(await w.swarm.heard('no-certificate')).toMatchObject({ round: 1, refused: [] });
   expect(w.swarm.count('no-certificate')).toBe(1);
-  w.clock.now = w.at(0).judge + 1;
+  w.clock.now = w.at(1).judge + 1;
   w.validator.advance();
-  expect(await w.swarm.heard('no-certificate', 2)).toMatchObject({ round: 0 });
-  expect(w.chain.head.height).toBe(0);
+  expect(await w.swarm.heard('no-certificate', 2)).toMatchObject({ round: 1 });
+  expect(w.chain.head.height).toBe(1);
   await w.validator.stop();
 });
 
 test('a round that cannot be written changes nothing and is told to the swarm; the next one works', async () => {
   const w = await world();
-  const works = await committed(w, 0);
+  const works = await committed(w, 1);
   const full = vi.spyOn(w.run.store, 'saveRound').mockImplementationOnce(() => {
     throw new Error('database or disk is full');
   });
-  await revealed(w, 0, works);
-  expect(await w.swarm.heard('no-certificate')).toMatchObject({ round: 0, refused: [] });
-  expect(w.chain.head.height).toBe(0);
+  await revealed(w, 1, works);
+  expect(await w.swarm.heard('no-certificate')).toMatchObject({ round: 1, refused: [] });
+  expect(w.chain.head.height).toBe(1);
   expect(w.chain.ledger.issued).toBe(0);
-  expect(w.lines.join('\n')).toMatch(/round 0 was lost: database or disk is full/);
+  expect(w.lines.join('\n')).toMatch(/round 1 was lost: database or disk is full/);
   full.mockRestore();
-  w.clock.now = w.at(0).judge + 1;
+  w.clock.now = w.at(1).judge + 1;
   w.validator.advance();
-  await revealed(w, 1, await committed(w, 1));
+  await revealed(w, 2, await committed(w, 2));
   await w.swarm.heard('certificate');
-  expect(w.chain.head).toMatchObject({ height: 1, round: 1 });
+  expect(w.chain.head).toMatchObject({ height: 2, round: 2 });
   await w.validator.stop();
 });
 
@@ -224,9 +247,9 @@ test('garbage, strangers to the run and repetitions never disturb it', async () 
     new Uint8Array(32).fill(3),
     await w.chain.theta(),
   );
-  const foreign = await elsewhere.work(0);
+  const foreign = await elsewhere.work(1);
   expect(await w.validator.handle(foreign.commit, 'p')).toBe('reject');
-  const work = await contributor.work(0);
+  const work = await contributor.work(1);
   const tampered = work.commit.slice();
   tampered[tampered.length - 5] = tampered[tampered.length - 5] ^ 1;
   expect(await w.validator.handle(tampered, 'p')).toBe('reject');
@@ -238,24 +261,24 @@ test('garbage, strangers to the run and repetitions never disturb it', async () 
 
 test('after a restart within a certified round nothing is certified twice', async () => {
   const w = await world();
-  await revealed(w, 0, await committed(w, 0));
+  await revealed(w, 1, await committed(w, 1));
   await w.swarm.heard('certificate');
   await w.validator.stop();
   const reopened = await Chain.open(w.run.manifest, w.run.runId, w.run.store);
   const again = w.make(reopened);
   await again.prepare();
-  w.clock.now = w.at(0).commit + 500;
+  w.clock.now = w.at(1).commit + 500;
   again.advance();
   const [contributor] = w.contributors as [PretendedContributor];
-  const work = await contributor.work(0);
+  const work = await contributor.work(1);
   expect(await again.handle(work.commit, 'p')).toBe('ignore');
-  w.clock.now = w.at(0).judge - 1;
+  w.clock.now = w.at(1).judge - 1;
   again.advance();
   await again.settled();
-  expect(reopened.head.height).toBe(1);
+  expect(reopened.head.height).toBe(2);
   // It says the certificate again in the next round, for those who missed it.
   const count = w.swarm.count('certificate');
-  w.clock.now = w.at(1).train - 100;
+  w.clock.now = w.at(2).train - 100;
   again.advance();
   expect(await w.swarm.heard('certificate', count + 1)).toEqual(await w.swarm.heard('certificate'));
   await again.stop();
@@ -263,10 +286,10 @@ test('after a restart within a certified round nothing is certified twice', asyn
 
 test('a round that nobody was awake for is counted as lost', async () => {
   const w = await world();
-  w.clock.now = w.at(3).train;
+  w.clock.now = w.at(4).train;
   w.validator.advance();
   expect(w.validator.roundsLost).toBe(1);
-  expect(w.lines.join('\n')).toMatch(/round 0 was lost/);
+  expect(w.lines.join('\n')).toMatch(/round 1 was lost/);
   await w.validator.stop();
 });
 
@@ -297,18 +320,54 @@ test('a slow host measures fewer sequences of each candidate rather than none', 
   });
   // Before it has measured its own speed it plans for everything.
   expect(losses.affordable(1, 100)).toBe(8);
-  await losses.load(0, await chain.theta());
+  await losses.load(1, await chain.theta());
   await losses.heldOut();
   expect(losses.affordable(0, 3)).toBe(4);
   expect(losses.affordable(3_600_000, 1)).toBe(8);
 
   const [contributor] = w.contributors;
-  const work = await contributor?.work(0);
+  const work = await contributor?.work(1);
   if (contributor === undefined || work === undefined) throw new Error('a contributor without work');
   const candidate = { contributor: contributor.identity.publicKey, bytes: work.bytes };
-  const measured = await losses.measure(candidate, 0, chain.head, 4);
+  const measured = await losses.measure(candidate, 1, chain.head, 4);
   for (const text of [measured.assigned, measured.unassigned]) {
     expect(text.before).toHaveLength(4);
     expect(text.after).toHaveLength(4);
   }
+});
+
+test('the first to join are certified at once; who is no member is told so, and joins with the next certificate', async () => {
+  const w = await world();
+  const newcomer = await PretendedContributor.create(9, w.run.manifest, w.run.runId, await w.chain.theta());
+  w.clock.now = w.at(1).train + 10;
+  expect(await w.validator.handle((await newcomer.work(1)).commit, 'p')).toBe('ignore');
+  expect(await w.validator.handle(await newcomer.join({ ...w.admitted, hash: w.run.runId }), 'p')).toBe(
+    'ignore',
+  );
+  expect(await w.validator.handle(await newcomer.join(w.admitted), 'p')).toBe('accept');
+  // Others are members and may be training: nothing is certified before their commits are due.
+  w.clock.now = w.at(1).commit - 10;
+  w.validator.advance();
+  await w.validator.settled();
+  expect(w.chain.head.height).toBe(1);
+  w.clock.now = w.at(1).commit + 10;
+  w.validator.advance();
+  await w.validator.settled();
+  expect(w.chain.head).toMatchObject({ height: 2, round: 1, root: w.admitted.root, issued: 0 });
+  const refused = w.chain.last?.body.refused ?? [];
+  expect(refused.map((r) => [toHex(r.contributor), r.reason])).toEqual([
+    [toHex(newcomer.identity.publicKey), 'not-member'],
+  ]);
+  expect(w.lines.join('\n')).toMatch(/round 1 · height 2 · 0 accepted, 1 refused .*1 joined/);
+
+  w.clock.now = w.at(1).judge + 100;
+  w.validator.advance();
+  const work = await newcomer.work(2);
+  w.clock.now = w.at(2).train + 10;
+  expect(await w.validator.handle(work.commit, 'p')).toBe('accept');
+  await w.validator.stop();
+  // A restart reads the members back from the chain.
+  const reopened = await Chain.open(w.run.manifest, w.run.runId, w.run.store);
+  expect(reopened.members).toEqual(w.chain.members);
+  expect(reopened.members.has(toHex(newcomer.identity.publicKey))).toBe(true);
 });

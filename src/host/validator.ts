@@ -8,7 +8,7 @@
 import { pause } from '../swarm/pause.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { type Candidate, noCertificate, RoundBook } from '../gauntlet/book.ts';
-import { JoinBox } from '../gauntlet/admission.ts';
+import { isMember, JoinBox } from '../gauntlet/admission.ts';
 import { inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
@@ -236,6 +236,7 @@ export class Validator {
         maxBytes: this.#inspector.maxBytes,
         evaluate: (candidate) => this.#measured(opened, candidate),
         standings: this.#standings,
+        isMember: (contributor) => isMember(chain.members, contributor, round, chain.manifest.admission),
       }),
     };
     void this.#repeatLastWord();

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { preset } from '../../model/presets.ts';
 import { parameterLayout } from '../../model/layout.ts';
 import { sha256, toHex } from '../../protocol/bytes.ts';
+import type { ChainHead } from '../../protocol/certificate.ts';
 import { open, seal } from '../../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
+import { solveJoin } from '../../protocol/join.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Message, MessageKind, MessageOf } from '../../protocol/messages.ts';
 import { sealOf } from '../../protocol/seal.ts';
@@ -55,6 +57,7 @@ export function smallRun(corpus: string, change: NewRun['overrides'] = {}): NewR
       ...change,
       training: { sequence: 32, ...change?.training },
       gauntlet: { evaluationSequences: 2, heldOutSequences: 4, ...change?.gauntlet },
+      admission: { joinBits: 4, ...change?.admission },
     },
   };
 }
@@ -148,6 +151,13 @@ export class PretendedContributor {
     const contributor = new PretendedContributor(identity, manifest, runId);
     await contributor.replica.load(theta);
     return contributor;
+  }
+
+  /** The sealed message that asks to be admitted with the certificate after `head`. */
+  async join(head: ChainHead): Promise<Uint8Array> {
+    const challenge = { run: this.#runId, certificate: head.hash, contributor: this.identity.publicKey };
+    const nonce = await solveJoin(challenge, head.joinBits);
+    return seal(this.identity, { kind: 'join', run: this.#runId, certificate: head.hash, nonce });
   }
 
   /** A round's work: the submission's bytes, and sealed commit and reveal. */
