@@ -1,0 +1,195 @@
+/**
+ * `npm run experiment -- NAME [options]`: does the model learn as well? Runs many workers in one process on the
+ * project's own engine and writes one JSON file a run; runs whose file exists are not repeated.
+ *
+ *   NAME                  an experiment (`list` names them), or `report` to rebuild docs/experiments.md
+ *   --corpus sotu,FILE    texts, default sotu (the State of the Union addresses that ship with the project)
+ *   --seeds 1,2,3         default: the experiment's own
+ *   --size, --workers, --rounds, --inner-steps, --batch, --sequence    instead of the base's
+ *   --runtime deno|node   default Deno on lavapipe where it is installed, else Node (Dawn)
+ *   --hardware            the machine's GPU
+ *   --only RUN,...        single rows of the experiment's table
+ *   --results FOLDER      default experiments/results; another folder runs everything again
+ *   --json                one JSON object a line
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { reporter } from '../bench/lib/report.ts';
+import { CorpusError } from '../src/host/corpus.ts';
+import type { ByteCorpus } from './lib/data.ts';
+import { defaultRuntime, launch, LaunchError } from './lib/launch.ts';
+import { defaultRuns, EXPERIMENTS, runsOf } from './lib/named.ts';
+import { buildReport, type ReportSection } from './lib/report.ts';
+import type { RunResult } from './lib/result.ts';
+import { isSize, type RunSettings, type Scale, SIZES, settingsKey, variantName } from './lib/settings.ts';
+import { ResultStore } from './lib/store.ts';
+import { Baselines } from './lib/summary.ts';
+import { corpusName, readCorpus } from './lib/texts.ts';
+
+class UsageError extends Error {}
+
+const { values: args, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    corpus: { type: 'string', default: 'sotu' },
+    seeds: { type: 'string' },
+    size: { type: 'string' },
+    workers: { type: 'string' },
+    rounds: { type: 'string' },
+    'inner-steps': { type: 'string' },
+    batch: { type: 'string' },
+    sequence: { type: 'string' },
+    only: { type: 'string' },
+    runtime: { type: 'string' },
+    hardware: { type: 'boolean', default: false },
+    results: { type: 'string', default: fileURLToPath(new URL('results', import.meta.url)) },
+    json: { type: 'boolean', default: false },
+  },
+});
+const print = reporter(args.json);
+
+function whole(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new UsageError(`--${flag} takes a whole number from 1, not "${text}".`);
+  return value;
+}
+
+function scaleFromFlags(): Partial<Scale> {
+  const scale: Partial<Record<'workers' | 'rounds' | 'innerSteps' | 'batch' | 'sequence', number>> = {};
+  const flags = [
+    ['workers', 'workers'],
+    ['rounds', 'rounds'],
+    ['inner-steps', 'innerSteps'],
+    ['batch', 'batch'],
+    ['sequence', 'sequence'],
+  ] as const;
+  for (const [flag, key] of flags) {
+    const text = args[flag];
+    if (text !== undefined) scale[key] = whole(flag, text);
+  }
+  const { size } = args;
+  if (size === undefined) return scale;
+  if (!isSize(size))
+    throw new UsageError(`There is no size "${size}". Sizes: ${Object.keys(SIZES).join(', ')}.`);
+  return { ...scale, size };
+}
+
+const list = (text: string) => text.split(',').filter((item) => item !== '');
+
+function printResult(experiment: string, result: RunResult): void {
+  const { settings: s, loss } = result;
+  print({
+    name: 'experiment.loss',
+    value: loss ?? Number.NaN,
+    unit: 'nats/byte',
+    experiment,
+    method: s.method,
+    variant: variantName(s),
+    workers: s.workers,
+    density: s.sparseloco === undefined ? 1 : s.sparseloco.topK / 4096,
+    seed: s.seed,
+    corpus: s.corpus,
+    bytes: Math.round(result.bytesSent),
+    compression: Math.round(result.denseBytes / result.bytesSent),
+    seconds: result.seconds,
+    adapter: result.adapter,
+  });
+}
+
+async function runExperiment(name: string): Promise<void> {
+  const experiment = EXPERIMENTS.get(name);
+  if (experiment === undefined)
+    throw new UsageError(
+      `There is no experiment "${name}": ${[...EXPERIMENTS.keys()].join(', ')}, or report.`,
+    );
+  const runtime = args.runtime ?? defaultRuntime(args.hardware);
+  if (runtime !== 'deno' && runtime !== 'node')
+    throw new UsageError(`--runtime is deno or node, not "${runtime}".`);
+  const texts = new Map<string, ByteCorpus>(list(args.corpus).map((a) => [corpusName(a), readCorpus(a)]));
+  const seeds = args.seeds === undefined ? experiment.seeds : list(args.seeds).map((s) => whole('seeds', s));
+  const all = runsOf(experiment, { corpora: [...texts.keys()], seeds, scale: scaleFromFlags() });
+  const only = args.only === undefined ? null : list(args.only);
+  const runs = all.filter((settings) => only === null || only.includes(variantName(settings)));
+  if (runs.length === 0) {
+    const names = [...new Set(all.map(variantName))].join(', ');
+    throw new UsageError(`"${name}" has no run "${args.only}": ${names}.`);
+  }
+  const store = new ResultStore(args.results);
+  const known = new Set(store.list(name).map((result) => settingsKey(result.settings)));
+  const missing = [];
+  for (const settings of runs) {
+    const result = store.find(settings);
+    if (result === undefined) missing.push(settings);
+    else {
+      if (!known.has(settingsKey(settings))) store.save(name, result);
+      printResult(name, result);
+    }
+  }
+  if (missing.length === 0) return;
+  for await (const outcome of launch(missing, texts, { runtime, hardware: args.hardware })) {
+    if ('error' in outcome) {
+      console.error(`experiment ${variantName(outcome.settings)}: ${outcome.error}`);
+      process.exitCode = 1;
+      continue;
+    }
+    store.save(name, outcome.result);
+    printResult(name, outcome.result);
+  }
+}
+
+/** How far the presets' default is from the tuned baselines, by corpus. */
+function printGaps(sections: readonly ReportSection[]): void {
+  const all = sections.flatMap((s) => s.results);
+  const baselines = new Baselines(all);
+  const key = (settings: RunSettings) => settingsKey({ ...settings, seed: 0 });
+  for (const corpus of new Set(all.map((r) => r.settings.corpus))) {
+    const [chosen] = defaultRuns({ corpora: [corpus], seeds: [0], scale: {} });
+    const own = all.filter((r) => key(r.settings) === key(chosen));
+    const unique = [...new Map(own.map((r) => [r.settings.seed, r])).values()];
+    for (const method of ['diloco', 'adamw'] as const) {
+      const gap = baselines.gap(unique, method);
+      if (gap === null) continue;
+      const seeds = unique.length;
+      print({
+        name: `experiment.gap_to_${method}`,
+        value: gap,
+        unit: 'relative',
+        corpus,
+        variant: variantName(chosen),
+        seeds,
+      });
+    }
+  }
+}
+
+function report(): void {
+  const store = new ResultStore(args.results);
+  const sections = [...EXPERIMENTS.values()].map((experiment) => ({
+    experiment,
+    results: store.list(experiment.name),
+  }));
+  const { markdown, pictures } = buildReport(sections);
+  const folder = fileURLToPath(new URL('../docs/', import.meta.url));
+  mkdirSync(join(folder, 'images', 'experiments'), { recursive: true });
+  writeFileSync(join(folder, 'experiments.md'), markdown);
+  for (const [name, svg] of pictures) writeFileSync(join(folder, 'images', 'experiments', name), svg);
+  for (const { experiment, results } of sections)
+    for (const result of results) printResult(experiment.name, result);
+  printGaps(sections);
+}
+
+try {
+  const [name, ...rest] = positionals;
+  if (name === undefined || rest.length > 0)
+    throw new UsageError(`Name one experiment: ${[...EXPERIMENTS.keys()].join(', ')}, or report.`);
+  if (name === 'report') report();
+  else await runExperiment(name);
+} catch (error) {
+  if (!(error instanceof UsageError || error instanceof CorpusError || error instanceof LaunchError))
+    throw error;
+  console.error(`experiment: ${error.message}`);
+  process.exitCode = 2;
+}
