@@ -238,7 +238,7 @@ class SessionImpl implements SessionActions {
     this.#picture.setProfile(name, team);
   }
 
-  contribution(): ContributionDraft | null {
+  async contribution(): Promise<ContributionDraft | null> {
     const { profile, run, identity } = this.store.getState();
     const shown = {
       ...profile,

@@ -161,7 +161,7 @@ export interface SessionActions {
   /** Shows this name and team beside the own key; '' for none. */
   setProfile(name: string, team: string): void;
   /** What a contribution certificate would say now; null while no own work was accepted, or while stopped. */
-  contribution(): ContributionDraft | null;
+  contribution(): Promise<ContributionDraft | null>;
   /** Hands in the round in hand and stops; false: goes on after all. */
   finish(last: boolean): void;
   changeSettings(part: Partial<Settings>): void;

@@ -24,11 +24,11 @@ export function Certificate() {
   useEffect(() => () => URL.revokeObjectURL(made?.url ?? ''), [made]);
 
   const make = async () => {
-    const draft = actions?.contribution() ?? null;
-    if (draft === null) return;
     setWorking(true);
     setProblem(null);
     try {
+      const draft = (await actions?.contribution()) ?? null;
+      if (draft === null) throw new Error(t.stopped);
       const signed = await draft.finish(await drawCertificate(draft, location.host));
       setMade(
         handOver(

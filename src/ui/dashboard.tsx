@@ -1,4 +1,5 @@
 /** After Start: the instrument panel on top, the records below it. */
+import { lazy, Suspense } from 'react';
 import { ChatBox } from './chat.tsx';
 import { useApp } from './context.tsx';
 import { Contribution } from './contribution.tsx';
@@ -13,6 +14,9 @@ import { SamplesPanel } from './samples.tsx';
 import { Status } from './status.tsx';
 import { strings } from './strings.ts';
 import { TrafficPanel } from './traffic.tsx';
+
+/** Draws and signs: not needed before somebody has given something. */
+const Certificate = lazy(async () => ({ default: (await import('./certificate.tsx')).Certificate }));
 
 export function Dashboard() {
   const name = useApp((s) => s.run?.name);
@@ -37,6 +41,11 @@ export function Dashboard() {
       </div>
       <div className="column-side">
         <TrafficPanel />
+        {!watching && (
+          <Suspense fallback={null}>
+            <Certificate />
+          </Suspense>
+        )}
         <Leaderboard />
         <Facts />
       </div>

@@ -3,6 +3,7 @@ import { cleanName } from '../../protocol/profile.ts';
 import { createAppStore } from '../../app/store.ts';
 import type { AppState, SessionActions } from '../../app/state.ts';
 import { PHASES } from '../round-geometry.ts';
+import { fakeContribution } from './fake-contribution.ts';
 import { ownRound, PHASE_MS, random } from './fake-data.ts';
 
 export function fakeSession(initial: Partial<AppState>, live: boolean) {
@@ -14,7 +15,7 @@ export function fakeSession(initial: Partial<AppState>, live: boolean) {
     pause: () => store.setState({ intent: 'paused', activity: 'paused' }),
     resume: () => store.setState({ intent: 'running', activity: 'training' }),
     setProfile: (name, team) => store.setState({ profile: { name: cleanName(name), team: cleanName(team) } }),
-    contribution: () => null,
+    contribution: () => fakeContribution(store.getState().profile),
     stop: () => store.setState({ intent: 'idle', activity: 'idle', waitingFor: null }),
     finish: (finishing) => store.setState((s) => ({ control: { ...s.control, finishing } })),
     changeSettings: (part) => store.setState((s) => ({ settings: { ...s.settings, ...part } })),

@@ -7,6 +7,7 @@ import { App } from '../app.tsx';
 import '../styles/index.css';
 import { fakeModel } from './fake-model.ts';
 import { fakeSession } from './fake-session.ts';
+import { openVerifyPage } from '../verify-page.tsx';
 import { scenarios } from './scenarios.ts';
 
 const query = new URLSearchParams(location.search);
@@ -15,11 +16,16 @@ const scenario = name === null ? undefined : scenarios[name];
 const container = document.getElementById('app');
 if (container === null) throw new Error('gallery/index.html has no element #app');
 
-if (scenario === undefined) {
+if (name === 'verify') {
+  createRoot(container).render(openVerifyPage(location.origin, location.hash));
+} else if (scenario === undefined) {
   createRoot(container).render(
     <main>
       <h1>Gallery</h1>
       <ul>
+        <li>
+          <a href="?state=verify">verify</a>
+        </li>
         {Object.keys(scenarios).map((key) => (
           <li key={key}>
             <a href={`?state=${key}`}>{key}</a> (<a href={`?state=${key}&live`}>live</a>)

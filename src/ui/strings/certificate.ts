@@ -8,6 +8,7 @@ export const certificateStrings = {
   make: 'Make my certificate',
   again: 'Make a new one',
   making: 'Drawing and signing…',
+  stopped: 'this tab is not taking part now; press Start and try again',
   failed: (detail: string) => `The picture could not be made: ${detail}`,
   alt: (credits: string, accepted: string, run: string) =>
     `Certificate: ${credits} credits from ${accepted} accepted submissions in ${run}.`,
