@@ -1,9 +1,10 @@
 /** Builds the page and its workers. The host serves dist/app as static files. */
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { shellPlugin } from './scripts/shell-plugin.ts';
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), shellPlugin()],
   build: {
     outDir: 'dist/app',
     target: 'es2023',

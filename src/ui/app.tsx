@@ -3,11 +3,13 @@ import { useEffect, useMemo, useRef } from 'react';
 import type { SessionActions } from '../app/state.ts';
 import { type LiveModel, SessionProvider, useApp } from './context.tsx';
 import { Dashboard } from './dashboard.tsx';
+import { UpdateBanner } from './install.tsx';
 import { Landing } from './landing.tsx';
 import { Logo } from './logo.tsx';
 import { Problems } from './problems.tsx';
 import { Announcer } from './status.tsx';
 import { SafetyNet } from './safety-net.tsx';
+import type { Device } from './shell/device.ts';
 import { strings } from './strings.ts';
 import { throttle } from './view-store.ts';
 import type { ViewStore } from './view-store.ts';
@@ -16,10 +18,14 @@ export interface AppProps {
   readonly store: ViewStore;
   readonly actions: SessionActions | null;
   readonly model?: LiveModel | null;
+  readonly device?: Device | null;
 }
 
-export function App({ store, actions, model = null }: AppProps) {
-  const session = useMemo(() => ({ store: throttle(store), actions, model }), [store, actions, model]);
+export function App({ store, actions, model = null, device = null }: AppProps) {
+  const session = useMemo(
+    () => ({ store: throttle(store), actions, model, device }),
+    [store, actions, model, device],
+  );
   return (
     <SessionProvider value={session}>
       <a className="skip" href="#content">
@@ -28,6 +34,7 @@ export function App({ store, actions, model = null }: AppProps) {
       <Header />
       <main id="content" tabIndex={-1}>
         <SafetyNet onStop={actions === null ? undefined : () => actions.stop()}>
+          <UpdateBanner />
           <Problems />
           <Page />
         </SafetyNet>

@@ -5,6 +5,7 @@ import { useApp } from './context.tsx';
 import { Contribution } from './contribution.tsx';
 import { Controls } from './controls.tsx';
 import { Facts } from './facts.tsx';
+import { DevicePanel } from './install.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { LossChart } from './loss-chart.tsx';
 import { Peers } from './peers.tsx';
@@ -48,6 +49,7 @@ export function Dashboard() {
         )}
         <Leaderboard />
         <Facts />
+        <DevicePanel />
       </div>
     </div>
   );

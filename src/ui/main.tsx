@@ -6,6 +6,8 @@ import { messageOf } from '../protocol/errors.ts';
 import { createRoot } from 'react-dom/client';
 import { createAppStore } from '../app/store.ts';
 import { App } from './app.tsx';
+import { createDevice } from './shell/device.ts';
+import { noticeText } from './strings/install.ts';
 import { strings } from './strings.ts';
 import './styles/index.css';
 
@@ -23,15 +25,17 @@ if (verifying) {
   const { openVerifyPage } = await import('./verify-page.tsx');
   root.render(openVerifyPage(location.origin, location.hash));
 } else {
-  root.render(<App store={createAppStore()} actions={null} />);
-  await startSession();
+  const device = createDevice(noticeText);
+  root.render(<App store={createAppStore()} actions={null} device={device} />);
+  await startSession(device);
 }
 
-async function startSession(): Promise<void> {
+async function startSession(device: ReturnType<typeof createDevice>): Promise<void> {
   try {
     const { createSession } = await import('../app/session.ts');
     const session = createSession({ baseUrl: location.origin });
-    root.render(<App store={session.store} actions={session.actions} model={session} />);
+    device.follow(session.store);
+    root.render(<App store={session.store} actions={session.actions} model={session} device={device} />);
   } catch (error) {
     const detail = messageOf(error);
     const store = createAppStore();
