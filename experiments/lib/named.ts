@@ -86,19 +86,19 @@ const UNEQUAL = [2, 2, 4, 4, 8, 8, 20, 32];
 
 const list: readonly Experiment[] = [
   {
+    name: 'gap',
+    question: 'How far is the default from DiLoCo and from AdamW data-parallel, at equal tokens?',
+    picture: 'curves',
+    seeds: [1, 2, 3],
+    runs: (scale, seed) => [...baselines(scale, seed), sparse(scale, seed)],
+  },
+  {
     name: 'lr',
     question: 'Which peak inner learning rate is best for each method?',
     picture: 'marks',
     seeds: [1],
     runs: (scale, seed) =>
       METHODS.flatMap(([, make]) => RATES.map((learningRate) => make(scale, seed, { learningRate }))),
-  },
-  {
-    name: 'gap',
-    question: 'How far is the default from DiLoCo and from AdamW data-parallel, at equal tokens?',
-    picture: 'curves',
-    seeds: [1, 2, 3],
-    runs: (scale, seed) => [...baselines(scale, seed), sparse(scale, seed)],
   },
   {
     name: 'average',

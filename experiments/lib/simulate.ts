@@ -58,7 +58,9 @@ export class EnginePool {
   }
 }
 
-export interface SimulateHooks {
+export interface SimulateOptions {
+  /** Held-out windows, a multiple of 32; default 128. */
+  readonly windows?: number;
   readonly onProgress?: (line: string) => void;
   /** Sees the agreed model at each point of the curve. */
   readonly onParameters?: (parameters: Float32Array) => void;
@@ -70,14 +72,14 @@ export async function simulate(
   corpus: ByteCorpus,
   pool: EnginePool,
   runtime: string,
-  { onProgress, onParameters }: SimulateHooks = {},
+  { windows = HELD_OUT_WINDOWS, onProgress, onParameters }: SimulateOptions = {},
 ): Promise<RunResult> {
   const started = performance.now();
   const config = SIZES[s.size];
   const layout = parameterLayout(config);
   const genesis = genesisTheta(config, `experiment ${s.seed}`, FRACTION_BITS);
   const [judge] = await pool.take(s.size, JUDGE_BATCH, s.sequence, 1);
-  const heldOut = heldOutBatches(corpus, HELD_OUT_WINDOWS, JUDGE_BATCH, s.sequence);
+  const heldOut = heldOutBatches(corpus, windows, JUDGE_BATCH, s.sequence);
   const run =
     s.method === 'adamw'
       ? await dataParallel(s, corpus, pool, thetaToFloat(genesis, FRACTION_BITS))

@@ -95,7 +95,9 @@ describe('a run of two workers and two rounds equals PyTorch', () => {
   });
 
   it('as one simulation: the held-out loss after each round', async () => {
-    const { curve } = await simulate(settings, corpus, pool, 'test');
+    const { curve } = await simulate(settings, corpus, pool, 'test', {
+      windows: Number(meta('windows')),
+    });
     expect(
       differing(
         curve.map(({ loss }) => loss),

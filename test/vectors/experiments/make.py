@@ -28,7 +28,7 @@ RUN = dict(method="sparseloco", corpus="vectors", data="iid", size="0.1m", seed=
            sparseloco=dict(topK=64, quantiser="sign1", beta=0.95, alpha=1, average="senders", fractionBits=24))
 BETAS, EPS, DECAY, CLIP = (0.9, 0.95), 1e-8, 0.1, 1.0
 FLOOR, WARMUP_STEPS, RAMP = 0.1, 20, 8
-HELD_OUT = 128
+HELD_OUT = 32
 STRIDE = 61
 ONE = 2 ** RUN["sparseloco"]["fractionBits"]
 
@@ -243,7 +243,7 @@ def main(path):
         load(models[0], (theta / ONE).astype(np.float32))
         with torch.no_grad():
             curve.append(loss_of(models[0], evaluation[:, :-1], evaluation[:, 1:]).item())
-    write_safetensors(path, out, dict(settings=RUN, stride=STRIDE, losses=losses, heldOut=curve))
+    write_safetensors(path, out, dict(settings=RUN, stride=STRIDE, losses=losses, heldOut=curve, windows=HELD_OUT))
     print("training losses", losses, "held-out", curve)
 
 
