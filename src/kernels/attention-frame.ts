@@ -15,8 +15,6 @@ export interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
-  /** Whether the output (which is the next product's operand) is stored f16. */
-  readonly f16?: boolean | undefined;
 }
 
 /** A kernel and the queries (or keys) that one of its workgroups takes. */
@@ -34,8 +32,7 @@ export function geometry(s: AttentionShape) {
   const half = s.headDim / 2;
   // Halves are rotated against each other, so a vector may not straddle the middle.
   const width = half % 4 === 0 ? 4 : half % 2 === 0 ? 2 : 1;
-  const typeOf = (scalar: 'f32' | 'f16') => (width === 1 ? scalar : `vec${width}<${scalar}>`);
-  const type = typeOf('f32');
+  const type = width === 1 ? 'f32' : `vec${width}f`;
   const vectors = range(s.headDim / width);
   const hidden = s.heads * s.headDim;
   const kv = s.kvHeads * s.headDim;
@@ -43,8 +40,6 @@ export function geometry(s: AttentionShape) {
   return {
     width,
     type,
-    /** Of the stored output. */
-    outType: typeOf(s.f16 ? 'f16' : 'f32'),
     vectors,
     half: vectors.length / 2,
     ld: (hidden + 2 * kv) / width,
@@ -83,7 +78,7 @@ interface KernelText {
   readonly pass: AttentionPass;
   readonly threads: number;
   readonly block: number;
-  /** `enable` lines beside f16's. */
+  /** `enable` lines. */
   readonly directives?: string;
   /** Module-scope declarations. */
   readonly declarations?: string;
@@ -102,9 +97,9 @@ export function attentionKernel(s: AttentionShape, text: KernelText): AttentionK
   const g = geometry(s);
   const { pass, block } = text;
   const bindings = {
-    forward: [`read_write> out: array<${g.outType}>`, 'read_write> lse: array<f32>'],
+    forward: [`read_write> out: array<${g.type}>`, 'read_write> lse: array<f32>'],
     query: [
-      `read> out: array<${g.outType}>`,
+      `read> out: array<${g.type}>`,
       `read> dout: array<${g.type}>`,
       'read> lse: array<f32>',
       'read> angles: array<vec2f>',
@@ -126,7 +121,7 @@ export function attentionKernel(s: AttentionShape, text: KernelText): AttentionK
   return {
     label: LABELS[pass],
     block,
-    code: `${s.f16 && pass !== 'keyValue' ? 'enable f16;\n' : ''}${text.directives ?? ''}struct Part { first: u32, end: u32 }
+    code: `${text.directives ?? ''}struct Part { first: u32, end: u32 }
 @group(0) @binding(0) var<uniform> part: Part;
 @group(0) @binding(1) var<storage, read> qkv: array<${g.type}, ${g.qkvLength}>;
 ${bindings.map((b, i) => `@group(0) @binding(${i + 2}) var<storage, ${b};`).join('\n')}
@@ -143,10 +138,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
 `,
   };
 }
-
-/** A vector of the output as f32, and f32 as one of it. */
-export const readOut = (g: Geometry, at: string): string => `${g.type}(out[${at}])`;
-export const asOut = (g: Geometry, value: string): string => `${g.outType}(${value})`;
 
 /** The loop of a kernel in which each thread owns one query or key, its vectors in named registers. */
 export interface ThreadLoop {
@@ -173,7 +164,7 @@ export function forwardPerThread(s: AttentionShape, { threads, directives, loop 
   if (t < ${s.sequence}u) {
     let scale = 1f / sum;
     let at = row * ${g.hidden}u + head * ${g.head}u;
-    ${g.each((i) => `out[at + ${i}u] = ${asOut(g, `o${i} * scale`)};`)}
+    ${g.each((i) => `out[at + ${i}u] = o${i} * scale;`)}
     lse[row * ${s.heads}u + head] = top + log(sum);
   }`;
   return attentionKernel(s, { pass: 'forward', threads, block: threads, directives, body });
@@ -192,7 +183,7 @@ export function queryPerThread(s: AttentionShape, { threads, directives, loop }:
   ${g.each((i) => `var g${i} = ${g.type}();`)}
   let d = ${g.dots(
     (i) => `e${i}`,
-    (i) => readOut(g, `oAt + ${i}u`),
+    (i) => `out[oAt + ${i}u]`,
   )};
   let keys = ${g.hidden}u + (head / ${g.group}u) * ${g.head}u;
   ${loop(g)}

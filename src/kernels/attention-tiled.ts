@@ -7,13 +7,11 @@
 import {
   type AttentionKernel,
   type AttentionShape,
-  asOut,
   attentionKernel,
   type Geometry,
   geometry,
   NEVER,
   range,
-  readOut,
   unrotatePair,
 } from './attention-frame.ts';
 import { float } from './program.ts';
@@ -145,7 +143,7 @@ export function attentionForwardTiled(s: AttentionShape, block: number): Attenti
     let t = mine + ${p.row(r)};
     if (t < ${s.sequence}u) {
       let at = ${p.output('head')('(first + t)')};
-      ${p.C.map((c) => `out[at + ${p.column(c)}] = ${asOut(g, `o${r}_${c} * (1f / sum)`)};`).join('\n      ')}
+      ${p.C.map((c) => `out[at + ${p.column(c)}] = o${r}_${c} * (1f / sum);`).join('\n      ')}
       if (tx == 0u) { lse[(first + t) * ${s.heads}u + head] = top${r} + log(sum); }
     } }`,
   ).join('\n  ')}`;
@@ -168,7 +166,7 @@ export function attentionBackwardQueryTiled(s: AttentionShape, block: number): A
   // delta: a row's eight threads sum a share each of out * dout.
   ${R.map(
     (r) => `{ let at = ${p.output('head')(`(first + min(mine + ${p.row(r)}, ${s.sequence - 1}u))`)};
-    ${p.score(p.row(r), 'tx')} = ${p.C.map((c) => `dot(${readOut(g, `at + ${p.column(c)}`)}, douts[(${p.row(r)}) * ${p.vectors + 1}u + ${p.column(c)}])`).join(' + ')}; }`,
+    ${p.score(p.row(r), 'tx')} = ${p.C.map((c) => `dot(out[at + ${p.column(c)}], douts[(${p.row(r)}) * ${p.vectors + 1}u + ${p.column(c)}])`).join(' + ')}; }`,
   ).join('\n  ')}
   workgroupBarrier();
   ${R.map(

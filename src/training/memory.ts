@@ -96,14 +96,15 @@ export function matmulShapes(
 ): MatmulShape[] {
   const s = dimensions(c, batch, sequence, options);
   const half = options.storage === 'f16';
-  const products = (rows: number, out: number, inner: number): MatmulShape[] => [
-    { form: 'NT', m: rows, n: out, k: inner, f16: half ? 'ab' : undefined },
+  const products = (rows: number, out: number, inner: number, stored = half): MatmulShape[] => [
+    { form: 'NT', m: rows, n: out, k: inner, f16: stored ? 'ab' : half ? 'b' : undefined },
     { form: 'NN', m: rows, n: inner, k: out, f16: half ? 'b' : undefined },
-    { form: 'TN', m: out, n: inner, k: roundUp(rows, 4), f16: half ? 'b' : undefined },
+    { form: 'TN', m: out, n: inner, k: roundUp(rows, 4), f16: stored ? 'b' : undefined },
   ];
   return [
     ...products(s.rows, s.ld, s.d),
-    ...products(s.rows, s.d, s.d),
+    // The output projection's input is stored f32.
+    ...products(s.rows, s.d, s.d, false),
     ...products(s.rows, 2 * s.f, s.d),
     ...products(s.rows, s.d, s.f),
     ...s.vocabParts.flatMap((part) => products(Math.min(s.chunk, s.rows), part.count, s.d)),
@@ -142,7 +143,8 @@ export function planBuffers(
     operand('h1', s.padded * s.d);
     layer('rstd1', s.padded);
     layer('qkv', s.padded * s.ld);
-    operand('attention', s.padded * s.d);
+    // Stays f32: the backward pass takes sum(out * dout) from it, which must match the probabilities it recomputes.
+    layer('attention', s.padded * s.d);
     layer('lse', s.padded * c.heads);
     layer('middle', s.padded * s.d);
     operand('h2', s.padded * s.d);

@@ -79,7 +79,6 @@ export function planStep(input: PlanInput): PlanSpecs {
     heads: c.heads,
     kvHeads: c.kvHeads,
     headDim: s.headDim,
-    f16: input.storage === 'f16',
   };
   const half = input.storage === 'f16';
 
@@ -112,8 +111,12 @@ export function planStep(input: PlanInput): PlanSpecs {
   const parts = new PartTable(buffer('parts').buffer);
   const attention = (pass: AttentionPass, ranges: readonly BufferRange[]): LaunchSpec[] =>
     attentionLaunches(choice.attention(shape), pass, shape, ranges, parts, choice.attentionFlops);
-  const matmul = (l: MatmulLaunch): LaunchSpec[] =>
-    splitMatmul(half ? { ...l, f16: l.form === 'NT' ? 'ab' : 'b' } : l, choice.dispatchFlops).map((part) =>
+  /** A product; `operands` are those stored f16 where the storage is. Of the gradients none ever is. */
+  const matmul = (
+    l: MatmulLaunch,
+    operands: 'ab' | 'b' | 'none' = l.form === 'NT' ? 'ab' : 'b',
+  ): LaunchSpec[] =>
+    splitMatmul(half && operands !== 'none' ? { ...l, f16: operands } : l, choice.dispatchFlops).map((part) =>
       matmulLaunch(choice.matmul(part), part),
     );
 
@@ -145,16 +148,19 @@ export function planStep(input: PlanInput): PlanSpecs {
       ...matmul({ form: 'NT', m: rows, n: s.ld, k: s.d, a: at('h1'), b: matrix(...w.qkv), c: at('qkv') }),
       ropeLaunch(rows, input.sequence, s.ld, c.heads + c.kvHeads, s.headDim, [at('qkv'), buffer('angles')]),
       ...attention('forward', [at('qkv'), at('attention'), at('lse')]),
-      ...matmul({
-        form: 'NT',
-        m: rows,
-        n: s.d,
-        k: s.d,
-        a: at('attention'),
-        b: matrix(...w.out),
-        c: at('middle'),
-        d: x(i),
-      }),
+      ...matmul(
+        {
+          form: 'NT',
+          m: rows,
+          n: s.d,
+          k: s.d,
+          a: at('attention'),
+          b: matrix(...w.out),
+          c: at('middle'),
+          d: x(i),
+        },
+        'b',
+      ),
       norm([at('middle'), p(w.norm2), at('h2'), at('rstd2')]),
       ...matmul({ form: 'NT', m: rows, n: 2 * s.f, k: s.d, a: at('h2'), b: matrix(...w.gu), c: at('gu') }),
       swigluLaunch(rows, s.f, [at('gu'), at('act')], input.storage),
@@ -266,8 +272,14 @@ export function planStep(input: PlanInput): PlanSpecs {
     const p = (t: readonly [string, number]) => weight('parameters', ...t);
     const g = (t: readonly [string, number]) => weight('gradients', ...t);
     const [dx, dh, dact, dqkv] = [buffer('dx'), buffer('dh'), buffer('dact'), buffer('dqkv')];
-    const dW = (out: number, inner: number, a: BufferRange, b: BufferRange, t: readonly [string, number]) =>
-      matmul({ form: 'TN', m: out, n: inner, k: depth, a, b, c: g(t), twin: true });
+    const dW = (
+      out: number,
+      inner: number,
+      a: BufferRange,
+      b: BufferRange,
+      t: readonly [string, number],
+      operands?: 'none',
+    ) => matmul({ form: 'TN', m: out, n: inner, k: depth, a, b, c: g(t), twin: true }, operands);
     const dIn = (
       out: number,
       inner: number,
@@ -282,7 +294,7 @@ export function planStep(input: PlanInput): PlanSpecs {
       ...dW(2 * s.f, s.d, at('gu'), at('h2'), w.gu),
       ...dIn(2 * s.f, s.d, at('gu'), w.gu, dh),
       normBackward(2 * i + 1, false, at('middle'), p(w.norm2), at('rstd2')),
-      ...dW(s.d, s.d, dx, at('attention'), w.out),
+      ...dW(s.d, s.d, dx, at('attention'), w.out, 'none'),
       ...dIn(s.d, s.d, dx, w.out, dh),
       ...attention('query', [
         at('qkv'),
