@@ -13,6 +13,6 @@ export default defineConfig({
     // On a slow machine the bundler reports where its time went; a stranger takes that for a problem.
     rolldownOptions: { checks: { bundlerTimings: false } },
   },
-  worker: { format: 'es' },
+  worker: { format: 'es', rolldownOptions: { checks: { pluginTimings: false } } },
   server: { host: '127.0.0.1' },
 });
