@@ -76,7 +76,7 @@ export async function testChain(contributor: Identity, options: TestChainOptions
         audits: [],
       },
       root: testHash(`root ${round}`),
-      heldOutLoss: 3.9 + 3.7 * Math.exp(-round / 14),
+      heldOutLoss: 3.9 + 3.7 / (1 + round / 14),
       time: manifest.schedule.startMs + (round + 1) * manifest.schedule.roundMs,
     });
     const message = await certify(body, [validator]);

@@ -76,7 +76,7 @@ function handOver({ file, claim }: SignedContribution, contributor: string, alt:
 function Handover({ made }: { readonly made: Made }) {
   const [said, setSaid] = useState('');
   const [shown, setShown] = useState(false);
-  const shareable = navigator.canShare?.({ files: [made.file] }) === true;
+  const shareable = 'canShare' in navigator && navigator.canShare({ files: [made.file] });
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(made.link);
@@ -106,9 +106,7 @@ function Handover({ made }: { readonly made: Made }) {
           </button>
         )}
       </div>
-      <p className="hint" role="status">
-        {said}
-      </p>
+      <output className="hint">{said}</output>
       {shown && (
         <p className="mono certificate-link">
           <a href={made.link} target="_blank" rel="noreferrer" data-testid="verify-link">

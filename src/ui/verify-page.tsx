@@ -2,7 +2,7 @@
  * The verify page: takes a certificate picture or link and says what holds. It runs in its own visit of the page, loads
  * no swarm and no GPU, and works without the host, with what the file itself proves.
  */
-import { type ClipboardEvent, type DragEvent, useEffect, useId, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useId, useRef, useState } from 'react';
 import { HostClient } from '../app/host-client.ts';
 import {
   type Presented,
@@ -63,13 +63,22 @@ function VerifyPage({ host, link }: { readonly host: HostClient; readonly link: 
     // oxlint-disable-next-line react-hooks/exhaustive-deps -- once, for the link the page was opened with
   }, []);
 
-  const dropped = (event: DragEvent | ClipboardEvent) => {
+  const onHanded = useEffectEvent((event: DragEvent | ClipboardEvent) => {
     const data = 'dataTransfer' in event ? event.dataTransfer : event.clipboardData;
-    const [file] = data.files;
+    const file = data?.files[0];
     if (file === undefined) return;
     event.preventDefault();
     void takeFile(file);
-  };
+  });
+  // Wherever on the page the file is dropped or pasted.
+  useEffect(() => {
+    const abort = new AbortController();
+    const { signal } = abort;
+    document.addEventListener('paste', (event) => onHanded(event), { signal });
+    document.addEventListener('drop', (event) => onHanded(event), { signal });
+    document.addEventListener('dragover', (event) => event.preventDefault(), { signal });
+    return () => abort.abort();
+  }, []);
   return (
     <>
       <header className="masthead">
@@ -81,13 +90,7 @@ function VerifyPage({ host, link }: { readonly host: HostClient; readonly link: 
           {t.home}
         </a>
       </header>
-      <main
-        id="content"
-        className="verify"
-        onPaste={dropped}
-        onDrop={dropped}
-        onDragOver={(event) => event.preventDefault()}
-      >
+      <main id="content" className="verify">
         <h1>{t.heading}</h1>
         <p className="lead">{t.lead}</p>
         <Inputs onFile={(file) => void takeFile(file)} onLink={(text) => take(readLink(text), null)} />

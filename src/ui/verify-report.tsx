@@ -24,7 +24,8 @@ export function VerifyReport({ found, preview }: Props) {
       >
         <h2>{version ? t.otherVersion : t.notGenuine}</h2>
         <p>
-          {t.falsehoods[found.falsehood]} <span className="detail">{t.detail(found.detail)}</span>
+          {t.falsehoods[found.falsehood]}{' '}
+          {found.falsehood !== 'picture' && <span className="detail">{t.detail(found.detail)}</span>}
         </p>
       </div>
     );

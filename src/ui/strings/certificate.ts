@@ -25,7 +25,7 @@ export const certificateStrings = {
   /** Drawn on the picture. */
   picture: {
     title: 'Certificate of contribution',
-    to: 'awarded by arithmetic to',
+    to: 'earned by',
     anonymous: 'a volunteer',
     team: (team: string) => `Team ${team}`,
     for: (run: string, organizer: string) => `for training “${run}” with ${organizer}`,
@@ -36,7 +36,7 @@ export const certificateStrings = {
       first === last ? `round ${first}` : `rounds ${first} to ${last}`,
     asOf: (height: string, date: string) => `as of ${height} certified rounds, ${date}`,
     key: (key: string) => `key ${key}`,
-    check: (address: string) => `Check this file at ${address}`,
+    check: (address: string) => `Check this file at ${address}/#verify`,
   },
 };
 
