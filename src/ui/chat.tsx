@@ -205,14 +205,14 @@ function Prompt({ chat }: { readonly chat: Chat }) {
           </select>
         </label>
       </div>
-      {/* One button in one place, so that a second Enter stops. */}
-      <button
-        type="button"
-        className={writing ? 'button' : 'button button-primary'}
-        onClick={onTrusted(() => (writing ? chat.stopWriting() : write()))}
-      >
-        {writing ? t.stop : t.write}
-      </button>
+      <div className="chat-row">
+        <button type="button" className="button button-primary" disabled={writing} onClick={onTrusted(write)}>
+          {t.write}
+        </button>
+        <button type="button" className="button" disabled={!writing} onClick={() => chat.stopWriting()}>
+          {t.stop}
+        </button>
+      </div>
     </form>
   );
 }
