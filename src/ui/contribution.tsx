@@ -1,6 +1,7 @@
 /** What this tab gave and what it got for it. */
 import type { ReactNode } from 'react';
 import { useApp } from './context.tsx';
+import { CreditSummary } from './credits.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
 
@@ -33,6 +34,7 @@ export function Contribution() {
           {format.count(totals.refused)}
         </Figure>
       </dl>
+      <CreditSummary />
       <p className="hint figures-note">{t.sinceOpened}</p>
       <LastRefusal />
     </section>

@@ -98,6 +98,10 @@ export function signed(n: number | null | undefined): string {
 export const percent = (share: number | null | undefined): string =>
   usable(share) ? `${Math.round(share * 100)} %` : UNKNOWN;
 
+/** A share to a tenth of a percent, for derivations: 0.2079 as "20.8 %". */
+export const share = (part: number | null | undefined): string =>
+  usable(part) ? `${(100 * part).toFixed(1)} %` : UNKNOWN;
+
 /** Milliseconds as "8 s", "3 min 20 s", "2 h 05 min", "4 d 2 h". */
 export function duration(ms: number | null | undefined): string {
   if (!usable(ms)) return UNKNOWN;

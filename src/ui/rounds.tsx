@@ -1,9 +1,11 @@
 /** Round history: what became of my work, why, and what it paid. */
-import { useState } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 import type { RoundRecord } from '../app/state.ts';
 import { useApp } from './context.tsx';
+import { creditState, Derivation } from './credits.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
+import { creditStrings } from './strings/truth.ts';
 import { Cell, HeadCell, Row, Table } from './table.tsx';
 
 const t = strings.rounds;
@@ -66,12 +68,30 @@ export function why(own: RoundRecord['own']): { readonly text: string; readonly 
 }
 
 function RoundRow({ record, mine }: { readonly record: RoundRecord; readonly mine: boolean }) {
+  const [open, setOpen] = useState(false);
+  const id = useId();
   return (
+    <>
     <Row data-testid="round-row" data-round={record.round} data-outcome={record.own?.outcome ?? 'none'}>
       <HeadCell label={t.round} number className="cell-round">
         {record.round}
       </HeadCell>
-      {mine && <OwnCells own={record.own} />}
+      {mine && (
+        <OwnCells record={record}>
+          {record.own !== null && (
+            <button
+              type="button"
+              className="how"
+              aria-expanded={open}
+              aria-controls={id}
+              aria-label={creditStrings.howLabel(record.round)}
+              onClick={() => setOpen(!open)}
+            >
+              {open ? creditStrings.hide : creditStrings.how}
+            </button>
+          )}
+        </OwnCells>
+      )}
       <Cell label={t.people} number>
         {record.height === null ? format.UNKNOWN : record.contributors}
       </Cell>
@@ -82,10 +102,20 @@ function RoundRow({ record, mine }: { readonly record: RoundRecord; readonly min
         {format.clock(record.at)}
       </Cell>
     </Row>
+    {mine && open && (
+      <Row id={id} className="how-row">
+        <Cell colSpan={1 + MINE.length + EVERYONE.length} className="wrap cell-how">
+          <Derivation record={record} />
+        </Cell>
+      </Row>
+    )}
+    </>
   );
 }
 
-function OwnCells({ own }: Pick<RoundRecord, 'own'>) {
+function OwnCells({ record, children }: { readonly record: RoundRecord; readonly children: ReactNode }) {
+  const { own, round } = record;
+  const state = useApp((s) => creditState(s.standing, round));
   const outcome = own?.outcome ?? 'none';
   const { text, detail } = why(own);
   return (
@@ -109,6 +139,10 @@ function OwnCells({ own }: Pick<RoundRecord, 'own'>) {
       </Cell>
       <Cell label={t.credits} number className="cell-credits" data-value={own?.credits ?? 0}>
         {own === null ? format.UNKNOWN : format.credits(own.credits)}
+        {own?.outcome === 'accepted' && state !== 'vested' && (
+          <span className={`tag credit-${state}`}>{creditStrings.states[state].title}</span>
+        )}
+        {children}
       </Cell>
     </>
   );
