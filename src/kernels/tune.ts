@@ -1,93 +1,155 @@
 /**
- * The short tuning run: times every matmul variant on the shapes a model needs, on the device at hand, and keeps the
- * fastest of each. One portable kernel reaches 80 % of each GPU's own best on average but 44 % on the worst
- * (llama.cpp's sweep, ggml-org/llama.cpp#22241), so the choice is worth a second.
+ * The short tuning run: times the kernel variants on the shapes a model needs, on the device at hand, and keeps the
+ * fastest of each, and whether f16 storage makes the products faster. One portable kernel reaches 80 % of each GPU's own
+ * best on average but 44 % on the worst (llama.cpp's sweep, ggml-org/llama.cpp#22241), so the choice is worth a few seconds.
  *
  * The result is plain JSON; the caller stores it under {@link tuningKey} and hands it to {@link choiceFrom} next time.
  */
-import { defaultChoice, type KernelChoice } from './choice.ts';
+import type { AttentionPass, AttentionShape } from './attention-frame.ts';
+import {
+  attentionFlops,
+  attentionLaunches,
+  type AttentionVariant,
+  PART_TABLE_BYTES,
+  PartTable,
+  plainAttention,
+  tiledAttention,
+} from './attention-variants.ts';
+import { defaultChoice, type KernelChoice, type Storage } from './choice.ts';
 import { type AdapterReport, adapterLine, type Gpu } from './gpu.ts';
-import { createMatmul, type Matmul } from './matmul.ts';
-import type { MatmulShape, MatmulVariant } from './matmul-shape.ts';
+import { createMatmul } from './matmul.ts';
+import { type MatmulShape, type MatmulVariant, shapeName } from './matmul-shape.ts';
 import { MATMUL_VARIANTS, runsOn } from './matmul-variants.ts';
+import { type BufferRange, COPY_DST, Programs, STORAGE, UNIFORM } from './program.ts';
 
 /** Raised when kernels change, so that stored results are measured anew. */
-const TUNING_VERSION = 1;
+const TUNING_VERSION = 2;
 /** Time of one measurement, long against the 0.1 ms of a submission. */
 const MEASURE_MS = 8;
-
-/** What one matmul dispatch may take, half of what a submission may. */
+/** What one dispatch may take, half of what a submission may. */
 const DISPATCH_SECONDS = 0.05;
+/** All variants run on the largest product of a kind; only so many go on to the smaller ones. */
+const FINALISTS = 4;
+/** f16 costs precision, so it must win by this much. */
+const F16_GAIN = 1.05;
+
+/** What a model runs; from `tuningShapes` of training/memory.ts. */
+export interface TuningShapes {
+  readonly products: readonly MatmulShape[];
+  /** The same products, in the same order, with operands stored f16. */
+  readonly f16: readonly MatmulShape[];
+  readonly attention: AttentionShape;
+}
 
 export interface Tuning {
   readonly key: string;
-  /** Fastest variant's name by {@link shapeKey}. */
+  /** Fastest variant's name by shape. */
   readonly matmul: Readonly<Record<string, string>>;
   /** What was measured: GFLOP/s by shape and variant. */
   readonly measured: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly storage: Storage;
+  /** GFLOP/s of the three attention kernels together, by variant. */
+  readonly attention: Readonly<Record<string, number>>;
 }
 
 /** Under which to store a result: the adapter and the version of the kernels. */
 export const tuningKey = (adapter: AdapterReport): string => `${TUNING_VERSION} ${adapterLine(adapter)}`;
 
-const shapeKey = ({ form, m, n, k }: MatmulShape): string => `${form} ${m}x${n}x${k}`;
-
 export interface TuneOptions {
-  /** Stop measuring after so many milliseconds; shapes not reached keep the default. Default 3000. */
+  /** Stop measuring after so many milliseconds; shapes not reached keep the default. Default 5000. */
   readonly budgetMs?: number;
   readonly variants?: readonly MatmulVariant[];
 }
 
-/** Measures on an otherwise idle device. Shapes whose sizes are no multiples of 64 are skipped. */
-export async function tune(
-  gpu: Gpu,
-  shapes: readonly MatmulShape[],
-  options: TuneOptions = {},
-): Promise<Tuning> {
+const attentionVariants = ({ workgroupBytes }: AdapterReport): AttentionVariant[] => [
+  plainAttention(64),
+  plainAttention(32),
+  tiledAttention(16 * 1024),
+  tiledAttention(workgroupBytes),
+];
+
+/** Measures on an otherwise idle device. Products whose sizes are no multiples of 64 are skipped. */
+export async function tune(gpu: Gpu, shapes: TuningShapes, options: TuneOptions = {}): Promise<Tuning> {
+  const { adapter } = gpu;
+  const end = performance.now() + (options.budgetMs ?? 5000);
   // A CPU driver takes seconds to compile a tiled kernel, which can only lose there.
-  const variants =
-    options.variants ??
-    MATMUL_VARIANTS.filter(
-      (v) => runsOn(v, gpu.adapter) && !(gpu.adapter.software && v.name.startsWith('tiled')),
-    );
-  const end = performance.now() + (options.budgetMs ?? 3000);
-  const matmul: Record<string, string> = {};
-  const measured: Record<string, Record<string, number>> = {};
-  // The largest first: they decide the step's time if the budget ends early.
-  const order = [...new Map(shapes.map((s) => [shapeKey(s), s])).values()]
-    .filter(({ m, n, k }) => m % 64 === 0 && n % 64 === 0 && k % 64 === 0)
-    .sort((a, b) => b.m * b.n * b.k - a.m * a.n * a.k);
-  for (const shape of order) {
-    const key = shapeKey(shape);
-    const { form, m, n, k } = shape;
-    const speeds: Record<string, number> = {};
-    for (const variant of variants) {
-      if (performance.now() > end) break;
-      if (!variant.supports({ form, m, n, k })) continue;
-      const product = await createMatmul(gpu, m, n, k, {
-        transposeA: form === 'TN',
-        transposeB: form === 'NT',
-        variant,
-      });
-      const ms = await time(gpu.device, product);
-      speeds[variant.name] = Math.round(((2 * m * n * k) / ms / 1e6) * 100) / 100;
-      product.destroy();
-    }
-    const best = Object.entries(speeds).sort((a, b) => b[1] - a[1])[0];
-    // A variant measured alone was compared with nothing.
-    if (best === undefined || Object.keys(speeds).length < 2) continue;
-    matmul[key] = best[0];
-    measured[key] = speeds;
+  const gpuOnly = (name: string) => adapter.software && name.startsWith('tiled');
+  const all = options.variants ?? MATMUL_VARIANTS.filter((v) => runsOn(v, adapter) && !gpuOnly(v.name));
+
+  const attention: Record<string, number> = {};
+  for (const variant of attentionVariants(adapter)) {
+    if (performance.now() > end || gpuOnly(variant.name) || variant.name in attention) continue;
+    const speed = await attentionSpeed(gpu, variant, shapes.attention);
+    if (speed !== undefined) attention[variant.name] = speed;
   }
-  return { key: tuningKey(gpu.adapter), matmul, measured };
+
+  const measured: Record<string, Record<string, number>> = {};
+  const finalists = new Map<string, readonly MatmulVariant[]>();
+  // The largest first: they decide the step's time if the budget ends early.
+  const order = shapes.products
+    .map((shape, i) => ({ shape, half: shapes.f16[i] }))
+    .sort((a, b) => flopsOf(b.shape) - flopsOf(a.shape));
+  for (const { shape, half } of order) {
+    for (const each of adapter.shaderF16 && half !== undefined ? [shape, half] : [shape]) {
+      const { form, m, n, k, f16 } = each;
+      if (m % 64 !== 0 || n % 64 !== 0 || k % 64 !== 0 || shapeName(each) in measured) continue;
+      const kind = `${form} ${f16}`;
+      const speeds: Record<string, number> = {};
+      for (const variant of finalists.get(kind) ?? all) {
+        if (performance.now() > end) break;
+        if (!variant.supports(each)) continue;
+        const product = await createMatmul(gpu, m, n, k, {
+          transposeA: form === 'TN',
+          transposeB: form === 'NT',
+          variant,
+          f16,
+        });
+        const ms = await time(gpu.device, product.encode);
+        speeds[variant.name] = Math.round((flopsOf(each) / ms / 1e6) * 100) / 100;
+        product.destroy();
+      }
+      const ranked = all
+        .filter(({ name }) => name in speeds)
+        .sort((a, b) => (speeds[b.name] ?? 0) - (speeds[a.name] ?? 0));
+      // A variant measured alone was compared with nothing.
+      if (ranked.length < 2) continue;
+      measured[shapeName(each)] = speeds;
+      if (!finalists.has(kind)) finalists.set(kind, ranked.slice(0, FINALISTS));
+    }
+  }
+  const matmul = Object.fromEntries(
+    Object.entries(measured).map(([name, speeds]) => [name, best(speeds)?.[0] ?? '']),
+  );
+  return { key: tuningKey(adapter), matmul, measured, storage: storageFor(shapes, measured), attention };
 }
 
-/** Milliseconds of one product: the best of three batches of at least {@link MEASURE_MS}. */
-async function time(device: GPUDevice, product: Matmul): Promise<number> {
+const flopsOf = ({ m, n, k }: MatmulShape): number => 2 * m * n * k;
+
+const best = (speeds: Readonly<Record<string, number>>): readonly [string, number] | undefined =>
+  Object.entries(speeds).sort((a, b) => b[1] - a[1])[0];
+
+/** f16 where the products measured in both would be done sooner. */
+function storageFor({ products, f16 }: TuningShapes, measured: Tuning['measured']): Storage {
+  const seconds = (shape: MatmulShape | undefined): number | undefined => {
+    const fastest = shape && best(measured[shapeName(shape)] ?? {});
+    return shape && fastest && flopsOf(shape) / fastest[1];
+  };
+  let [wide, narrow] = [0, 0];
+  for (const [i, shape] of products.entries()) {
+    const [a, b] = [seconds(shape), seconds(f16[i])];
+    if (a === undefined || b === undefined) continue;
+    wide += a;
+    narrow += b;
+  }
+  return wide > narrow * F16_GAIN ? 'f16' : 'f32';
+}
+
+/** Milliseconds of what `encode` puts into a pass: the best of three batches of at least {@link MEASURE_MS}. */
+async function time(device: GPUDevice, encode: (pass: GPUComputePassEncoder) => void): Promise<number> {
   const batch = async (count: number): Promise<number> => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (let i = 0; i < count; i++) product.encode(pass);
+    for (let i = 0; i < count; i++) encode(pass);
     pass.end();
     const start = performance.now();
     device.queue.submit([encoder.finish()]);
@@ -97,9 +159,54 @@ async function time(device: GPUDevice, product: Matmul): Promise<number> {
   await batch(1);
   const once = await batch(1);
   const count = Math.max(1, Math.min(100, Math.ceil(MEASURE_MS / once)));
-  let best = once;
-  for (let i = 0; i < 3; i++) best = Math.min(best, (await batch(count)) / count);
-  return best;
+  let fastest = once;
+  for (let i = 0; i < 3; i++) fastest = Math.min(fastest, (await batch(count)) / count);
+  return fastest;
+}
+
+/** GFLOP/s of forward and backward on one sequence of zeros; undefined where the variant does not take the shape. */
+async function attentionSpeed(
+  gpu: Gpu,
+  variant: AttentionVariant,
+  whole: AttentionShape,
+): Promise<number | undefined> {
+  const shape = { ...whole, batch: 1 };
+  if (variant.kernel('keyValue', shape) === undefined) return undefined;
+  const { device } = gpu;
+  const buffers: GPUBuffer[] = [];
+  const make = (elements: number, usage = STORAGE): BufferRange => {
+    const buffer = device.createBuffer({ size: 4 * elements, usage: usage | COPY_DST });
+    buffers.push(buffer);
+    return { buffer, offset: 0, size: 4 * elements };
+  };
+  const { sequence, heads, kvHeads, headDim } = shape;
+  const hidden = sequence * heads * headDim;
+  const qkv = () => make(hidden + 2 * sequence * kvHeads * headDim);
+  const [input, out, dout, dqkv] = [qkv(), make(hidden), make(hidden), qkv()];
+  const [lse, delta] = [make(sequence * heads), make(sequence * heads)];
+  const angles = make(sequence * headDim);
+  const { buffer } = make(PART_TABLE_BYTES / 4, UNIFORM);
+  const parts = new PartTable(buffer);
+  const passes: [AttentionPass, BufferRange[]][] = [
+    ['forward', [input, out, lse]],
+    ['query', [input, out, dout, lse, angles, delta, dqkv]],
+    ['keyValue', [input, dout, lse, angles, delta, dqkv]],
+  ];
+  const limit = defaultChoice(gpu.adapter).attentionFlops;
+  const launches = await new Programs(device).prepare(
+    passes.flatMap(([pass, ranges]) => attentionLaunches(variant, pass, shape, ranges, parts, limit)),
+  );
+  device.queue.writeBuffer(buffer, 0, parts.data);
+  const ms = await time(device, (pass) => {
+    for (const { pipeline, group, grid } of launches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(...grid);
+    }
+  });
+  for (const b of buffers) b.destroy();
+  const flops = passes.reduce((sum, [pass]) => sum + attentionFlops(pass, shape), 0);
+  return Math.round((flops / ms / 1e6) * 100) / 100;
 }
 
 /** The default choice, with what a tuning run of this adapter and version found. Others' results are ignored. */
@@ -108,13 +215,21 @@ export function choiceFrom(adapter: AdapterReport, tuning: Tuning | undefined): 
   if (tuning === undefined || tuning.key !== tuningKey(adapter)) return fallback;
   const byName = new Map(MATMUL_VARIANTS.map((v) => [v.name, v]));
   const speeds = Object.values(tuning.measured).flatMap((byVariant) => Object.values(byVariant));
-  const fastest = Math.max(0, ...speeds) * 1e9;
+  const attention = best(tuning.attention);
+  const kinds = attentionVariants(adapter);
+  const limit = (gigaflops: number) => Math.max(2e7, gigaflops * 1e9 * DISPATCH_SECONDS);
   return {
     ...fallback,
-    dispatchFlops: fastest === 0 ? fallback.dispatchFlops : Math.max(2e7, fastest * DISPATCH_SECONDS),
+    storage: adapter.shaderF16 ? tuning.storage : 'f32',
+    dispatchFlops: speeds.length === 0 ? fallback.dispatchFlops : limit(Math.max(...speeds)),
+    attentionFlops: attention === undefined ? fallback.attentionFlops : limit(attention[1]),
     matmul(shape) {
-      const found = byName.get(tuning.matmul[shapeKey(shape)] ?? '');
+      const found = byName.get(tuning.matmul[shapeName(shape)] ?? '');
       return found?.supports(shape) ? found : fallback.matmul(shape);
+    },
+    attention(shape) {
+      const found = kinds.find(({ name }) => name === attention?.[0]);
+      return found?.kernel('keyValue', shape) === undefined ? fallback.attention(shape) : found;
     },
   };
 }

@@ -6,6 +6,7 @@ import { PART_TABLE_BYTES } from '../kernels/attention-variants.ts';
 import type { Storage } from '../kernels/choice.ts';
 import { NORM_BLOCK, NORM_GROUPS, type VocabPart } from '../kernels/rows.ts';
 import { type MatmulShape, ROW_PADDING } from '../kernels/matmul-shape.ts';
+import type { TuningShapes } from '../kernels/tune.ts';
 import { headDim, kvSize, type ModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/layout.ts';
 
@@ -87,8 +88,17 @@ export function dimensions(
   };
 }
 
-/** Every product of a training step, for a tuning run. */
-export function matmulShapes(
+/** What a training step runs, for a tuning run. */
+export function tuningShapes(c: ModelConfig, batch: number, sequence: number): TuningShapes {
+  const attention = { batch, sequence, heads: c.heads, kvHeads: c.kvHeads, headDim: headDim(c) };
+  return {
+    products: matmulShapes(c, batch, sequence),
+    f16: matmulShapes(c, batch, sequence, { storage: 'f16' }),
+    attention,
+  };
+}
+
+function matmulShapes(
   c: ModelConfig,
   batch: number,
   sequence: number,

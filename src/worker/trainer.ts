@@ -13,7 +13,7 @@ import { assignedBatches } from '../training/assignment.ts';
 import { createEngine } from '../training/engine.ts';
 import { learningRateAt } from '../training/learning-rate.ts';
 import { DeviceLostError } from '../training/errors.ts';
-import { estimateMemory, matmulShapes } from '../training/memory.ts';
+import { estimateMemory, tuningShapes } from '../training/memory.ts';
 import type { TrainingEngine } from '../training/types.ts';
 import type { Assignment, OpenReport, RoundWork, SubmissionTag, TrainerApi, TrainProgress } from './api.ts';
 import { loadTuning, saveTuning } from './tuning-store.ts';
@@ -229,7 +229,7 @@ export class Trainer implements TrainerApi {
 async function kernelChoice(gpu: Gpu, manifest: Manifest): Promise<KernelChoice> {
   if (gpu.adapter.software) return defaultChoice(gpu.adapter);
   const { batch, sequence } = manifest.training;
-  const shapes = matmulShapes(manifest.model, batch, sequence);
+  const shapes = tuningShapes(manifest.model, batch, sequence);
   const key = `${tuningKey(gpu.adapter)} ${JSON.stringify(shapes)}`;
   let tuning = await loadTuning(key);
   if (tuning === undefined) {
