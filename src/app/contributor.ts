@@ -66,6 +66,8 @@ export class Contributor {
   #nudge: () => void = () => {};
   #last = false;
   #fetchedAhead = false;
+  /** The last submission while it counts as not applied. */
+  #owed: OwnSubmission | null = null;
   /** How long compressing and hashing lately took here, so that a slow machine stops training early enough. */
   #compressMs: number;
 
@@ -172,6 +174,11 @@ export class Contributor {
     const { follower, trainer, clock, manifest, runId, identity, onActivity, onProgress } = this.#o;
     const { schedule } = manifest;
     const head = follower.head;
+    if (this.#owed !== null && follower.wasAccepted(this.#owed.hash)) {
+      // Its certificate came after all.
+      await trainer.settle('accepted');
+      this.#owed = null;
+    }
     const seed = assignmentSeed(runId, round, head.hash, identity.publicKey);
     onActivity('syncing', 'Fetching training text.');
     const assignment = await this.#assignment(seed, head.height, signal);
@@ -250,6 +257,7 @@ export class Contributor {
       innerSteps,
       baseRoot,
       trainLoss,
+      ...(work.carry === null ? {} : { carry: work.carry }),
     };
     await this.#say(commit, start + schedule.commitMs, () => follower.behind, signal);
     submissions.reveal(hash);
@@ -263,11 +271,16 @@ export class Contributor {
       onActivity('applying', null);
       await follower.applyPending(trainer, signal);
     }
+    if (follower.wasAccepted(own.hash)) return;
     const certified = follower.last?.body.round === round ? follower.last.body : null;
-    if (certified?.accepted.some((a) => toHex(a.submission.hash) === own.hash)) return;
-    // What we sent was not applied, so it goes back into our error feedback: no work is lost.
-    await trainer.rollback(true);
-    if (certified === null) this.#o.onLost(own, this.#empty.get(round) ?? null);
+    const key = toHex(identity.publicKey);
+    const refused =
+      certified?.refused.find((r) => toHex(r.contributor) === key) ?? this.#empty.get(round) ?? null;
+    // What we sent was not applied, so it goes back into our error feedback: no work is lost. Unless the validators do
+    // not know what we started from (a lost commit): then only zeros are a common ground.
+    await trainer.settle(refused?.reason === 'carry' ? 'reset' : 'refused');
+    this.#owed = own;
+    if (certified === null) this.#o.onLost(own, refused);
   }
 
   /** Publishes a message at once and again until its deadline, so that one lost packet costs no round. */

@@ -47,6 +47,8 @@ export class Follower {
   /** Certificates that follow the head, checked, oldest first, not yet applied. */
   #pending: CheckedCertificate[] = [];
   #members: Members = new Map();
+  /** Hashes of the submissions that the newest certificates accepted. */
+  #accepted: ReadonlySet<string>[] = [];
   #waiters: (() => void)[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   /** Height of the state the trainer holds; null until one was loaded. */
@@ -65,6 +67,11 @@ export class Follower {
   /** The certificate that made the head; null at genesis. */
   get last(): CheckedCertificate | null {
     return this.#last;
+  }
+
+  /** Whether one of the last few certificates applied a submission. */
+  wasAccepted(hash: string): boolean {
+    return this.#accepted.some((hashes) => hashes.has(hash));
   }
 
   /** How many are admitted. */
@@ -216,6 +223,8 @@ export class Follower {
   #advance(certificate: CheckedCertificate): void {
     this.#head = certificate.head;
     this.#last = certificate;
+    const accepted = certificate.body.accepted.map((entry) => toHex(entry.submission.hash));
+    this.#accepted = [...this.#accepted.slice(1 - MAX_REPLAY), new Set(accepted)];
     this.#members = foldMembers(this.#members, certificate.body, this.#options.manifest.admission);
     this.#options.onHead(certificate);
   }

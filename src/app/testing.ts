@@ -17,7 +17,7 @@ import { foldMembers, isMember, JoinBox, type Members } from '../gauntlet/admiss
 import { noCertificate, RoundBook } from '../gauntlet/book.ts';
 import { BlobUnavailableError, type GossipVerdict, type Swarm } from '../swarm/types.ts';
 import type { TrainerClient } from '../worker/client.ts';
-import type { RoundWork } from '../worker/api.ts';
+import type { RoundOutcome, RoundWork } from '../worker/api.ts';
 
 type Handler = (message: Uint8Array, from: string) => GossipVerdict | Promise<GossipVerdict>;
 
@@ -111,6 +111,7 @@ export class FakeTrainer implements TrainerClient {
       tokens: this.#steps * batch * sequence * accumulation,
       trainLoss: 5,
       compressMs: 0,
+      carry: null,
     };
   }
 
@@ -120,12 +121,17 @@ export class FakeTrainer implements TrainerClient {
     return root;
   }
 
-  async rollback(keepError: boolean): Promise<void> {
-    await (keepError ? this.#replica.restoreError() : this.#replica.clearError());
+  async settle(outcome: RoundOutcome): Promise<void> {
+    if (outcome === 'refused') await this.#replica.restoreError();
+    if (outcome === 'reset') await this.#replica.clearError();
   }
 
   async setGpuShare(): Promise<void> {}
   async setPaused(): Promise<void> {}
+  async carry(): Promise<null> {
+    return null;
+  }
+
   theta(): Promise<Int32Array> {
     return this.#replica.read();
   }

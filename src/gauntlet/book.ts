@@ -68,6 +68,8 @@ export interface BookOptions {
   readonly standings?: Standings;
   /** Whether a contributor is admitted in this round (admission.ts). Absent: everybody is, for tests. */
   readonly isMember?: (contributor: Uint8Array) => boolean;
+  /** What is wrong with a commit's private state (carries.ts). Absent: nothing, as in a run without audits. */
+  readonly carryProblem?: (contributor: Uint8Array, commit: Commit) => Refusal | null;
 }
 
 /** What else a verdict records: who joined, and audits of earlier rounds that ended. */
@@ -134,7 +136,9 @@ export class RoundBook {
     const problem =
       this.#notMember(contributor) ??
       this.#lateCommit(now) ??
-      commitProblem(commit, this.#o.manifest, this.#o.maxBytes);
+      commitProblem(commit, this.#o.manifest, this.#o.maxBytes) ??
+      this.#o.carryProblem?.(contributor, commit) ??
+      null;
     if (problem !== null) return this.#refuseStray(contributor, problem);
     const stranger = (this.#o.standings?.get(key)?.verified ?? 0) === 0;
     if (stranger && this.#strangers === MAX_STRANGERS) {
@@ -295,6 +299,16 @@ export class RoundBook {
       joined: [...joined].sort(byContributor),
       audits: [...audits].sort(byContributor),
     };
+  }
+
+  /** Seed of the lots of this round, known to nobody before commits closed. */
+  get lotSeed(): Uint8Array {
+    return this.#selection().seed;
+  }
+
+  /** A contributor's commit. */
+  commitOf(contributor: Uint8Array): Commit | null {
+    return this.#entries.get(toHex(contributor))?.commit ?? null;
   }
 
   /** Bytes of an accepted or candidate submission, for applying it. */

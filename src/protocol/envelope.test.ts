@@ -59,6 +59,16 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     trainLoss: real(0, 1e6),
   }),
   fc.record({
+    kind: fc.constant('commit' as const),
+    ...base,
+    seal: bytes32,
+    size: fc.integer({ min: 1, max: 1 << 30 }),
+    ...work,
+    baseRoot: bytes32,
+    trainLoss: real(0, 1e6),
+    carry: fc.record({ before: bytes32, accepted: bytes32, refused: bytes32 }),
+  }),
+  fc.record({
     kind: fc.constant('reveal' as const),
     ...base,
     submission: blob,

@@ -3,6 +3,7 @@
  * sender, so no body repeats it. docs/protocol.md describes each with its limits.
  */
 import * as v from 'valibot';
+import { CarryRootsSchema } from './carry.ts';
 import {
   MAX_ACCEPTED,
   MAX_AUDITS,
@@ -43,6 +44,7 @@ export const REFUSAL_REASONS = [
   'not-finite', // NaN or infinity inside
   'norm', // far from the median norm
   'copy', // overlaps an earlier commit
+  'carry', // what it started from is not what it said it had
   'state', // computed from another state than the certified one
   'loss', // makes the model worse
   'capacity', // more good work than one certificate holds
@@ -84,6 +86,8 @@ export const CommitSchema = v.strictObject({
   baseRoot: Hash,
   /** Mean training loss over the inner steps, as claimed. */
   trainLoss: Loss,
+  /** Commitment to private state; in runs with audits. */
+  carry: v.exactOptional(CarryRootsSchema),
 });
 
 /** "These bytes are what I sealed, and may be fetched now, for example from this libp2p peer." */

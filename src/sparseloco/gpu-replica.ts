@@ -374,8 +374,16 @@ export class GpuReplica implements Replica {
     this.sent = null;
   }
 
+  /** Puts this in the place of the error feedback; what was sent last counts as settled. */
+  writeError(values: Float32Array<ArrayBuffer>): void {
+    if (values.length !== this.layout.elements)
+      throw new RangeError(`an error feedback of ${values.length} scalars, not ${this.layout.elements}`);
+    this.device.queue.writeBuffer(this.error, 0, values);
+    this.sent = null;
+  }
+
   /** Error feedback, f32. */
-  async readError(): Promise<Float32Array> {
+  async readError(): Promise<Float32Array<ArrayBuffer>> {
     const encoder = this.device.createCommandEncoder();
     const [data] = await this.passes.finish(encoder, [{ buffer: this.error, size: this.error.size }]);
     return new Float32Array(data).subarray(0, this.layout.elements);

@@ -6,6 +6,7 @@
  */
 import type { Activity, Phase, Problem, RoundRecord } from '../app/state.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
+import { controlStrings } from './strings/controls.ts';
 
 type OwnReason = NonNullable<NonNullable<RoundRecord['own']>['reason']>;
 
@@ -26,6 +27,10 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
   late: {
     title: 'Too late',
     text: 'The work arrived after the deadline. Other load on this computer or a slow connection can cause that.',
+  },
+  carry: {
+    title: 'Memory not continuous',
+    text: 'What this tab remembers from earlier rounds is not what it announced, perhaps because a message got lost. It starts again without that memory by itself.',
   },
   'not-member': {
     title: 'Not admitted yet',
@@ -203,17 +208,7 @@ export const strings = {
       `Thank you. This tab’s key owns ${credits} credits from ${accepted === '1' ? 'one accepted submission' : `${accepted} accepted submissions`}.`,
     figure: 'Seven browser tabs around the ring of a training round',
   },
-  controls: {
-    heading: 'Control',
-    pause: 'Pause',
-    resume: 'Resume',
-    stop: 'Stop',
-    start: 'Start',
-    stopWatching: 'Stop watching',
-    share: 'GPU share',
-    shareHint: 'How much of the graphics card’s time this tab may use. Lower is quieter and cooler.',
-    pauseHint: 'Pausing or stopping keeps every credit and all certified work.',
-  },
+  controls: controlStrings,
   status: {
     watching: 'Watching',
     watchingText: 'You see the run live. This tab computes nothing.',

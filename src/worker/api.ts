@@ -4,7 +4,9 @@
  * Implemented in trainer.worker.ts (comlink); app/ talks to this interface only, so tests can put a fake behind it.
  */
 import type { AdapterReport } from '../kernels/gpu.ts';
+import type { CarryRoots } from '../protocol/carry.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import type { CarrySnapshot } from './carry.ts';
 
 export interface OpenReport {
   readonly adapter: AdapterReport;
@@ -30,6 +32,8 @@ export interface RoundWork {
   readonly tokens: number;
   readonly trainLoss: number;
   readonly compressMs: number;
+  /** Roots of what was carried into the round and out of it; null in a run without audits. */
+  readonly carry: CarryRoots | null;
 }
 
 export interface Assignment {
@@ -48,6 +52,8 @@ export interface SubmissionTag {
   readonly contributor: Uint8Array;
 }
 
+export type RoundOutcome = 'accepted' | 'refused' | 'reset';
+
 export interface TrainerApi {
   /** Opens the GPU and checks that the run fits. Throws GpuUnavailableError or an error with the numbers. */
   open(manifest: Manifest): Promise<OpenReport>;
@@ -62,10 +68,12 @@ export interface TrainerApi {
   /** Applies a certificate's submissions; returns the new state root. Local progress since finish() is dropped. */
   apply(submissions: readonly { bytes: Uint8Array; weight: number }[]): Promise<Uint8Array>;
   /**
-   * Goes back to the certified state after a refused or lost round. `keepError`: what was sent but not applied
-   * returns to the error feedback, so no work is lost; otherwise the error feedback is emptied.
+   * Says what became of the last finished round, and goes back to the certified state. `refused` (or lost): what was
+   * sent but not applied returns to the error feedback, so no work is lost. `reset`: start over as a newcomer does.
    */
-  rollback(keepError: boolean): Promise<void>;
+  settle(outcome: RoundOutcome): Promise<void>;
+  /** What an audit of a round is answered with; null when it is not the last finished one. Big: copied only for that. */
+  carry(round: number): Promise<CarrySnapshot | null>;
   /** Share of the GPU's time to use, 0.1 to 1. */
   setGpuShare(share: number): void;
   setPaused(paused: boolean): void;

@@ -5,6 +5,14 @@ import { genesisTheta } from '../model/init.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { preset } from '../model/presets.ts';
 import { bytesEqual } from '../protocol/bytes.ts';
+import {
+  type Carry,
+  carryDigests,
+  type CarryDigests,
+  carryRoot,
+  type CarryRoots,
+  zeroCarry,
+} from '../protocol/carry.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { testManifest } from '../protocol/testing.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
@@ -92,10 +100,52 @@ test('no step, no submission; a refused one leaves the certified state', async (
   expect(await trainer.finish(tag)).toBeNull();
   await trainer.train(assignment, far(), (p) => p.innerSteps === 2 && trainer.stop());
   const first = await trainer.finish(tag);
-  await trainer.rollback(true);
+  await trainer.settle('refused');
   expect(await trainer.theta()).toEqual(theta);
   const cpu = new CpuReplica(parameterLayout(base.model), base.sparseloco);
   await cpu.load(theta);
   expect(bytesEqual(before, await cpu.root())).toBe(true);
   expect(first?.submission.byteLength).toBeGreaterThan(0);
+});
+
+test('in a run with audits each round starts from what the last one left, however that ended', async () => {
+  const audited = new Trainer(await nodeGpuEntry());
+  await audited.open({ ...manifest, gauntlet: { ...manifest.gauntlet, auditsPerRound: 1 } });
+  await audited.load(theta);
+  const round = async (steps: number) => {
+    await audited.train(assignment, far(), (p) => p.innerSteps === steps && audited.stop());
+  };
+  const finish = async (number: number): Promise<CarryRoots> => {
+    const work = await audited.finish({ ...tag, round: number });
+    if (work?.carry == null) throw new Error('no roots');
+    return work.carry;
+  };
+  const zeros = carryRoot(await zeroCarry(parameterLayout(base.model).elements));
+
+  await round(2);
+  const first = await finish(1);
+  expect(first.before).toEqual(zeros);
+  await audited.settle('refused');
+  // An interrupted round never happened: neither its steps nor its moments.
+  await round(3);
+  await round(2);
+  const second = await finish(2);
+  expect(second.before).toEqual(first.refused);
+  const answer = await audited.carry(2);
+  expect(carryRoot(answer?.before?.digests as CarryDigests)).toEqual(second.before);
+  expect(carryRoot(answer?.after.digests as CarryDigests)).toEqual(second.accepted);
+  expect(await carryDigests(answer?.after as Carry)).toEqual(answer?.after.digests);
+  expect(answer?.after.step).toBe(4);
+  expect(await audited.carry(1)).toBeNull();
+
+  // Told late that it was accepted after all.
+  await audited.settle('refused');
+  await audited.settle('accepted');
+  await round(1);
+  const third = await finish(3);
+  expect(third.before).toEqual(second.accepted);
+  await audited.settle('reset');
+  await round(2);
+  expect((await finish(4)).before).toEqual(zeros);
+  await audited.close();
 });

@@ -7,6 +7,7 @@
 import { defaultChoice, type KernelChoice } from '../kernels/choice.ts';
 import { type Gpu, openGpu } from '../kernels/gpu.ts';
 import { choiceFrom, tune, tuningKey } from '../kernels/tune.ts';
+import type { Carry } from '../protocol/carry.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { GpuReplica } from '../sparseloco/gpu-replica.ts';
 import { assignedBatches } from '../training/assignment.ts';
@@ -15,7 +16,16 @@ import { learningRateAt } from '../training/learning-rate.ts';
 import { DeviceLostError } from '../training/errors.ts';
 import { estimateMemory, tuningShapes } from '../training/memory.ts';
 import type { TrainingEngine } from '../training/types.ts';
-import type { Assignment, OpenReport, RoundWork, SubmissionTag, TrainerApi, TrainProgress } from './api.ts';
+import type {
+  Assignment,
+  OpenReport,
+  RoundOutcome,
+  RoundWork,
+  SubmissionTag,
+  TrainerApi,
+  TrainProgress,
+} from './api.ts';
+import { CarryKeeper, type CarrySnapshot } from './carry.ts';
 import { loadTuning, saveTuning } from './tuning-store.ts';
 
 /** Read-backs wait for the queue, so the loss is fetched this often and not every step. */
@@ -26,6 +36,8 @@ interface Open {
   readonly manifest: Manifest;
   readonly engine: TrainingEngine;
   readonly replica: GpuReplica;
+  /** Null in a run without audits. */
+  readonly keeper: CarryKeeper | null;
 }
 
 export class Trainer implements TrainerApi {
@@ -36,6 +48,8 @@ export class Trainer implements TrainerApi {
   #paused = false;
   #wake: (() => void) | null = null;
   #stopRequested = false;
+  /** Steps were taken since the last finish(): Adam's state is not the carry's. */
+  #drifted = false;
   #round = { innerSteps: 0, tokens: 0, lossSum: 0, lossCount: 0 };
 
   /** `gpu`: WebGPU's entry point where it is not `navigator.gpu` (Dawn in Node). */
@@ -57,6 +71,8 @@ export class Trainer implements TrainerApi {
     const engine = await createEngine({
       gpu,
       choice: await kernelChoice(gpu, manifest),
+      // Audited work is replayed on a validator's device: f16 there and f32 here would differ by more than it allows.
+      storage: (manifest.gauntlet.auditsPerRound ?? 0) > 0 ? 'f32' : undefined,
       config: manifest.model,
       batch,
       sequence,
@@ -64,7 +80,10 @@ export class Trainer implements TrainerApi {
       optimizer: manifest.training,
     });
     const replica = await GpuReplica.create(gpu, manifest.model, manifest.sparseloco);
-    this.#open = { gpu, manifest, engine, replica };
+    const audited = (manifest.gauntlet.auditsPerRound ?? 0) > 0;
+    const keeper = audited ? new CarryKeeper(replica.layout, manifest.sparseloco) : null;
+    this.#drifted = false;
+    this.#open = { gpu, manifest, engine, replica, keeper };
     return { adapter: gpu.adapter, bytesNeeded: engine.allocatedBytes + replica.allocatedBytes };
   }
 
@@ -77,9 +96,11 @@ export class Trainer implements TrainerApi {
   }
 
   async train(assignment: Assignment, until: number, onProgress: (p: TrainProgress) => void): Promise<void> {
-    const { engine, manifest } = this.#need();
+    const { engine, manifest, keeper } = this.#need();
     const settings = manifest.training;
     this.#stopRequested = false;
+    if (keeper !== null && this.#drifted) restoreOptimizer(engine, keeper.current);
+    this.#drifted = false;
     this.#resetRound();
     const data = {
       shardTokens: manifest.data.train.map((shard) => shard.tokens),
@@ -99,6 +120,7 @@ export class Trainer implements TrainerApi {
       const micro = Array.from({ length: settings.accumulation }, () => batches.next().value);
       await engine.step(micro, learningRateAt(settings, assignment.height, this.#round.innerSteps));
       this.#checkDevice();
+      this.#drifted = true;
       this.#round.innerSteps++;
       for (const b of micro) this.#round.tokens += b.targets.reduce((n, t) => n + (t >= 0 ? 1 : 0), 0);
       if (begin - reportedAt >= REPORT_EVERY_MS || this.#round.innerSteps === 1) {
@@ -124,12 +146,15 @@ export class Trainer implements TrainerApi {
   }
 
   async finish(tag: SubmissionTag): Promise<RoundWork | null> {
-    const { engine, replica } = this.#need();
+    const { engine, replica, keeper } = this.#need();
     if (this.#round.innerSteps === 0) return null;
     const last = await engine.report();
     const begin = performance.now();
     const { bytes } = await replica.compress(engine.parameters, tag);
     this.#checkDevice();
+    const carry =
+      keeper === null ? null : await keeper.finish(tag.round, await readCarry(engine, replica), bytes);
+    this.#drifted = false;
     const { innerSteps, tokens, lossSum, lossCount } = this.#round;
     return {
       submission: bytes,
@@ -137,6 +162,7 @@ export class Trainer implements TrainerApi {
       tokens,
       trainLoss: lossCount > 0 ? lossSum / lossCount : last.loss,
       compressMs: performance.now() - begin,
+      carry,
     };
   }
 
@@ -149,12 +175,22 @@ export class Trainer implements TrainerApi {
     return root;
   }
 
-  async rollback(keepError: boolean): Promise<void> {
-    const { engine, replica } = this.#need();
-    if (keepError) await replica.restoreError();
-    else await replica.clearError();
+  async settle(outcome: RoundOutcome): Promise<void> {
+    const { engine, replica, keeper } = this.#need();
+    if (outcome === 'reset') {
+      keeper?.reset();
+      await replica.clearError();
+      engine.resetOptimizer();
+    } else if (keeper !== null) {
+      const error = keeper.settle(outcome === 'accepted');
+      if (error !== null) replica.writeError(error);
+    } else if (outcome === 'refused') await replica.restoreError();
     replica.writeParameters(engine.parameters);
     this.#resetRound();
+  }
+
+  async carry(round: number): Promise<CarrySnapshot | null> {
+    return this.#need().keeper?.snapshot(round) ?? null;
   }
 
   setGpuShare(share: number): void {
@@ -220,6 +256,18 @@ export class Trainer implements TrainerApi {
     this.#wake?.();
     this.#wake = null;
   }
+}
+
+/** Adam's state as it was carried into the round: an interrupted one never happened. */
+function restoreOptimizer(engine: TrainingEngine, carry: Carry | null): void {
+  if (carry === null) engine.resetOptimizer();
+  else engine.setOptimizer({ m: carry.moment1, v: carry.moment2, step: carry.step });
+}
+
+async function readCarry(engine: TrainingEngine, replica: GpuReplica): Promise<Carry> {
+  const error = await replica.readError();
+  const { m, v, step } = await engine.readOptimizer();
+  return { error, moment1: m as Float32Array<ArrayBuffer>, moment2: v as Float32Array<ArrayBuffer>, step };
 }
 
 /**

@@ -18,7 +18,8 @@ const api: TrainerApi = {
     return work === null ? null : transfer(work, [work.submission.buffer]);
   },
   apply: (submissions) => trainer.apply(submissions),
-  rollback: (keepError) => trainer.rollback(keepError),
+  settle: (outcome) => trainer.settle(outcome),
+  carry: (round) => trainer.carry(round),
   setGpuShare: (share) => trainer.setGpuShare(share),
   setPaused: (paused) => trainer.setPaused(paused),
   theta: async () => {

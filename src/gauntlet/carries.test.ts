@@ -1,0 +1,89 @@
+/** Which commits continue what a contributor carried, whatever became of its rounds. */
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { toHex } from '../protocol/bytes.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import { testHash } from '../protocol/testing.ts';
+import { CarryBook } from './carries.ts';
+
+const ana = testHash('ana');
+const zero = testHash('zeros');
+
+/** A commit that starts from `before`; what it leaves is named after its round. */
+const commit = (round: number, before: Uint8Array): MessageOf<'commit'> => ({
+  kind: 'commit',
+  run: testHash('run'),
+  round,
+  seal: testHash(`seal ${round}`),
+  size: 1,
+  tokens: 1,
+  innerSteps: 1,
+  baseRoot: testHash('root'),
+  trainLoss: 1,
+  carry: { before, accepted: testHash(`${round} accepted`), refused: testHash(`${round} refused`) },
+});
+const everybody = () => true;
+
+test('a newcomer starts from zeros, and only so; anybody may start over from them', () => {
+  const book = new CarryBook(zero);
+  expect(book.problem(ana, commit(1, zero))).toBeNull();
+  expect(book.problem(ana, commit(1, testHash('made up')))).toMatchObject({ reason: 'carry' });
+  book.note(ana, commit(1, zero));
+  expect(book.problem(ana, commit(2, zero))).toBeNull();
+  const { carry: _, ...without } = commit(1, zero);
+  expect(book.problem(ana, without)).toMatchObject({ reason: 'malformed' });
+});
+
+test('the next commit starts from what the last one left, by what became of it', () => {
+  const book = new CarryBook(zero);
+  book.note(ana, commit(1, zero));
+  expect(book.problem(ana, commit(2, testHash('1 refused')))).toBeNull();
+  expect(book.problem(ana, commit(2, testHash('1 accepted')))).toMatchObject({ reason: 'carry' });
+  book.settle(1, [ana], everybody);
+  expect(book.problem(ana, commit(2, testHash('1 accepted')))).toBeNull();
+  expect(book.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
+});
+
+test('a commit that does not follow leaves nothing to follow', () => {
+  const book = new CarryBook(zero);
+  book.note(ana, commit(1, zero));
+  book.note(ana, commit(2, testHash('made up')));
+  expect(book.problem(ana, commit(3, testHash('2 refused')))).toMatchObject({ reason: 'carry' });
+  expect(book.problem(ana, commit(3, testHash('1 refused')))).toBeNull();
+});
+
+test('only the first commit of a round counts', () => {
+  const book = new CarryBook(zero);
+  book.note(ana, commit(1, zero));
+  const other = commit(1, zero);
+  book.note(ana, { ...other, carry: { before: zero, accepted: zero, refused: testHash('second') } });
+  expect(book.problem(ana, commit(2, testHash('second')))).toMatchObject({ reason: 'carry' });
+});
+
+test('honest contributors always follow, whatever is accepted, over restarts of the validator and of the tab', () => {
+  const round = fc.record({ accepted: fc.boolean(), restart: fc.boolean(), reload: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(round, { maxLength: 12 }), (rounds) => {
+      let book = new CarryBook(zero);
+      let carried = zero;
+      rounds.forEach(({ accepted, restart, reload }, i) => {
+        if (reload) carried = zero;
+        const made = commit(i, carried);
+        expect(book.problem(ana, made)).toBeNull();
+        book.note(ana, made);
+        if (accepted) book.settle(i, [ana], everybody);
+        carried = testHash(`${i} ${accepted ? 'accepted' : 'refused'}`);
+        if (restart) book = new CarryBook(zero, book.encode());
+      });
+    }),
+  );
+});
+
+test('who is no member any more is forgotten; a broken note counts as none', () => {
+  const book = new CarryBook(zero);
+  book.note(ana, commit(1, zero));
+  book.settle(1, [], (key) => key !== toHex(ana));
+  expect(book.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
+  const broken = new CarryBook(zero, new TextEncoder().encode('{"'));
+  expect(broken.problem(ana, commit(2, zero))).toBeNull();
+});
