@@ -64,7 +64,7 @@ export interface GenerateOptions {
   readonly maxTokens: number;
   readonly random: Random;
   /** Checked before every token. */
-  readonly stopped: () => boolean;
+  readonly stopped: () => boolean | Promise<boolean>;
   /** A piece of the text, whole characters only. */
   readonly onText: (piece: string) => void;
 }
@@ -94,7 +94,7 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
   let unread = text.slice(-Math.max(half, model.context - maxTokens));
   model.reset();
   while (tokens.length < maxTokens) {
-    if (options.stopped()) {
+    if (await options.stopped()) {
       ended = 'stopped';
       break;
     }

@@ -41,6 +41,19 @@ interface Open {
   readonly tokenizer: Tokenizer;
 }
 
+/** How long the worker may be deaf: WebAssembly computes without a pause, and `stop()` is a message. */
+const DEAF_MS = 30;
+
+/** Lets messages in, when the last time was long ago. */
+function breather(): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < DEAF_MS) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    last = performance.now();
+  };
+}
+
 export class Chat implements ChatApi {
   readonly #load: (backend: ChatBackend) => Promise<LoadedRuntime>;
   #open: Open | null = null;
@@ -98,6 +111,7 @@ export class Chat implements ChatApi {
     const open = this.#open;
     if (open === null) throw new ChatRuntimeError('No model is open.');
     const begun = performance.now();
+    const breathe = breather();
     let text = '';
     const { tokens, ended } = await generate({
       model: open.decoder,
@@ -106,7 +120,10 @@ export class Chat implements ChatApi {
       sampling: request.sampling,
       maxTokens: request.maxTokens,
       random: createRandom(sha256Sync(new TextEncoder().encode(request.seed))),
-      stopped: () => this.#stopRequested,
+      stopped: async () => {
+        await breathe();
+        return this.#stopRequested;
+      },
       onText: (piece) => {
         text += piece;
         onText(piece);
