@@ -100,6 +100,8 @@ export interface PictureState {
   readonly milestones: readonly Milestone[];
   /** Oldest first, bounded; spans widen as the session grows long. */
   readonly usage: readonly UsageSample[];
+  /** Milliseconds spent in training steps since the page was opened. */
+  readonly busyMs: number;
   /** Everybody heard of, this tab excepted. Bounded. */
   readonly members: readonly MemberView[];
   /** Own links with their rates. */
@@ -127,6 +129,7 @@ export const NO_PICTURE: PictureState = {
   teams: [],
   milestones: [],
   usage: [],
+  busyMs: 0,
   members: [],
   links: [],
 };

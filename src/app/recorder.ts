@@ -201,7 +201,9 @@ export class Recorder {
         tokens: this.#store.getState().totals.tokens,
         busyMs: this.#busyMs,
       };
-      if (this.#usage.record(Date.now(), counters)) this.#store.setState({ usage: this.#usage.samples });
+      if (this.#usage.record(Date.now(), counters)) {
+        this.#store.setState({ usage: this.#usage.samples, busyMs: this.#busyMs });
+      }
       if (inbox.profiles.changes !== this.#profilesShown) this.#showBoard();
       if (swarm.hostState === 'unreachable') {
         raise(this.#store, {

@@ -125,6 +125,12 @@ export function countdown(ms: number): string {
   return s >= 3600 ? duration(s * 1000) : `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`;
 }
 
+/** Watt hours, e.g. "340 Wh", "1.25 kWh". */
+export const energy = (wattHours: number | null | undefined): string => {
+  if (!usable(wattHours)) return UNKNOWN;
+  return wattHours < 999.5 ? `${significant(wattHours)} Wh` : `${significant(wattHours / 1000)} kWh`;
+};
+
 /** Round-trip time, e.g. "42 ms". */
 export const latency = (ms: number | null | undefined): string =>
   usable(ms) ? `${whole.format(ms)} ms` : UNKNOWN;

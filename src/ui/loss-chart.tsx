@@ -1,33 +1,34 @@
 /**
- * Loss over time on a canvas (uPlot), fed straight from the store: a new point redraws the canvas and renders
- * nothing. The same numbers stand in a table for whoever cannot see the picture.
+ * Loss over time with the swarm's rounds and this tab's share of each. The same numbers stand in tables for whoever
+ * cannot see the picture.
  */
-import { useEffect, useRef, useState } from 'react';
+import { useState } from 'react';
 import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
 import type { AppState } from '../app/state.ts';
-import { useApp, useViewStore } from './context.tsx';
+import { useApp } from './context.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
+import { roundShareStrings } from './strings/truth.ts';
 import { Cell, Row, Table } from './table.tsx';
+import { type ChartSpec, TimeChart } from './time-chart.tsx';
 
 const t = strings.loss;
 const HEIGHT = 260;
-/** Redraws at most once in this time; the eye does not miss the rest, and in a hidden tab there is no eye. */
-const REDRAW_MS = 1000;
-const HIDDEN_REDRAW_MS = 15_000;
 
 type Points = AppState['trainLoss'];
 const last = (points: Points): number | null => points.at(-1)?.[1] ?? null;
 
-/** The two curves on one time axis, seconds as uPlot counts; absent values are null and bridged. */
-export function joinCurves(train: Points, heldOut: Points): uPlot.AlignedData {
-  const xs = [...new Set([...train, ...heldOut].map(([at]) => at / 1000))].sort((a, b) => a - b);
-  const column = (points: Points) => {
+/**
+ * Bars and curves on one time axis, seconds as uPlot counts. Absent values of the curves are null and bridged; those of
+ * the bars are undefined, so that only the distance between bars makes their width.
+ */
+export function joinCurves(train: Points, heldOut: Points, bars: Points = []): uPlot.AlignedData {
+  const xs = [...new Set([...train, ...heldOut, ...bars].map(([at]) => at / 1000))].sort((a, b) => a - b);
+  const column = (points: Points, absent: null | undefined) => {
     const byTime = new Map(points.map(([at, value]) => [at / 1000, value]));
-    return xs.map((x) => byTime.get(x) ?? null);
+    return xs.map((x) => byTime.get(x) ?? absent);
   };
-  return [xs, column(train), column(heldOut)];
+  return [xs, column(bars, undefined), column(train, null), column(heldOut, null)];
 }
 
 export function LossChart() {
@@ -37,7 +38,7 @@ export function LossChart() {
       <h2 id="loss-heading">{t.heading}</h2>
       <Legend />
       <div className="chart" style={{ minHeight: HEIGHT }}>
-        {empty ? <p className="empty chart-empty">{t.empty}</p> : <Canvas />}
+        {empty ? <p className="empty chart-empty">{t.empty}</p> : <TimeChart spec={SPEC} />}
       </div>
       <p className="hint">{t.hint}</p>
       {!empty && <Numbers />}
@@ -49,6 +50,7 @@ function Legend() {
   const watching = useApp((s) => s.intent === 'watching' && s.trainLoss.length === 0);
   const train = useApp((s) => last(s.trainLoss));
   const heldOut = useApp((s) => last(s.heldOutLoss));
+  const share = useApp((s) => shareNow(s.rounds));
   const change = useApp((s) => {
     const first = s.heldOutLoss[0]?.[1];
     const now = last(s.heldOutLoss);
@@ -71,106 +73,58 @@ function Legend() {
           </dd>
         </div>
       )}
+      {share !== null && (
+        <div>
+          <dt className="key key-share">{roundShareStrings.key}</dt>
+          <dd data-testid="round-share" data-value={share}>
+            {format.share(share)}
+          </dd>
+        </div>
+      )}
     </dl>
   );
 }
 
-function Canvas() {
-  const store = useViewStore();
-  const host = useRef<HTMLDivElement>(null);
+const shareNow = (rounds: AppState['rounds']): number | null => {
+  const share = rounds.findLast((record) => record.own !== null)?.own?.share;
+  return share === undefined ? null : share === null ? 0 : share.weight / share.totalWeight;
+};
 
-  useEffect(() => {
-    const element = host.current;
-    if (element === null) return;
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
-    let chart: uPlot | null = null;
-    let drawn: readonly [Points, Points] | null = null;
-    let timer: ReturnType<typeof setTimeout> | undefined;
+/** Own share of each round with own accepted work: [epoch ms, 0 to 1]. */
+const shares = (rounds: AppState['rounds']): Points =>
+  rounds.flatMap(({ at, own }) =>
+    own?.share ? [[at, own.share.weight / own.share.totalWeight] as const] : [],
+  );
 
-    const draw = () => {
-      clearTimeout(timer);
-      timer = undefined;
-      const { trainLoss, heldOutLoss } = store.getState();
-      if (drawn?.[0] === trainLoss && drawn[1] === heldOutLoss) return;
-      drawn = [trainLoss, heldOutLoss];
-      chart?.setData(joinCurves(trainLoss, heldOutLoss));
-      element.setAttribute(
-        'aria-label',
-        t.summary(format.loss(last(trainLoss)), format.loss(last(heldOutLoss))),
-      );
-    };
-    const later = () => {
-      timer ??= setTimeout(draw, document.hidden ? HIDDEN_REDRAW_MS : REDRAW_MS);
-    };
-    /** Colours come from the stylesheet, so a change of scheme needs a new chart. */
-    const build = () => {
-      chart?.destroy();
-      chart = new uPlot(options(element), [[], [], []], element);
-      drawn = null;
-      draw();
-    };
-    build();
-    const resize = new ResizeObserver(([entry]) => {
-      if (entry !== undefined && chart !== null)
-        chart.setSize({ width: Math.floor(entry.contentRect.width), height: HEIGHT });
-    });
-    resize.observe(element);
-    scheme.addEventListener('change', build);
-    document.addEventListener('visibilitychange', draw);
-    const release = store.subscribe(later);
-    return () => {
-      release();
-      clearTimeout(timer);
-      document.removeEventListener('visibilitychange', draw);
-      scheme.removeEventListener('change', build);
-      resize.disconnect();
-      chart?.destroy();
-    };
-  }, [store]);
-
-  // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- uPlot's canvas stands inside
-  return <div ref={host} className="canvas" role="img" aria-label={t.heading} />;
-}
-
-function options(element: HTMLElement): uPlot.Options {
-  const style = getComputedStyle(element);
-  const colour = (name: string) => style.getPropertyValue(name).trim();
-  const axis = {
-    stroke: colour('--ink-2'),
-    font: `12px ${style.fontFamily}`,
-    grid: { stroke: colour('--line'), width: 1 },
-    ticks: { show: false },
-  };
-  return {
-    width: Math.max(200, Math.floor(element.clientWidth)),
-    height: HEIGHT,
-    legend: { show: false },
-    cursor: { show: false },
-    padding: [8, 10, 0, 0],
-    axes: [
-      {
-        ...axis,
-        space: 80,
-        size: 28,
-        grid: { show: false },
-        // Ticks closer than a minute need their seconds, or several read the same.
-        values: (_, times, _axis, _space, step) =>
-          times.map((time) => format.clock(time * 1000).slice(0, step < 60 ? 8 : 5)),
-      },
-      {
-        ...axis,
-        size: 44,
-        space: 44,
-        // 0.25 apart need two digits, or 7.25 reads 7.3 beside 7.5.
-        values: (_, values, _axis, _space, step) => {
-          const tenths = step * 10;
-          return values.map((v) => v.toFixed(Math.abs(tenths - Math.round(tenths)) < 1e-9 ? 1 : 2));
-        },
-      },
-    ],
-    scales: { y: { range: { min: { pad: 0.08 }, max: { pad: 0.08 } } } },
+const SPEC: ChartSpec = {
+  height: HEIGHT,
+  inputs: (s) => [s.trainLoss, s.heldOutLoss, s.rounds],
+  data: (s) => joinCurves(s.trainLoss, s.heldOutLoss, shares(s.rounds)),
+  label: (s) => {
+    const share = shareNow(s.rounds);
+    const summary = t.summary(format.loss(last(s.trainLoss)), format.loss(last(s.heldOutLoss)));
+    return share === null ? summary : summary + roundShareStrings.summary(format.share(share));
+  },
+  look: (colour) => ({
+    scales: {
+      y: { range: { min: { pad: 0.08 }, max: { pad: 0.08 } } },
+      // The bars stand on the floor of the chart and never reach the curves' upper part.
+      share: { range: [0, 4] },
+    },
+    // 0.25 apart need two digits, or 7.25 reads 7.3 beside 7.5.
+    values: (values, step) => {
+      const tenths = step * 10;
+      return values.map((v) => v.toFixed(Math.abs(tenths - Math.round(tenths)) < 1e-9 ? 1 : 2));
+    },
     series: [
-      {},
+      {
+        scale: 'share',
+        stroke: colour('--accent'),
+        fill: colour('--share'),
+        width: 0,
+        points: { show: false },
+        ...(uPlot.paths.bars !== undefined && { paths: uPlot.paths.bars({ size: [0.7, 18], gap: 1 }) }),
+      },
       { stroke: colour('--train'), width: 1.25, spanGaps: true, points: { show: false } },
       {
         stroke: colour('--held-out'),
@@ -179,8 +133,8 @@ function options(element: HTMLElement): uPlot.Options {
         points: { show: true, size: 6, fill: colour('--held-out'), width: 0 },
       },
     ],
-  };
-}
+  }),
+};
 
 const ROWS = 50;
 
@@ -197,21 +151,30 @@ function Numbers() {
 function NumberTables() {
   const heldOut = useApp((s) => s.heldOutLoss);
   const train = useApp((s) => s.trainLoss);
-  const columns = [
-    { label: t.time, number: true },
-    { label: t.value, number: true },
-  ];
+  const rounds = useApp((s) => s.rounds);
+  const tables = [
+    [t.caption, t.value, heldOut, format.loss],
+    [t.captionTrain, t.value, train, format.loss],
+    [roundShareStrings.caption, roundShareStrings.column, shares(rounds), format.share],
+  ] as const;
   return (
     <div className="numbers-pair">
-      {[[t.caption, heldOut] as const, [t.captionTrain, train] as const].map(([caption, points]) => (
-        <Table key={caption} caption={caption} columns={columns}>
+      {tables.map(([caption, column, points, text]) => (
+        <Table
+          key={caption}
+          caption={caption}
+          columns={[
+            { label: t.time, number: true },
+            { label: column, number: true },
+          ]}
+        >
           {points
             .slice(-ROWS)
             .reverse()
             .map(([at, value], i) => (
               <Row key={`${at} ${i}`}>
                 <Cell number>{format.clock(at)}</Cell>
-                <Cell number>{format.loss(value)}</Cell>
+                <Cell number>{text(value)}</Cell>
               </Row>
             ))}
         </Table>

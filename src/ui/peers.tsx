@@ -16,6 +16,8 @@ const COLUMNS = [
   { label: t.state },
   { label: t.speed, number: true },
   { label: t.rtt, number: true },
+  { label: strings.traffic.down, number: true },
+  { label: strings.traffic.up, number: true },
   { label: t.sync },
 ];
 
@@ -50,8 +52,9 @@ function PeerRow({ peer }: { readonly peer: PeerView }) {
   const { role, adapter, state } = peer;
   return (
     <Row data-testid="peer-row" data-peer={peer.peer} data-path={peer.path}>
-      <HeadCell label={t.peer} className="mono" title={peer.peer}>
-        {format.shortPeer(peer.peer)}
+      <HeadCell label={t.peer} title={peer.peer}>
+        {peer.name !== '' && <span className="who">{peer.name}</span>}
+        <span className="mono">{format.shortPeer(peer.peer)}</span>
       </HeadCell>
       <Cell label={t.path}>
         <PathBadge path={peer.path} />
@@ -68,6 +71,12 @@ function PeerRow({ peer }: { readonly peer: PeerView }) {
       </Cell>
       <Cell label={t.rtt} number>
         {format.latency(peer.rttMs)}
+      </Cell>
+      <Cell label={strings.traffic.down} number>
+        {format.bytes(peer.bytesIn)}
+      </Cell>
+      <Cell label={strings.traffic.up} number>
+        {format.bytes(peer.bytesOut)}
       </Cell>
       <Cell label={t.sync}>
         <span className={peer.inSync ? 'sync' : 'sync sync-no'}>{peer.inSync ? t.inSync : t.outOfSync}</span>

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { REFUSAL_REASONS } from '../protocol/messages.ts';
 import { strings } from './strings.ts';
+import { pathStrings } from './strings/truth.ts';
 
 /** Codes that the type lists; a new one fails to compile in strings.ts, and here if it is given no text. */
 const PROBLEM_CODES = Object.keys(strings.problems);
@@ -36,7 +37,7 @@ describe('strings', () => {
   });
 
   it('uses singular and plural', () => {
-    expect(strings.traffic.relayedAdvice(1)).toMatch(/^One peer /);
-    expect(strings.traffic.relayedAdvice(2)).toMatch(/^2 peers /);
+    expect(pathStrings.some(1)).toMatch(/^One peer /);
+    expect(pathStrings.some(2)).toMatch(/^2 peers /);
   });
 });

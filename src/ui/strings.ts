@@ -262,12 +262,6 @@ export const strings = {
     total: 'Total',
     now: 'Now',
     caption: 'Bytes received and sent since the page was opened, by path',
-    relayedAdvice: (n: number) =>
-      n === 1
-        ? 'One peer can only be reached through the relay. A firewall, a VPN or a strict router on either side may block the direct path.'
-        : `${n} peers can only be reached through the relay. A firewall, a VPN or a strict router on either side may block the direct path.`,
-    allDirect: 'Every peer is reached directly.',
-    alone: 'No other peer yet.',
   },
   loss: {
     heading: 'Loss',

@@ -2,6 +2,7 @@
 import type { LinkPath } from '../swarm/types.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
+import { PathAdvice } from './path-advice.tsx';
 import { strings } from './strings.ts';
 import { Cell, HeadCell, PathBadge, Row, Table } from './table.tsx';
 
@@ -43,15 +44,7 @@ export function TrafficPanel() {
           <Cell number>{format.rate(traffic.rateOut)}</Cell>
         </Row>
       </Table>
-      <Advice />
+      <PathAdvice />
     </section>
-  );
-}
-
-function Advice() {
-  const relayed = useApp((s) => s.peers.filter((p) => p.path === 'relayed').length);
-  const others = useApp((s) => s.peers.filter((p) => p.path !== 'host').length);
-  return (
-    <p className="hint">{others === 0 ? t.alone : relayed === 0 ? t.allDirect : t.relayedAdvice(relayed)}</p>
   );
 }

@@ -92,6 +92,7 @@ export function picture(now: number, peers: readonly PeerView[]): PictureState {
       { kind: 'tokens', threshold: 1e6, round: 17, at: now - 25 * MINUTE },
     ],
     usage: usage(now),
+    busyMs: 13 * MINUTE,
     members: membersAround(peers),
     links: linksOf(peers),
   };

@@ -27,7 +27,10 @@ export const creditStrings = {
       title: 'Provisional',
       text: 'It vests after some more certified rounds, or at once when an audit passes. A failed audit takes it back.',
     },
-    forfeited: { title: 'Forfeited', text: 'An audit of your work failed, which took back what was provisional.' },
+    forfeited: {
+      title: 'Forfeited',
+      text: 'An audit of your work failed, which took back what was provisional.',
+    },
   },
   nothing: {
     refused: 'No credits: the validators refused this work. The reason stands in the row above.',
@@ -146,6 +149,8 @@ export const milestoneStrings = {
 
 export const roundShareStrings = {
   key: 'My share of the round',
-  summary: (share: string) => ` Bars show this tab’s share of each round’s credits, in the last one ${share}.`,
+  summary: (share: string) =>
+    ` Bars show this tab’s share of each round’s credits, in the last one ${share}.`,
   column: 'My share',
+  caption: 'My share of each round with accepted work, newest first',
 };

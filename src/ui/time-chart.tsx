@@ -1,0 +1,124 @@
+/**
+ * A chart over time on a canvas (uPlot), fed straight from the store: a new point redraws the canvas and renders
+ * nothing. Whoever uses it says the same in words (the label) and in a table beside it.
+ */
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import type { AppState } from '../app/state.ts';
+import { useViewStore } from './context.tsx';
+import * as format from './format.ts';
+
+/** Redraws at most once in this time; the eye does not miss the rest, and in a hidden tab there is no eye. */
+const REDRAW_MS = 1000;
+const HIDDEN_REDRAW_MS = 15_000;
+
+export interface ChartSpec {
+  readonly height: number;
+  /** What the chart is drawn from: it is redrawn when one of these changes (Object.is). */
+  readonly inputs: (state: AppState) => readonly unknown[];
+  /** Seconds since the epoch, then one column a series. */
+  readonly data: (state: AppState) => uPlot.AlignedData;
+  /** The picture in words. */
+  readonly label: (state: AppState) => string;
+  /** Series after the time axis, and scales, with the colours that the stylesheet gives at that moment. */
+  readonly look: (colour: (name: string) => string) => Pick<uPlot.Options, 'series' | 'scales'> & {
+    /** Labels of the values' axis; `step` is their distance. */
+    readonly values: (values: readonly number[], step: number) => string[];
+    readonly axisWidth?: number;
+  };
+}
+
+/** `spec` must stay the same object: define it outside the component. */
+export function TimeChart({ spec }: { readonly spec: ChartSpec }) {
+  const store = useViewStore();
+  const host = useRef<HTMLDivElement>(null);
+
+  useEffect(() => {
+    const element = host.current;
+    if (element === null) return;
+    const scheme = matchMedia('(prefers-color-scheme: dark)');
+    let chart: uPlot | null = null;
+    let drawn: readonly unknown[] | null = null;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+
+    const draw = () => {
+      clearTimeout(timer);
+      timer = undefined;
+      const state = store.getState();
+      const inputs = spec.inputs(state);
+      if (drawn?.every((value, i) => Object.is(value, inputs[i])) === true) return;
+      drawn = inputs;
+      chart?.setData(spec.data(state));
+      element.setAttribute('aria-label', spec.label(state));
+    };
+    const later = () => {
+      timer ??= setTimeout(draw, document.hidden ? HIDDEN_REDRAW_MS : REDRAW_MS);
+    };
+    /** Colours come from the stylesheet, so a change of scheme needs a new chart. */
+    const build = () => {
+      chart?.destroy();
+      chart = new uPlot(chartOptions(element, spec), spec.data(store.getState()), element);
+      drawn = null;
+      draw();
+    };
+    build();
+    const resize = new ResizeObserver(([entry]) => {
+      if (entry !== undefined && chart !== null)
+        chart.setSize({ width: Math.floor(entry.contentRect.width), height: spec.height });
+    });
+    resize.observe(element);
+    scheme.addEventListener('change', build);
+    document.addEventListener('visibilitychange', draw);
+    const release = store.subscribe(later);
+    return () => {
+      release();
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', draw);
+      scheme.removeEventListener('change', build);
+      resize.disconnect();
+      chart?.destroy();
+    };
+  }, [store, spec]);
+
+  // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- uPlot's canvas stands inside
+  return <div ref={host} className="canvas" role="img" aria-label={spec.label(store.getState())} />;
+}
+
+function chartOptions(element: HTMLElement, spec: ChartSpec): uPlot.Options {
+  const style = getComputedStyle(element);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const { series, scales, values: valueLabels, axisWidth = 44 } = spec.look(colour);
+  const axis = {
+    stroke: colour('--ink-2'),
+    font: `12px ${style.fontFamily}`,
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { show: false },
+  };
+  return {
+    width: Math.max(200, Math.floor(element.clientWidth)),
+    height: spec.height,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [8, 10, 0, 0],
+    axes: [
+      {
+        ...axis,
+        space: 80,
+        size: 28,
+        grid: { show: false },
+        // Ticks closer than a minute need their seconds, or several read the same.
+        values: (_, times, _axis, _space, step) =>
+          times.map((time) => format.clock(time * 1000).slice(0, step < 60 ? 8 : 5)),
+      },
+      {
+        ...axis,
+        size: axisWidth,
+        space: 44,
+        values: (_, values, _axis, _space, step) => valueLabels(values, step),
+      },
+    ],
+    ...(scales === undefined ? {} : { scales }),
+    series: [{}, ...series],
+  };
+}
