@@ -93,7 +93,7 @@ export interface Matmul {
   readonly b: GPUBuffer;
   readonly c: GPUBuffer;
   /** Puts one product into an open compute pass. */
-  encode(pass: GPUComputePassEncoder): void;
+  readonly encode: (pass: GPUComputePassEncoder) => void;
   /** One product in a submission of its own. */
   run(): void;
   destroy(): void;

@@ -16,8 +16,24 @@ export type ReferenceDtype = 'f32' | 'f16';
 
 /** Relative errors: of tensors ‖a−b‖/‖b‖ (L2), of numbers |a−b|/|b|. */
 export const REFERENCE_TOLERANCES: Readonly<Record<ReferenceDtype, Tolerances>> = {
-  f32: { loss: 1e-5, logits: 1e-5, gradient: 1e-4, gradientNorm: 1e-5, update: 5e-3, lossAfter: 1e-4 },
-  f16: { loss: 2e-3, logits: 5e-3, gradient: 2e-2, gradientNorm: 5e-3, update: 1e-1, lossAfter: 5e-3 },
+  f32: {
+    loss: 1e-5,
+    logits: 1e-5,
+    gradient: 1e-4,
+    gradientNorm: 1e-5,
+    gradientNormAfter: 2e-5,
+    update: 5e-3,
+    lossAfter: 1e-4,
+  },
+  f16: {
+    loss: 2e-3,
+    logits: 5e-3,
+    gradient: 2e-2,
+    gradientNorm: 5e-3,
+    gradientNormAfter: 5e-3,
+    update: 1e-1,
+    lossAfter: 5e-3,
+  },
 };
 
 interface Tolerances {
@@ -26,11 +42,13 @@ interface Tolerances {
   readonly gradient: number;
   readonly gradientNorm: number;
   readonly update: number;
-  /**
-   * Of losses and whole-gradient norms once a step was taken: they stand on parameters in which Adam has turned
-   * rounding differences of near-zero gradients into steps of +-lr.
-   */
+  /** Of losses once a step was taken. */
   readonly lossAfter: number;
+  /**
+   * Of whole-gradient norms once a step was taken: they stand on parameters in which Adam has turned rounding
+   * differences of near-zero gradients into steps of +-lr. PyTorch in f32 is itself up to 1.0e-5 from PyTorch in f64 there.
+   */
+  readonly gradientNormAfter: number;
 }
 
 export interface ReferenceFigure {
@@ -88,7 +106,7 @@ export async function checkReference(
       const lossTolerance = step === 0 ? tolerances.loss : tolerances.lossAfter;
       record.add('loss', relative(loss, at(file.losses, step)), lossTolerance, { step });
       const normError = relative(gradientNorm, at(file.gradientNorms, step));
-      const normTolerance = step === 0 ? tolerances.gradientNorm : tolerances.lossAfter;
+      const normTolerance = step === 0 ? tolerances.gradientNorm : tolerances.gradientNormAfter;
       record.add('gradient_norm', normError, normTolerance, { step });
       if (step === 0) {
         const gradients = await engine.readGradients();
@@ -114,7 +132,7 @@ export async function checkReference(
     const step = REFERENCE_STEPS;
     record.add('loss', relative(loss, at(file.losses, step)), tolerances.lossAfter, { step });
     const normError = relative(gradientNorm, at(file.gradientNorms, step));
-    record.add('gradient_norm', normError, tolerances.lossAfter, { step });
+    record.add('gradient_norm', normError, tolerances.gradientNormAfter, { step });
     return record.figures;
   } finally {
     engine.destroy();
