@@ -15,5 +15,7 @@ export default defineConfig({
     // The full browser: the headless shell has no WebGPU.
     channel: undefined,
     trace: 'off',
+    // pwa.spec.ts alone has service workers: they hide requests from tests that tamper with them.
+    serviceWorkers: 'block',
   },
 });

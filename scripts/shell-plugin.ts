@@ -38,6 +38,15 @@ function shellOf(folder: string): Shell {
   return { version: whole.digest('base64url').slice(0, 16), pages, files };
 }
 
+/** Writes the service worker of a built folder from its `code`, in which the list is still missing. */
+export function writeShell(folder: string, code: string): Shell {
+  if (!code.includes(PLACEHOLDER)) throw new Error(`${WORKER} has no place for the list of files`);
+  const shell = shellOf(folder);
+  const list = encodeURIComponent(JSON.stringify(shell));
+  writeFileSync(join(folder, WORKER), code.replaceAll(PLACEHOLDER, list));
+  return shell;
+}
+
 export function shellPlugin(): Plugin {
   return {
     name: 'tabswarm-shell',
@@ -50,10 +59,7 @@ export function shellPlugin(): Plugin {
       order: 'post',
       handler({ dir }) {
         if (dir === undefined) throw new Error('the build has no folder');
-        const file = join(dir, WORKER);
-        const code = readFileSync(file, 'utf8');
-        if (!code.includes(PLACEHOLDER)) throw new Error(`${WORKER} has no place for the list of files`);
-        writeFileSync(file, code.replaceAll(PLACEHOLDER, encodeURIComponent(JSON.stringify(shellOf(dir)))));
+        writeShell(dir, readFileSync(join(dir, WORKER), 'utf8'));
       },
     },
   };
