@@ -56,6 +56,8 @@ export interface Session {
   readonly samples: Samples;
 }
 
+/** What cannot be known without the swarm. */
+const AWAY = { tokensPerSecond: 0, peers: [], round: 0, phaseEndsAt: 0 } as const;
 const NOTHING = { activity: 'waiting', waitingFor: null } as const;
 
 interface Run {
@@ -273,7 +275,7 @@ class SessionImpl implements SessionActions {
     if (run === null) return;
     while (!signal.aborted) {
       if (this.#governor.decision.offline)
-        this.store.setState({ activity: 'waiting', waitingFor: null, tokensPerSecond: 0, peers: [] });
+        this.store.setState({ ...AWAY, activity: 'waiting', waitingFor: null });
       await this.#governor.allowed(signal);
       if (signal.aborted) return;
       this.#stay = new AbortController();

@@ -40,7 +40,7 @@ export interface Settings {
 
 export const MIN_SHARE = 0.1;
 /** Slower than this a link is useless for any run. Bytes a second. */
-export const MIN_RATE = 16 * 1024;
+export const MIN_RATE = 16_000;
 /** Between the two battery thresholds. */
 export const MIN_BATTERY_GAP = 0.05;
 export const MAX_WINDOWS = 6;

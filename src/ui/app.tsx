@@ -46,7 +46,7 @@ export function App({ store, actions, model = null, device = null }: AppProps) {
 
 function Header() {
   const name = useApp((s) => s.run?.name);
-  const idle = useApp((s) => s.intent === 'idle');
+  const away = useApp((s) => s.intent === 'idle' || s.control.offline);
   return (
     <header className="masthead">
       <span className="brand">
@@ -58,7 +58,7 @@ function Header() {
           {name}
         </span>
       )}
-      {!idle && <HostChip />}
+      {!away && <HostChip />}
     </header>
   );
 }

@@ -1,11 +1,16 @@
-/** Pause, Resume, Stop and the GPU share. Starting from here (while watching) needs a trusted click, as everywhere. */
+/**
+ * Pause, Resume, Finish, Stop, and how much. Starting or going on from here needs a trusted click, as everywhere.
+ */
 import { onTrusted } from './consent.ts';
 import { useActions, useApp } from './context.tsx';
 import { GpuShare } from './gpu-share.tsx';
+import { PresetChoice } from './preset-choice.tsx';
+import { Rules } from './rules/dialog.tsx';
 import { canStart, canWatch } from './startable.ts';
+import { controlStrings } from './strings/controls.ts';
 import { strings } from './strings.ts';
 
-const t = strings.controls;
+const t = controlStrings;
 
 export function Controls() {
   const intent = useApp((s) => s.intent);
@@ -15,6 +20,9 @@ export function Controls() {
   // Nothing runs any more, so there is nothing to pause; what is left is to look on.
   const failed = useApp((s) => s.activity === 'failed') && !watching;
   const watchable = useApp(canWatch);
+  const held = useApp((s) => s.intent === 'running' && s.control.holds.length > 0) && !failed;
+  const finishing = useApp((s) => s.control.finishing);
+  const inSwarm = useApp((s) => (s.intent === 'running' || s.intent === 'paused') && !s.control.offline);
   return (
     <section className="controls" aria-labelledby="controls-heading">
       <h2 id="controls-heading" className="visually-hidden">
@@ -43,6 +51,16 @@ export function Controls() {
             {strings.landing.watch}
           </button>
         )}
+        {held && (
+          <button
+            type="button"
+            className="button button-primary"
+            title={t.hold.waiveHint}
+            onClick={onTrusted(() => actions?.waive())}
+          >
+            {t.hold.waive}
+          </button>
+        )}
         {intent === 'running' && !failed && (
           <button type="button" className="button" key="toggle" onClick={() => actions?.pause()}>
             {t.pause}
@@ -58,12 +76,23 @@ export function Controls() {
             {t.resume}
           </button>
         )}
+        {inSwarm && !failed && (
+          <button type="button" className="button" onClick={onTrusted(() => actions?.finish(!finishing))}>
+            {finishing ? t.keepOn : t.finish}
+          </button>
+        )}
         <button type="button" className="button" onClick={() => actions?.stop()}>
           {watching ? t.stopWatching : t.stop}
         </button>
       </div>
-      {!watching && !failed && <GpuShare />}
-      {!watching && <p className="hint controls-hint">{t.pauseHint}</p>}
+      {!watching && !failed && (
+        <div className="controls-amount">
+          <PresetChoice />
+          <GpuShare />
+          <Rules />
+        </div>
+      )}
+      <p className="hint controls-hint">{watching ? t.watchHint : t.pauseHint}</p>
     </section>
   );
 }

@@ -2,7 +2,7 @@
 import { useId } from 'react';
 import { useActions, useApp } from './context.tsx';
 import * as format from './format.ts';
-import { strings } from './strings.ts';
+import { controlStrings } from './strings/controls.ts';
 
 export function GpuShare() {
   const share = useApp((s) => s.settings.gpuShare);
@@ -10,7 +10,7 @@ export function GpuShare() {
   const id = useId();
   return (
     <div className="share">
-      <label htmlFor={id}>{strings.controls.share}</label>
+      <label htmlFor={id}>{controlStrings.share}</label>
       <output htmlFor={id}>{format.percent(share)}</output>
       <input
         id={id}
@@ -26,7 +26,7 @@ export function GpuShare() {
         onChange={(event) => actions?.changeSettings({ gpuShare: Number(event.currentTarget.value) / 100 })}
       />
       <p id={`${id}-hint`} className="hint">
-        {strings.controls.shareHint}
+        {controlStrings.shareHint}
       </p>
     </div>
   );

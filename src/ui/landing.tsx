@@ -6,6 +6,9 @@ import { onTrusted } from './consent.ts';
 import { useActions, useApp } from './context.tsx';
 import * as format from './format.ts';
 import { GpuShare } from './gpu-share.tsx';
+import { PresetChoice } from './preset-choice.tsx';
+import { Rules } from './rules/dialog.tsx';
+import { controlStrings } from './strings/controls.ts';
 import { SwarmFigure } from './swarm-figure.tsx';
 import { canStart, canWatch, trainingBlocked } from './startable.ts';
 import { strings } from './strings.ts';
@@ -20,6 +23,11 @@ export function Landing() {
         <Invitation />
       </section>
       <SwarmFigure />
+      <section className="amount" aria-label={controlStrings.heading}>
+        <PresetChoice />
+        <GpuShare />
+        <Rules />
+      </section>
       <Costs />
     </div>
   );
@@ -42,8 +50,14 @@ function Invitation() {
   const watchable = useApp(canWatch) && actions !== null;
   const blocked = useApp(trainingBlocked);
   const totals = useApp((s) => s.totals);
+  const finishedRound = useApp((s) => s.control.finishedRound);
   return (
     <div className="invitation">
+      {finishedRound !== null && (
+        <p className="returning" data-testid="finished">
+          {controlStrings.finished(format.count(finishedRound))}
+        </p>
+      )}
       {totals.accepted > 0 && (
         <p className="returning">
           {t.returning(format.credits(totals.credits), format.count(totals.accepted))}
@@ -75,7 +89,6 @@ function Invitation() {
       <p id="watch-note" className="hint">
         {t.watchNote}
       </p>
-      <GpuShare />
     </div>
   );
 }

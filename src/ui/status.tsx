@@ -2,16 +2,23 @@
 import { useEffect, useRef } from 'react';
 import type { AppState } from '../app/state.ts';
 import { useApp, useViewStore } from './context.tsx';
+import * as format from './format.ts';
+import { holdText } from './hold-text.ts';
+import { controlStrings } from './strings/controls.ts';
 import { strings } from './strings.ts';
 
 const t = strings.status;
 
 /** Headline and reason of the state. */
-export function describe(state: Pick<AppState, 'intent' | 'activity' | 'waitingFor' | 'adapter'>): {
+export function describe(
+  state: Pick<AppState, 'intent' | 'activity' | 'waitingFor' | 'adapter' | 'settings' | 'control'>,
+): {
   readonly title: string;
   readonly text: string;
 } {
-  const { intent, activity, waitingFor, adapter } = state;
+  const { intent, activity, waitingFor, adapter, settings, control } = state;
+  if (intent === 'running' && activity === 'waiting' && control.holds.length > 0)
+    return holdText(control, settings, Date.now());
   if (intent === 'paused') return { title: strings.activities.paused, text: t.pausedText };
   if (intent === 'watching' && (activity === 'idle' || activity === 'waiting'))
     return { title: t.watching, text: waitingFor ?? t.watchingText };
@@ -35,7 +42,9 @@ export function Status() {
   const waitingFor = useApp((s) => s.waitingFor);
   const adapter = useApp((s) => s.adapter);
   const slow = adapter?.software === true && intent === 'running';
-  const { title, text } = describe({ intent, activity, waitingFor, adapter });
+  const settings = useApp((s) => s.settings);
+  const control = useApp((s) => s.control);
+  const { title, text } = describe({ intent, activity, waitingFor, adapter, settings, control });
   return (
     <div className="status" data-testid="status" data-activity={activity} data-intent={intent}>
       <p className={`status-title tone-${tone({ intent, activity })}`}>
@@ -43,6 +52,14 @@ export function Status() {
         {title}
       </p>
       <p className="status-text">{text}</p>
+      {control.finishing && (
+        <p className="status-note" data-testid="finishing">
+          {controlStrings.finishing}
+        </p>
+      )}
+      {control.slowed && activity === 'training' && (
+        <p className="status-note">{controlStrings.slowed(format.percent(control.share))}</p>
+      )}
       {slow && <p className="status-note">{t.softwareAdapter}</p>}
     </div>
   );

@@ -60,3 +60,12 @@ test('a round in the worker gives the CPU replica’s root', async () => {
   expect(bytesEqual(await trainer.apply(accepted), await cpu.apply(accepted))).toBe(true);
   expect(await trainer.theta()).toEqual(await cpu.read());
 });
+
+test('ending a trainer fails the calls under way and all later ones: nobody waits for a hanging driver', async () => {
+  const hanging = startTrainer();
+  const opening = hanging.open(manifest);
+  hanging.terminate();
+  await expect(opening).rejects.toMatchObject({ name: 'TrainerEndedError' });
+  await expect(hanging.theta()).rejects.toMatchObject({ name: 'TrainerEndedError' });
+  hanging.terminate();
+});

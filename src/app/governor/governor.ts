@@ -89,6 +89,8 @@ export class Governor {
         wakeLock: this.#wake.available,
       },
     });
+    // What this browser has used this month may be read before Start; it tells the volunteer how much is left.
+    void this.#count();
   }
 
   get decision(): Decision {
@@ -140,7 +142,7 @@ export class Governor {
     this.#decision = ALLOWED;
     this.#wakeWaiters();
     void this.#count();
-    this.#show({ holds: [], slowed: false, finishing: false, battery: null, metered: null });
+    this.#show({ finishing: false, battery: null, metered: null });
   }
 
   /** The volunteer paused or resumed by hand: nothing is kept awake for a paused tab. */
@@ -238,17 +240,18 @@ export class Governor {
   }
 
   #wakeWaiters(): void {
-    for (const waiter of [...this.#waiters]) waiter();
+    for (const waiter of this.#waiters) waiter();
   }
 
   /** Writes the view when it differs from the one shown. */
   #show(part: Partial<ControlView> = {}): void {
     const before = this.#store.getState().control;
-    const { holds, share, slowed } = this.#decision;
+    const { holds, offline, share, slowed } = this.#decision;
     const observing = this.#task?.trains === true;
     const control: ControlView = {
       ...before,
       holds,
+      offline,
       share,
       slowed,
       month: this.#usage.month,

@@ -6,6 +6,8 @@ import type { Usage } from './usage.ts';
 export interface ControlView {
   /** Why the tab does not train although it was started; empty when no rule holds. */
   readonly holds: readonly Hold[];
+  /** The tab is off the network because of them. */
+  readonly offline: boolean;
   /** GPU share in effect. */
   readonly share: number;
   /** The share is lower than set because somebody is active. */
@@ -33,6 +35,7 @@ export interface ControlView {
 
 export const NO_CONTROL: ControlView = {
   holds: [],
+  offline: false,
   share: 1,
   slowed: false,
   finishing: false,

@@ -1,5 +1,6 @@
 /** The states of the gallery by name. Each is a function, so that its times are fresh at every load. */
 import type { AppState, Problem } from '../../app/state.ts';
+import { controlScenarios } from './control-scenarios.ts';
 import { adapter, hex, longRun, peers, refusedRound, run, softwareAdapter, training } from './fake-data.ts';
 
 const MESSAGES: Readonly<Record<Problem['code'], readonly [message: string, recovering: boolean]>> = {
@@ -155,6 +156,7 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
     ]),
   ),
   'long-names-landing': () => ({ run: longRun }),
+  ...controlScenarios,
   ...Object.fromEntries(
     (Object.keys(MESSAGES) as Problem['code'][]).map((code) => [`problem-${code}`, problem(code)]),
   ),

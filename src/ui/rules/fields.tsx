@@ -1,0 +1,113 @@
+/** The few kinds of fields that the rules need. A number counts when the field is left, so that half of it never does. */
+import { type ReactNode, useId, useState } from 'react';
+
+interface RadiosProps<T extends string> {
+  readonly legend: string;
+  /** The heading above says the same. */
+  readonly hideLegend?: boolean;
+  readonly value: T;
+  readonly choices: Readonly<Record<T, string>>;
+  readonly onChoose: (value: T) => void;
+  /** Fields that belong to the chosen value. */
+  readonly detail?: ReactNode;
+}
+
+export function Radios<T extends string>(props: RadiosProps<T>) {
+  const { legend, hideLegend = false, value, choices, onChoose, detail } = props;
+  const name = useId();
+  const values = Object.keys(choices) as T[]; // the keys of a Record<T, …> are T
+  return (
+    <fieldset className="radios">
+      <legend className={hideLegend ? 'visually-hidden' : undefined}>{legend}</legend>
+      {values.map((choice) => (
+        <div key={choice} className="radio">
+          <label>
+            <input
+              type="radio"
+              name={name}
+              value={choice}
+              checked={choice === value}
+              onChange={() => onChoose(choice)}
+            />
+            <span>{choices[choice]}</span>
+          </label>
+          {choice === value && detail !== undefined && <div className="radio-detail">{detail}</div>}
+        </div>
+      ))}
+    </fieldset>
+  );
+}
+
+interface NumberFieldProps {
+  readonly label: string;
+  readonly unit: string;
+  /** Null is an empty field. */
+  readonly value: number | null;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+  /** Shown while empty; without it the field may not be empty. */
+  readonly empty?: string;
+  readonly onCommit: (value: number | null) => void;
+  readonly describedBy?: string | undefined;
+}
+
+export function NumberField(props: NumberFieldProps) {
+  const { label, unit, value, min, max, step, empty, onCommit, describedBy } = props;
+  const id = useId();
+  const [draft, setDraft] = useState<string | null>(null);
+  const commit = () => {
+    if (draft === null) return;
+    setDraft(null);
+    const typed = draft.trim() === '' ? null : Number(draft);
+    if (typed === null) {
+      if (empty !== undefined) onCommit(null);
+    } else if (Number.isFinite(typed)) onCommit(Math.min(max, Math.max(min, typed)));
+  };
+  return (
+    <div className="number-field">
+      <label htmlFor={id}>{label}</label>
+      <span className="number-box">
+        <input
+          id={id}
+          type="number"
+          inputMode="decimal"
+          min={min}
+          max={max}
+          step={step}
+          placeholder={empty}
+          value={draft ?? value ?? ''}
+          aria-describedby={describedBy}
+          onChange={(event) => setDraft(event.currentTarget.value)}
+          onBlur={commit}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter') commit();
+          }}
+        />
+        <span className="unit">{unit}</span>
+      </span>
+    </div>
+  );
+}
+
+/** A share or a charge, shown in percent and kept as 0 to 1. */
+export function PercentField(props: {
+  readonly label: string;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  readonly onCommit: (value: number) => void;
+}) {
+  const { label, value, min, max, onCommit } = props;
+  return (
+    <NumberField
+      label={label}
+      unit="%"
+      value={Math.round(value * 100)}
+      min={Math.round(min * 100)}
+      max={Math.round(max * 100)}
+      step={5}
+      onCommit={(percent) => percent !== null && onCommit(Math.round(percent) / 100)}
+    />
+  );
+}
