@@ -15,7 +15,9 @@ const last = (usage: readonly UsageSample[]) => usage.at(-1) ?? null;
 const times = (usage: readonly UsageSample[]) => usage.map(({ at }) => at / 1000);
 const line = (stroke: string) => ({ stroke, width: 1.75, points: { show: false } });
 /** From nothing, or the picture makes a mountain of a molehill. */
-const fromZero = (top: number) => ({ y: { range: (_: unknown, _min: number, max: number) => [0, Math.max(top, 1.1 * max)] as [number, number] } });
+const fromZero = (top: number) => ({
+  y: { range: (_: unknown, _min: number, max: number) => [0, Math.max(top, 1.1 * max)] as [number, number] },
+});
 
 const BANDWIDTH: ChartSpec = {
   height: HEIGHT,
