@@ -17,12 +17,17 @@ function Banner({ device }: { readonly device: Device }) {
   const update = useStore(device.store, (s) => s.update);
   if (!update) return null;
   return (
-    <section className="banner banner-warn banner-update" role="status" data-testid="update">
+    <section
+      className="banner banner-warn banner-update"
+      aria-live="polite"
+      aria-labelledby="update-heading"
+      data-testid="update"
+    >
       <svg className="banner-icon" viewBox="0 0 24 24" aria-hidden="true">
         <path d="M20 12a8 8 0 1 1-2.5-5.8M20 3v5h-5" />
       </svg>
       <div className="banner-text">
-        <h2>{t.update.title}</h2>
+        <h2 id="update-heading">{t.update.title}</h2>
         <p>{t.update.text}</p>
       </div>
       <button type="button" className="button" onClick={onTrusted(() => device.actions.reload())}>

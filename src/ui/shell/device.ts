@@ -119,11 +119,12 @@ function shellFiles(worker: ServiceWorker | null): Promise<readonly string[] | n
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     const timer = setTimeout(() => resolve(null), 5000);
-    port1.onmessage = ({ data }: MessageEvent<unknown>) => {
+    port1.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
       clearTimeout(timer);
       port1.close();
       resolve(Array.isArray(data) ? data.map(String) : null);
-    };
+    });
+    port1.start();
     worker.postMessage('files', [port2]);
   });
 }
@@ -134,7 +135,7 @@ async function show(notice: Notice, { title, text }: ReturnType<NoticeText>): Pr
   try {
     // Android has only the service worker's.
     if (registration?.active != null) await registration.showNotification(title, options);
-    else new Notification(title, options).onclick = () => globalThis.focus();
+    else new Notification(title, options).addEventListener('click', () => globalThis.focus());
   } catch {
     // Switched off in the system: the page says it all anyway.
   }
