@@ -8,6 +8,7 @@ import { Facts } from './facts.tsx';
 import { DevicePanel } from './install.tsx';
 import { Leaderboard } from './leaderboard.tsx';
 import { LossChart } from './loss-chart.tsx';
+import { Milestones } from './milestones.tsx';
 import { Peers } from './peers.tsx';
 import { RoundClock } from './round-clock.tsx';
 import { Rounds } from './rounds.tsx';
@@ -16,6 +17,9 @@ import { Status } from './status.tsx';
 import { strings } from './strings.ts';
 import { TrafficPanel } from './traffic.tsx';
 
+/** Pictures that are no help in the first second. */
+const SwarmGraph = lazy(async () => ({ default: (await import('./swarm-graph.tsx')).SwarmGraph }));
+const Usage = lazy(async () => ({ default: (await import('./usage.tsx')).Usage }));
 /** Draws and signs: not needed before somebody has given something. */
 const Certificate = lazy(async () => ({ default: (await import('./certificate.tsx')).Certificate }));
 
@@ -38,15 +42,22 @@ export function Dashboard() {
         <ChatBox />
         <SamplesPanel />
         <Rounds />
+        <Suspense fallback={null}>
+          <SwarmGraph />
+        </Suspense>
         <Peers />
       </div>
       <div className="column-side">
         <TrafficPanel />
+        <Suspense fallback={null}>
+          <Usage />
+        </Suspense>
         {!watching && (
           <Suspense fallback={null}>
             <Certificate />
           </Suspense>
         )}
+        {!watching && <Milestones />}
         <Leaderboard />
         <Facts />
         <DevicePanel />

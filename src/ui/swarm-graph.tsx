@@ -92,7 +92,7 @@ function Painting() {
       tick();
     };
     const seen = new IntersectionObserver(([entry]) => {
-      visible = entry?.isIntersecting === true;
+      visible = entry?.isIntersecting ?? false;
       tick();
     });
     seen.observe(canvas);
