@@ -5,6 +5,7 @@
 import { createRoot } from 'react-dom/client';
 import { App } from '../app.tsx';
 import '../styles/index.css';
+import { fakeDevice } from './fake-device.ts';
 import { fakeModel } from './fake-model.ts';
 import { fakeSession } from './fake-session.ts';
 import { openVerifyPage } from '../verify-page.tsx';
@@ -36,5 +37,7 @@ if (name === 'verify') {
   );
 } else {
   const { store, actions } = fakeSession(scenario(), query.has('live'));
-  createRoot(container).render(<App store={store} actions={actions} model={fakeModel(name ?? '')} />);
+  createRoot(container).render(
+    <App store={store} actions={actions} model={fakeModel(name ?? '')} device={fakeDevice(name ?? '')} />,
+  );
 }

@@ -148,12 +148,17 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
       credits: 98_765_432_100_000,
     },
   }),
-  // The model in use is in fake-model.ts, under the same names.
+  // What differs is in fake-model.ts and fake-device.ts, under the same names.
   ...Object.fromEntries(
-    ['chat-loading', 'chat-ready', 'chat-writing', 'chat-fell-back', 'chat-problem'].map((name) => [
-      name,
-      training,
-    ]),
+    [
+      'chat-loading',
+      'chat-ready',
+      'chat-writing',
+      'chat-fell-back',
+      'chat-problem',
+      'new-version',
+      'notifications-denied',
+    ].map((name) => [name, training]),
   ),
   'long-names-landing': () => ({ run: longRun }),
   ...controlScenarios,
