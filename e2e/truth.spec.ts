@@ -102,3 +102,89 @@ test('a certificate made in the page checks out on the verify page; a changed by
   await expect(page.getByText('24 certificates were checked')).toBeVisible();
   await look(page, 'verify-genuine');
 });
+
+test('credits say how they came about, and an estimate says that it is one', async ({ page }) => {
+  await page.goto(`${gallery.url}?state=training`);
+  const accepted = page.locator('[data-testid=round-row][data-round="42"]');
+  await accepted.getByRole('button', { name: 'How the credits of round 42 came about' }).click();
+  const derivation = page.getByTestId('derivation');
+  for (const part of ['1 of 5 by weight', '181 of 1,000', '18.1 %', 'Provisional'])
+    await expect(derivation).toContainText(part);
+  await page.locator('[data-testid=round-row][data-round="40"]').getByRole('button').click();
+  await expect(page.getByText('nobody’s work was certified in this round, so none')).toBeVisible();
+  await expect(page.getByTestId('credit-estimate')).toContainText('estimate');
+  await expect(page.getByTestId('credit-summary')).toContainText('Added up from 42 certificates');
+  await expect(page.getByTestId('round-share')).toHaveText('18.1 %');
+  await look(page, 'truth-training');
+});
+
+test('the swarm can be seen and read: many, a few, nobody; directly, relayed', async ({ page }) => {
+  await page.goto(`${gallery.url}?state=many-peers`);
+  const graph = page.getByTestId('swarm-graph');
+  await expect(graph.getByRole('img')).toHaveAccessibleName(/this tab, 68 others and \d+ links/);
+  await graph.getByText('Show the links as a table').click();
+  await expect(graph.getByRole('row').nth(1)).toContainText('this tab');
+  await graph.getByText('Show the links as a table').click();
+  await page.emulateMedia({ colorScheme: 'light' });
+  await graph.screenshot({ path: 'artifacts/ui/graph-many.png' });
+
+  await page.goto(`${gallery.url}?state=all-relayed`);
+  await expect(page.getByTestId('path-advice')).toHaveAttribute('data-verdict', 'none-direct');
+  await expect(page.getByTestId('path-advice').getByRole('listitem')).toHaveCount(5);
+  await look(page, 'truth-relayed');
+
+  await page.goto(`${gallery.url}?state=empty`);
+  await expect(page.getByTestId('path-advice')).toHaveAttribute('data-verdict', 'alone');
+  await expect(page.getByTestId('swarm-graph')).toContainText('This tab and the host, so far');
+  await look(page, 'truth-alone');
+});
+
+test('names are only names: cleaned, escaped, beside the key', async ({ page }) => {
+  await page.goto(`${gallery.url}?state=training`);
+  const board = page.getByTestId('leaderboard');
+  await board.getByText('Your name here').click();
+  await board.getByLabel('Name').fill('\u202E<b>Eve</b>\u200B');
+  await board.getByLabel('Team', { exact: true }).fill('moss club');
+  await board.getByRole('button', { name: 'Show this' }).click();
+  await expect(board.getByLabel('Name')).toHaveValue('<b>Eve</b>');
+  await expect(board).toContainText('Saved.');
+  await board.getByRole('radio', { name: 'Teams' }).focus();
+  await page.keyboard.press('Space');
+  await expect(board.getByRole('row').nth(1)).toContainText('Moss Club');
+  await expect(board.getByRole('row').nth(1)).toHaveClass('me');
+});
+
+test('power is only what the volunteer has measured', async ({ page }) => {
+  await page.goto(`${gallery.url}?state=training`);
+  const usage = page.getByTestId('usage');
+  await expect(usage.getByRole('img', { name: /bandwidth over time/ })).toBeVisible();
+  await expect(usage.getByTestId('energy')).toHaveCount(0);
+  await usage.getByLabel('Measured power').fill('60');
+  await expect(usage.getByTestId('energy')).toContainText('By your figure about 13.0 Wh in 13 min');
+  await page.reload();
+  await expect(usage.getByLabel('Measured power')).toHaveValue('60');
+});
+
+test('with reduced motion the graph stands still; without, it moves', async ({ page }) => {
+  const frames = async () =>
+    await page.getByTestId('swarm-graph').evaluate(async (section) => {
+      const canvas = section.querySelector('canvas');
+      if (canvas === null) throw new Error('no canvas');
+      canvas.scrollIntoView();
+      const seen = new Set<string>();
+      for (let i = 0; i < 6; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        seen.add(canvas.toDataURL());
+      }
+      return seen.size;
+    });
+  await page.goto(`${gallery.url}?state=training`);
+  await expect(page.getByTestId('swarm-graph')).toBeVisible();
+  expect(await frames()).toBeGreaterThan(1);
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await page.reload();
+  await expect(page.getByTestId('swarm-graph')).toBeVisible();
+  await page.getByTestId('swarm-graph').scrollIntoViewIfNeeded();
+  await page.waitForTimeout(1500);
+  expect(await frames()).toBe(1);
+});

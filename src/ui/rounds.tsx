@@ -84,10 +84,10 @@ function RoundRow({ record, mine }: { readonly record: RoundRecord; readonly min
               className="how"
               aria-expanded={open}
               aria-controls={id}
-              aria-label={creditStrings.howLabel(record.round)}
               onClick={() => setOpen(!open)}
             >
               {open ? creditStrings.hide : creditStrings.how}
+              <span className="visually-hidden">{creditStrings.howOf(record.round, open)}</span>
             </button>
           )}
         </OwnCells>

@@ -64,13 +64,15 @@ function Painting() {
       }
       return value;
     };
-    const paint = () => {
+    /** The words are kept true also while nobody looks at the canvas. */
+    const learn = () => {
       const { peerId, links, members } = store.getState();
-      if (inputs[0] !== peerId || inputs[1] !== links || inputs[2] !== members) {
-        inputs = [peerId, links, members];
-        model = swarmGraph({ peerId, links, members });
-        canvas.setAttribute('aria-label', summary(model));
-      }
+      if (inputs[0] === peerId && inputs[1] === links && inputs[2] === members) return;
+      inputs = [peerId, links, members];
+      model = swarmGraph({ peerId, links, members });
+      canvas.setAttribute('aria-label', summary(model));
+    };
+    const paint = () => {
       const { width, height } = canvas.getBoundingClientRect();
       const scale = devicePixelRatio;
       if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
@@ -95,11 +97,14 @@ function Painting() {
       visible = entry?.isIntersecting ?? false;
       tick();
     });
+    learn();
+    const release = store.subscribe(learn);
     seen.observe(canvas);
     scheme.addEventListener('change', recolour);
     still.addEventListener('change', tick);
     document.addEventListener('visibilitychange', tick);
     return () => {
+      release();
       clearTimeout(timer);
       seen.disconnect();
       scheme.removeEventListener('change', recolour);

@@ -1,5 +1,6 @@
 /** The states of the gallery by name. Each is a function, so that its times are fresh at every load. */
 import type { AppState, Problem } from '../../app/state.ts';
+import { linksOf, membersAround } from './fake-picture.ts';
 import { controlScenarios } from './control-scenarios.ts';
 import { adapter, hex, longRun, peers, refusedRound, run, softwareAdapter, training } from './fake-data.ts';
 
@@ -54,6 +55,13 @@ const problem = (code: Problem['code']) => (): Partial<AppState> => {
   if (code === 'internal') return { ...base, activity: 'failed', problems };
   return { ...base, activity: 'syncing', problems };
 };
+
+/** Peers with the links and the hearsay that go with them. */
+const around = (all: AppState['peers']): Partial<AppState> => ({
+  peers: all,
+  members: membersAround(all, 4),
+  links: linksOf(all),
+});
 
 const REASONS = [
   'norm',
@@ -127,8 +135,8 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
     round: 1,
     phaseEndsAt: Date.now() + 18_000,
   }),
-  'many-peers': () => ({ ...training(), peers: peers(64) }),
-  'all-relayed': () => ({ ...training(), peers: peers(5, 'relayed') }),
+  'many-peers': () => ({ ...training(), ...around(peers(64)) }),
+  'all-relayed': () => ({ ...training(), ...around(peers(5, 'relayed')) }),
   'long-names': () => ({
     ...training(),
     run: longRun,

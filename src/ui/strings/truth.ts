@@ -6,7 +6,9 @@ const plural = (n: number, one: string, many: string) => (n === 1 ? one : many);
 export const creditStrings = {
   how: 'How',
   hide: 'Hide',
-  howLabel: (round: number) => `How the credits of round ${round} came about`,
+  /** Read out after “How” or “Hide”. */
+  howOf: (round: number, open: boolean) =>
+    `${open ? ' how' : ''} the credits of round ${round} came about`,
   rank: 'Rank in the round',
   rankText: (rank: string, of: string) => `${rank} of ${of} by weight`,
   tokens: 'Tokens',
