@@ -44,9 +44,11 @@ export const REFUSAL_REASONS = [
   'not-finite', // NaN or infinity inside
   'norm', // far from the median norm
   'copy', // overlaps an earlier commit
+  'direction', // its signs go against those of the others
   'carry', // what it started from is not what it said it had
   'state', // computed from another state than the certified one
-  'loss', // makes the model worse
+  'loss', // makes the model worse, or hardly better
+  'work', // round after round no better on its own text than on other text
   'capacity', // more good work than one certificate holds
   'duplicate', // a second submission of one contributor
 ] as const;
