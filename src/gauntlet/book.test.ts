@@ -237,7 +237,7 @@ describe('the loss gate', () => {
       const key = toHex(candidate.contributor);
       if (key === slow) return null;
       if (key !== bad) return better(candidate);
-      const worse = { before: [5, 4], after: [5.5, 4.6] };
+      const worse = { before: [5, 4, 4.5, 5], after: [5.5, 4.6, 5, 5.55] };
       return { assigned: worse, unassigned: worse };
     };
     const book = bookOf({ evaluate });

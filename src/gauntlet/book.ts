@@ -14,12 +14,13 @@ import type { Manifest } from '../protocol/manifest.ts';
 import type { AuditEntry, JoinedEntry, MessageOf, RefusedEntry } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
+import { agreementProblem, agreements } from './agreement.ts';
 import { commitProblem, lowerMedian, normProblem, type Refusal, refusal, stateProblem } from './checks.ts';
 import type { Inspect, Inspected } from './inspect.ts';
-import { findCopies } from './overlap.ts';
-import { type LossMeasurement, lossProblem, lossScore } from './scores.ts';
+import { type Copy, findCopies } from './overlap.ts';
+import { type Gained, gainProblem, type LossMeasurement, lossProblem, lossScore } from './scores.ts';
 import { lotSeed, selectionOrder } from './selection.ts';
-import type { Standings } from './standings.ts';
+import { type Standings, workProblem } from './standings.ts';
 import { weightsOf } from './weights.ts';
 
 type Commit = MessageOf<'commit'>;
@@ -68,6 +69,8 @@ export interface BookOptions {
   readonly standings?: Standings;
   /** Whether a contributor is admitted in this round (admission.ts). Absent: everybody is, for tests. */
   readonly isMember?: (contributor: Uint8Array) => boolean;
+  /** What the last certificate applied, as it was inspected: whoever hands it in again is a copier. */
+  readonly previous?: readonly Inspected[];
   /** What is wrong with a commit's private state (carries.ts). Absent: nothing, as in a run without audits. */
   readonly carryProblem?: (contributor: Uint8Array, commit: Commit) => Refusal | null;
 }
@@ -254,23 +257,17 @@ export class RoundBook {
     }
     this.#refuseNorms();
     this.#refuseCopies(selection.seed);
+    this.#refuseDirections(selection.seed);
 
-    const accepted: Entry[] = [];
-    const scores: Verdict['scores'] = [];
+    const candidates = selection.keys
+      .map((key) => this.#entries.get(key) as Entry)
+      .filter(({ refused }) => refused === null);
     const measureAtMost = rules.maxAccepted + Math.ceil(rules.maxAccepted * RESERVES);
-    let measured = 0;
-    for (const key of selection.keys) {
-      const entry = this.#entries.get(key) as Entry;
-      if (entry.refused !== null) continue;
-      if (accepted.length === rules.maxAccepted || measured === measureAtMost) {
-        entry.refused = refusal('capacity', `${rules.maxAccepted} others were drawn for this round`);
-        continue;
-      }
-      const problem = await this.#measure(entry, scores);
-      measured++;
-      if (problem === null) accepted.push(entry);
-      else entry.refused = problem;
-    }
+    const scores = await this.#measureAll(candidates.slice(0, measureAtMost));
+    const good = candidates.slice(0, measureAtMost).filter(({ refused }) => refused === null);
+    const accepted = good.slice(0, rules.maxAccepted);
+    for (const entry of [...good.slice(rules.maxAccepted), ...candidates.slice(measureAtMost)])
+      entry.refused = refusal('capacity', `${rules.maxAccepted} others were drawn for this round`);
 
     const weights = weightsOf(
       accepted.map((entry) => ({
@@ -309,6 +306,11 @@ export class RoundBook {
   /** A contributor's commit. */
   commitOf(contributor: Uint8Array): Commit | null {
     return this.#entries.get(toHex(contributor))?.commit ?? null;
+  }
+
+  /** What was accepted, as it was inspected: the next round's `previous`. */
+  applied(): Inspected[] {
+    return [...this.#accepted].map((key) => this.#entries.get(key)?.inspected).filter((one) => one != null);
   }
 
   /** Bytes of an accepted or candidate submission, for applying it. */
@@ -391,35 +393,64 @@ export class RoundBook {
   #refuseCopies(seed: Uint8Array): void {
     // Originals include refused ones: a copy of a copy, or of an oversized original, is still a copy.
     const entries = [...this.#entries.values()].filter((entry) => entry.inspected !== null);
-    const limit = this.#o.manifest.gauntlet.maxOverlap;
-    const sampleSeed = new DataView(seed.buffer, seed.byteOffset).getUint32(0);
-    const found = findCopies(
-      entries.map((entry) => entry.inspected as Inspected),
-      limit,
-      sampleSeed,
-    );
-    for (const { copy, original, overlap } of found) {
-      const other = toHex(entries[original].contributor).slice(0, 8);
-      const detail = `${percent(overlap)} of its positions are those of an earlier commit (${other}), limit ${percent(limit)}`;
-      entries[copy].refused ??= refusal('copy', detail);
+    const inspected = entries.map((entry) => entry.inspected as Inspected);
+    const { maxOverlap } = this.#o.manifest.gauntlet;
+    for (const copy of findCopies(inspected, maxOverlap, sampleSeed(seed), this.#o.previous)) {
+      const whose =
+        copy.original < 0
+          ? 'the last certificate'
+          : `an earlier commit (${toHex(entries[copy.original].contributor).slice(0, 8)})`;
+      const detail = `${percent(copy.share)} ${COPIED[copy.kind]} ${whose}, limit ${percent(copy.limit)}`;
+      entries[copy.copy].refused ??= refusal('copy', detail);
     }
   }
 
-  async #measure(entry: Entry, scores: Verdict['scores']): Promise<Refusal | null> {
-    if (this.#o.evaluate === null) return null;
-    const { contributor, commit } = entry;
-    const measurement = await this.#o.evaluate({
-      contributor,
-      submission: (entry.reveal as Reveal).submission,
-      bytes: entry.bytes as Uint8Array,
-      tokens: commit.tokens,
-      innerSteps: commit.innerSteps,
+  #refuseDirections(seed: Uint8Array): void {
+    const least = this.#o.manifest.gauntlet.minAgreement;
+    if (least === undefined) return;
+    const entries = this.#inRace();
+    const all = agreements(
+      entries.map((entry) => entry.inspected as Inspected),
+      sampleSeed(seed),
+    );
+    entries.forEach((entry, i) => {
+      const others = all.filter((_, other) => other !== i);
+      entry.refused = agreementProblem(all[i], others, least);
     });
-    if (measurement === null) return refusal('capacity', 'not measured in time');
-    const unassigned = lossScore(measurement.unassigned);
-    const assigned = lossScore(measurement.assigned);
-    scores.push({ contributor, assigned: bounded(assigned.gain), unassigned: bounded(unassigned.gain) });
-    return lossProblem(unassigned);
+  }
+
+  /** Measures candidates, refuses those whose losses say so, and returns everybody's scores. */
+  async #measureAll(candidates: readonly Entry[]): Promise<Verdict['scores']> {
+    const { evaluate, manifest, standings } = this.#o;
+    if (evaluate === null) return [];
+    const scores: Verdict['scores'] = [];
+    const measured: { entry: Entry; gained: Gained }[] = [];
+    for (const entry of candidates) {
+      const { contributor, commit } = entry;
+      const measurement = await evaluate({
+        contributor,
+        submission: (entry.reveal as Reveal).submission,
+        bytes: entry.bytes as Uint8Array,
+        tokens: commit.tokens,
+        innerSteps: commit.innerSteps,
+      });
+      if (measurement === null) {
+        entry.refused = refusal('capacity', 'not measured in time');
+        continue;
+      }
+      const unassigned = lossScore(measurement.unassigned);
+      const assigned = lossScore(measurement.assigned);
+      scores.push({ contributor, assigned: bounded(assigned.gain), unassigned: bounded(unassigned.gain) });
+      measured.push({ entry, gained: { unassigned: measurement.unassigned, tokens: commit.tokens } });
+      entry.refused = lossProblem(unassigned);
+    }
+    const { minGain } = manifest.gauntlet;
+    for (const { entry, gained } of measured) {
+      const others = measured.filter((other) => other.entry !== entry).map((other) => other.gained);
+      if (minGain !== undefined) entry.refused ??= gainProblem(gained, others, minGain);
+      entry.refused ??= workProblem(standings?.get(toHex(entry.contributor)));
+    }
+    return scores;
   }
 
   /** Refusals for the verdict: whoever came furthest is told first, should there be more than it can list. */
@@ -450,6 +481,13 @@ export const noCertificate = ({ run, round, refused }: Verdict): MessageOf<'no-c
 });
 
 const receipt = (problem: Refusal): Receipt => ({ ok: false, ...problem });
+const COPIED: Readonly<Record<Copy['kind'], string>> = {
+  positions: 'of its positions are those of',
+  mosaic: 'of its positions are, chunk by chunk, those of earlier commits, most of',
+  'moved-chunks': 'of its chunks are, elsewhere, those of',
+};
+/** Seed of the chunks that are compared. */
+const sampleSeed = (seed: Uint8Array): number => new DataView(seed.buffer, seed.byteOffset).getUint32(0);
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 /** Schema bounds of a score; a loss that is no number counts as the worst. */
 const bounded = (gain: number): number =>

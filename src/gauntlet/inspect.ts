@@ -1,4 +1,4 @@
-/** What a validator learns of a submission from its bytes alone: that they decode, their norm and their positions. */
+/** What a validator learns of a submission from its bytes alone: that they decode, their norm, positions and signs. */
 import { parameterLayout } from '../model/layout.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { submissionStats } from '../sparseloco/stats.ts';
@@ -11,6 +11,8 @@ export interface Inspected {
   readonly norm: number;
   /** Kept positions of the matrices, `chunk * 4096 + position`, ascending. */
   readonly positions: Uint32Array;
+  /** For each position 1 when its value is negative, else 0. */
+  readonly negative: Uint8Array;
 }
 
 export type Inspection =
@@ -26,9 +28,9 @@ export function inspectorFor(manifest: Manifest): { inspect: Inspect; maxBytes: 
   const settings = manifest.sparseloco;
   const inspect: Inspect = (bytes, expected) => {
     try {
-      const { norm, positions, finite } = submissionStats(bytes, layout, settings, expected);
+      const { norm, positions, negative, finite } = submissionStats(bytes, layout, settings, expected);
       if (!finite) return { ok: false, refusal: refusal('not-finite', 'the update holds no finite norm') };
-      return { ok: true, inspected: { norm, positions } };
+      return { ok: true, inspected: { norm, positions, negative } };
     } catch (error) {
       if (!(error instanceof SubmissionError)) throw error;
       return { ok: false, refusal: refusal('malformed', error.message) };

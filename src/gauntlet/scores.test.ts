@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { testHash, testManifest } from '../protocol/testing.ts';
 import { randomSource } from '../sparseloco/testing.ts';
-import { lossProblem, lossScore } from './scores.ts';
+import { doubt, type Gained, gainProblem, lossProblem, lossScore } from './scores.ts';
 import { weightsOf } from './weights.ts';
 
 describe('loss score', () => {
@@ -12,7 +12,7 @@ describe('loss score', () => {
     expect(score.gain).toBeCloseTo(0.2, 12);
     // Gains 0.1, 0.3, 0.1, 0.3: variance 0.04/3, over 4.
     expect(score.error).toBeCloseTo(Math.sqrt(0.04 / 3 / 4), 12);
-    expect(lossScore({ before: [5], after: [4] })).toEqual({ gain: 1, error: 0 });
+    expect(lossScore({ before: [5], after: [4] })).toEqual({ gain: 1, error: 0, count: 1 });
   });
 
   test('lists that do not pair are a mistake of the caller', () => {
@@ -32,7 +32,7 @@ describe('loss gate', () => {
     ['blown up', { gain: Number.NaN, error: Number.NaN }, 'loss'],
     ['infinitely worse', { gain: Number.NEGATIVE_INFINITY, error: Number.NaN }, 'loss'],
   ])('%s', (_, score, reason) => {
-    expect(lossProblem(score)?.reason ?? null).toBe(reason);
+    expect(lossProblem({ ...score, count: 100 })?.reason ?? null).toBe(reason);
   });
 
   test('refuses fewer than 1 in 100 honest steps whose gain is a fifth of the noise, and most sign flips', () => {
@@ -49,6 +49,63 @@ describe('loss gate', () => {
     };
     expect(refusedOf(0.01)).toBeLessThan(0.01);
     expect(refusedOf(-0.1)).toBeGreaterThan(0.99);
+  });
+});
+
+describe('gain gate', () => {
+  /** Losses of `n` sequences around a step that gains `gain` on average, with noise. */
+  const gained = (gain: number, { seed = 1, n = 16, noise = 0.005, tokens = 1000 } = {}): Gained => {
+    const random = randomSource(seed);
+    const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    const before = Array.from({ length: n }, () => 5 + normal());
+    return { tokens, unassigned: { before, after: before.map((loss) => loss - gain - noise * normal()) } };
+  };
+  const honest = Array.from({ length: 7 }, (_, i) => gained(0.05, { seed: 10 + i }));
+  const reason = (own: Gained, others = honest, least = 0.25) =>
+    gainProblem(own, others, least)?.reason ?? null;
+
+  test('half the gain of the others passes, a tenth and none do not', () => {
+    expect(reason(gained(0.025))).toBe(null);
+    expect(reason(gained(0.0))).toBe('loss');
+    expect(reason(gained(0.002, { noise: 0.002 }))).toBe('loss');
+    expect(gainProblem(gained(0), honest, 0.25)?.detail).toMatch(/gains .* others 0\.0[45].* noise/);
+  });
+
+  test('few tokens may gain little: a quarter of the tokens a sixteenth', () => {
+    const phone = gained(0.002, { noise: 0.001, tokens: 250 });
+    expect(reason(phone)).toBe(null);
+    expect(reason({ ...phone, tokens: 1000 })).toBe('loss');
+  });
+
+  test('what noise may explain is not refused, nor who is alone', () => {
+    expect(reason(gained(0, { noise: 0.2 }))).toBe(null);
+    expect(reason(gained(-1), [])).toBe(null);
+  });
+
+  test('when nobody gains anything, nobody has to', () => {
+    const idle = Array.from({ length: 7 }, (_, i) => gained(0, { seed: 30 + i }));
+    for (const own of idle) expect(reason(own, idle)).toBe(null);
+  });
+
+  test('a minority cannot move the yardstick past the honest ones', () => {
+    fc.assert(
+      fc.property(fc.double({ min: -100, max: 100, noNaN: true }), fc.nat(1000), (lie, seed) => {
+        const liars = Array.from({ length: 3 }, (_, i) => gained(lie, { seed: seed + i }));
+        const crowd = [...honest, ...liars];
+        for (const own of honest) {
+          const others = crowd.filter((other) => other !== own);
+          expect(reason(own, others)).toBe(null);
+        }
+        expect(reason(gained(0, { seed: seed + 9 }), crowd)).toBe('loss');
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('doubt is that of Student: strict with few sequences, three standard errors with many', () => {
+    expect(doubt(4)).toBeGreaterThan(8);
+    expect(doubt(8)).toBeCloseTo(4.5, 1);
+    expect(doubt(1000)).toBeCloseTo(3, 1);
   });
 });
 

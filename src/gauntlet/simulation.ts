@@ -22,7 +22,7 @@ import type { Manifest } from '../protocol/manifest.ts';
 import type { CertificateBody, Message, MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
 import { type Evaluate, type Receipt, RoundBook } from './book.ts';
-import type { Inspect } from './inspect.ts';
+import type { Inspect, Inspected } from './inspect.ts';
 import { type Standings, updateStandings } from './standings.ts';
 
 /** What one contributor hands in for a round. */
@@ -151,6 +151,8 @@ export interface SimulationOptions {
 export class Simulation {
   readonly #o: SimulationOptions;
   readonly #heard: Uint8Array[] = [];
+  /** What the last certificate applied. */
+  #previous: readonly Inspected[] = [];
   readonly chain: MessageOf<'certificate'>[] = [];
   readonly bodies: CertificateBody[] = [];
   head: ChainHead;
@@ -189,6 +191,7 @@ export class Simulation {
       maxBytes: trainer.maxBytes,
       evaluate: trainer.evaluate?.(round, this.head) ?? null,
       standings: this.standings,
+      previous: this.#previous,
     });
     const deliveries = acts
       .flatMap(({ say }, i) => say.flatMap((delivery) => this.#route(peers[i], delivery)))
@@ -226,6 +229,7 @@ export class Simulation {
     }
     const verdict = await book.judge();
     const certificate = verdict.accepted.length > 0 ? await this.#certify(verdict, book, ends.judge) : null;
+    if (certificate !== null) this.#previous = book.applied();
     this.standings = updateStandings(this.standings, verdict);
     const applied = verdict.accepted.map(({ contributor, tokens, innerSteps }) => ({
       contributor,
@@ -301,7 +305,8 @@ export function fakeTrainer(change: Partial<Trainer> = {}): Trainer {
       if (!Number.isFinite(norm)) {
         return { ok: false, refusal: { reason: 'not-finite', detail: 'the norm is no number' } };
       }
-      return { ok: true, inspected: { norm, positions } };
+      // All of one sign: made-up steps never disagree.
+      return { ok: true, inspected: { norm, positions, negative: new Uint8Array(positions.length) } };
     },
     evaluate:
       () =>

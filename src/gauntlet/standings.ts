@@ -4,11 +4,12 @@
  *
  * - rating: Plackett-Luce over the order of unassigned loss gains within each round (rating.ts);
  * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. Who really
- *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation);
+ *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation) and is refused;
  * - verified: rounds accepted, for the newcomers' ramp. A provable lie or a failed audit costs all of it, a bad round half.
  */
 import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
+import { type Refusal, refusal } from './checks.ts';
 import { newRating, ordinal, rateMatch, type Rating } from './rating.ts';
 
 export interface Standing {
@@ -29,12 +30,16 @@ const WORK_WEIGHT = 0.05;
 /** Measurements before `work` counts, and the value below which it then counts as none. */
 const WORK_WARMUP = 10;
 const WORK_FLOOR = 0.1;
+/** Mean of signs that honest work has at least (0.8 to 1 measured), and the standard errors by which it must be missed. */
+const WORK_LEAST = 0.5;
+const WORK_DOUBT = 2;
 /** Identities remembered; beyond, those silent for longest with the least to lose are forgotten. */
 const MAX_STANDINGS = 20_000;
 
 /** Refusals that only a dishonest or broken sender gets, whatever its luck. */
 const LIES: ReadonlySet<RefusalReason> = new Set([
   'copy',
+  'direction',
   'hash-mismatch',
   'malformed',
   'norm',
@@ -54,6 +59,22 @@ export const newStanding = (contributor: Uint8Array): Standing => ({
 export function standingScore(standing: Standing): number {
   const work = standing.measurements > WORK_WARMUP && standing.work < WORK_FLOOR ? 0 : standing.work;
   return Math.max(0, ordinal(standing.rating)) * Math.max(0, work);
+}
+
+/** Mean of the signs so far, and its standard error: a moving mean begins at 0 and must be divided by its weights. */
+export function workMean({ work, measurements }: Standing): { mean: number; error: number } {
+  const left = (1 - WORK_WEIGHT) ** measurements;
+  const spread = (WORK_WEIGHT / (2 - WORK_WEIGHT)) * (1 - left ** 2);
+  return { mean: work / (1 - left), error: Math.sqrt(spread) / (1 - left) };
+}
+
+/** Refuses who round after round helps its own text no more than any other, beyond doubt. */
+export function workProblem(standing: Standing | undefined): Refusal | null {
+  if (standing === undefined || standing.measurements < WORK_WARMUP) return null;
+  const { mean, error } = workMean(standing);
+  if (mean + WORK_DOUBT * error >= WORK_LEAST) return null;
+  const better = `${Math.round(50 * (mean + 1))} %`;
+  return refusal('work', `better on its own text than on other text in only ${better} of its rounds`);
 }
 
 /** Standings after a verdict. */

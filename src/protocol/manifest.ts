@@ -80,6 +80,16 @@ export const GauntletSchema = v.strictObject({
   maxNormRatio: real(1, 1e6),
   /** A submission sharing more of its positions with an earlier commit than this is a copy. */
   maxOverlap: real(0, 1),
+  /**
+   * Agreement of signs with the others', as a share of the round's median, under which a submission is refused
+   * (gauntlet/agreement.ts). Absent: no such check.
+   */
+  minAgreement: v.exactOptional(real(0, 1)),
+  /**
+   * Gain on common text, as a share of the round's median for the same tokens, under which a submission is refused
+   * (gauntlet/scores.ts). Absent: only what makes the model worse is refused.
+   */
+  minGain: v.exactOptional(real(0, 1)),
   /** Accepted rounds over which a newcomer's weight rises to that of its tokens. Absent or 0: no ramp. */
   rampRounds: v.exactOptional(uint(10_000)),
   /** Greatest share of a round's weight that one identity gets (never less than an equal share). Absent: no cap. */

@@ -1,7 +1,7 @@
 /** What a validator asks of a submission before it measures any loss: norms, positions, overlap with another's. */
 import type { ParameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
-import { type SparseUpdate, tensorNorms } from './update.ts';
+import { CODES, type SparseUpdate, tensorNorms } from './update.ts';
 import { decodeSubmission, type SubmissionHeader } from './wire.ts';
 
 export interface SubmissionStats {
@@ -12,6 +12,8 @@ export interface SubmissionStats {
   readonly tensorNorms: Float64Array;
   /** Kept positions of the matrices, as `chunk * 4096 + position`, ascending. */
   readonly positions: Uint32Array;
+  /** For each position 1 when its value is negative, else 0. */
+  readonly negative: Uint8Array;
   /** Always true: the format has no NaN or infinity. Kept so that the check is stated where it is relied on. */
   readonly finite: boolean;
 }
@@ -28,19 +30,23 @@ export function submissionStats(
   let square = 0;
   for (const n of norms) square += n * n;
   const norm = Math.sqrt(square);
-  const positions = matrixPositions(update, layout);
-  return { header, update, norm, tensorNorms: norms, positions, finite: Number.isFinite(norm) };
+  const signed = matrixPositions(update, layout);
+  return { header, update, norm, tensorNorms: norms, ...signed, finite: Number.isFinite(norm) };
 }
 
-function matrixPositions(update: SparseUpdate, layout: ParameterLayout): Uint32Array {
-  const out = new Uint32Array(update.starts[layout.matrixChunks]);
+function matrixPositions(update: SparseUpdate, layout: ParameterLayout) {
+  const kept = update.starts[layout.matrixChunks];
+  const positions = new Uint32Array(kept);
+  const negative = new Uint8Array(kept);
   for (let c = 0; c < layout.matrixChunks; c++) {
     const end = update.starts[c + 1];
     for (let i = update.starts[c]; i < end; i++) {
-      out[i] = c * 4096 + (update.entries[i] & 0xfff);
+      const entry = update.entries[i];
+      positions[i] = c * 4096 + (entry & 0xfff);
+      negative[i] = update.tables[c * CODES + (entry >> 12)] < 0 ? 1 : 0;
     }
   }
-  return out;
+  return { positions, negative };
 }
 
 /**

@@ -57,7 +57,18 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
     title: 'Out of date',
     text: 'The work started from another model than the certified one. The tab fetches the right one by itself.',
   },
-  loss: { title: 'Did not help', text: 'The model got worse on test text with this change.' },
+  direction: {
+    title: 'Against the others',
+    text: 'The work pulls the model away from where all others pull it. A graphics driver that computes wrongly can cause that.',
+  },
+  loss: {
+    title: 'Did not help',
+    text: 'On test text the model got worse with this change, or far less better than with the work of others.',
+  },
+  work: {
+    title: 'No trace of its text',
+    text: 'Over many rounds this tab’s work was no better on the text it was given than on any other text.',
+  },
   capacity: {
     title: 'No room in the round',
     text: 'Nothing is wrong with the work: this round had more of it than the validator could judge or one certificate holds.',
