@@ -9,7 +9,7 @@ import { pause } from '../swarm/pause.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { type Candidate, noCertificate, RoundBook } from '../gauntlet/book.ts';
 import { isMember, JoinBox } from '../gauntlet/admission.ts';
-import { inspectorFor } from '../gauntlet/inspect.ts';
+import { type Inspected, inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
@@ -79,6 +79,8 @@ export class Validator {
   readonly #served: Uint8Array[][] = [];
   #round: OpenRound | null = null;
   #standings: Standings;
+  /** What the last certificate applied, for finding who hands it in again. */
+  #applied: readonly Inspected[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #extraTimers = new Set<ReturnType<typeof setTimeout>>();
   #presenceTimer: ReturnType<typeof setInterval> | undefined;
@@ -236,6 +238,7 @@ export class Validator {
         maxBytes: this.#inspector.maxBytes,
         evaluate: (candidate) => this.#measured(opened, candidate),
         standings: this.#standings,
+        previous: this.#applied,
         isMember: (contributor) => isMember(chain.members, contributor, round, chain.manifest.admission),
       }),
     };
@@ -427,6 +430,7 @@ export class Validator {
       time: Math.max(0, Math.round(this.#now())),
     });
     this.serveSubmissions(verdict.accepted.map((entry, i) => [entry.submission.hash, submissions[i]]));
+    this.#applied = round.book.applied();
     this.#lastWord = message;
     await swarm.publish(message);
     log(roundLine(link, heldOutLoss));
