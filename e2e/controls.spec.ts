@@ -3,9 +3,13 @@
  * had at once; then one real host and one real tab, whose battery, line, idle detector and wake lock are moved by hand.
  */
 import { AxeBuilder } from '@axe-core/playwright';
-import { expect, test } from '@playwright/test';
+import { type Browser, expect, type Page, test } from '@playwright/test';
 import { createServer, type ViteDevServer } from 'vite';
+import type { AppState } from '../src/app/state.ts';
 import { controlScenarios } from '../src/ui/gallery/control-scenarios.ts';
+import { fakeBrowser } from './support/fake-browser.ts';
+import { type RunningHost, startHost } from './support/host.ts';
+import { until } from './support/tab.ts';
 
 const PICTURED = ['wait-schedule', 'wait-several', 'slowed', 'finishing', 'finished', 'watching'];
 const DIALOGS = ['rules', 'rules-nothing-told'];
@@ -95,5 +99,278 @@ test.describe('in the gallery', () => {
     await page.getByRole('button', { name: 'Train anyway' }).click();
     await expect(page.getByTestId('status')).toHaveAttribute('data-activity', 'training');
     await expect(page.getByRole('button', { name: 'Train anyway' })).toHaveCount(0);
+  });
+
+  test('the rules are set from the keyboard, and a number counts when its field is left', async ({
+    page,
+  }) => {
+    await page.goto(`${gallery}?state=first-visit`);
+    await page.getByRole('radio', { name: 'Balanced' }).focus();
+    await page.keyboard.press('ArrowLeft');
+    await expect(page.getByRole('radio', { name: 'Eco' })).toBeChecked();
+    await expect(page.getByRole('slider', { name: 'GPU share' })).toHaveValue('40');
+    const open = page.getByRole('button', { name: 'Rules and limits' });
+    await open.focus();
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog', { name: 'Rules and limits' });
+    await dialog.getByRole('radio', { name: 'At any time' }).focus();
+    await page.keyboard.press('ArrowDown');
+    const monday = dialog.getByRole('checkbox', { name: 'Monday' });
+    await monday.focus();
+    await page.keyboard.press('Space');
+    await expect(monday).not.toBeChecked();
+    await expect(dialog.getByTestId('schedule-now')).toContainText(/Open now|Closed now/);
+    const month = dialog.getByRole('spinbutton', { name: 'Monthly limit' });
+    await month.focus();
+    await page.keyboard.type('2.5');
+    await page.keyboard.press('Escape');
+    await expect(dialog).toHaveCount(0);
+    await expect(open).toBeFocused();
+    const brief = page.getByTestId('rules-brief');
+    await expect(brief).toContainText('trains Tu–Su 22:00–07:00');
+    await expect(brief).toContainText('2.50 GB this month');
+    await expect(page.getByText('Your own mix')).toHaveCount(0);
+    await page.getByRole('slider', { name: 'GPU share' }).press('End');
+    await expect(page.getByText('Your own mix')).toBeVisible();
+  });
+});
+
+test.describe('in a real run', () => {
+  const MINUTE = 60_000;
+  let host: RunningHost;
+
+  test.beforeAll(async () => {
+    host = await startHost(['--preset', 'tiny', '--round-seconds', '6', '--corpus', 'LICENSE']);
+  });
+  test.afterAll(async () => {
+    await host?.stop();
+  });
+
+  const state = (page: Page): Promise<AppState> => page.evaluate(() => globalThis.tabswarm.state());
+  const reaches = (page: Page, what: string, condition: (s: AppState) => boolean) =>
+    until(what, () => state(page), condition, MINUTE);
+  const status = (page: Page) => page.getByTestId('status');
+  const start = (page: Page) => page.getByRole('button', { name: 'Start', exact: true }).click();
+
+  async function open(
+    browser: Browser,
+    path = '/',
+    prepare: (page: Page) => Promise<unknown> = async () => {},
+  ) {
+    const context = await browser.newContext();
+    // Chromium lists its loopback interface for WebRTC only to pages with media permission. No camera is opened.
+    await context.grantPermissions(['camera', 'microphone'], { origin: host.url });
+    await context.addInitScript(fakeBrowser);
+    const page = await context.newPage();
+    await prepare(page);
+    await page.goto(`${host.url}${path}`);
+    await page.waitForFunction(() => globalThis.tabswarm?.state().run !== null);
+    return page;
+  }
+
+  async function rules(page: Page, set: (dialog: ReturnType<Page['getByRole']>) => Promise<void>) {
+    await page.getByRole('button', { name: 'Rules and limits' }).click();
+    await set(page.getByRole('dialog'));
+    await page.getByRole('dialog').getByRole('button', { name: 'Done' }).click();
+    await expect(page.getByRole('dialog')).toHaveCount(0);
+  }
+
+  test('no host page, no parameter and no script can start it', async ({ browser }) => {
+    const page = await open(browser, '/?start=1&autostart=true&intent=running#start');
+    await page.evaluate(() => {
+      const button = [...document.querySelectorAll('button')].find((b) => b.textContent === 'Start');
+      button?.click();
+      button?.dispatchEvent(new PointerEvent('click', { bubbles: true }));
+      button?.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+    });
+    // All that a script can reach reads and does nothing.
+    expect(await page.evaluate(() => Object.keys(globalThis.tabswarm))).toEqual(['state']);
+    const before = await state(page);
+    expect([before.intent, before.peerId, before.control.battery, page.workers().length]).toEqual([
+      'idle',
+      null,
+      null,
+      0,
+    ]);
+
+    // In a foreign page: the header keeps it out, and where a proxy has dropped the header, the page itself refuses.
+    const frame = async (strip: boolean) => {
+      const foreign = await page.context().newPage();
+      await foreign.route('http://embedder.test/', (route) =>
+        route.fulfill({ contentType: 'text/html', body: `<iframe src="${host.url}/"></iframe>` }),
+      );
+      if (strip) {
+        await foreign.route(`${host.url}/`, async (route) => {
+          const response = await route.fetch();
+          const headers = response.headers();
+          for (const name of Object.keys(headers))
+            if (/^(content-security|cross-origin)/.test(name)) delete headers[name];
+          await route.fulfill({ response, headers });
+        });
+      }
+      await foreign.goto('http://embedder.test/');
+      return foreign.frameLocator('iframe');
+    };
+    await expect((await frame(false)).getByRole('button', { name: 'Start' })).toHaveCount(0);
+    const inside = await frame(true);
+    await expect(inside.getByTestId('problem-framed')).toBeVisible();
+    await expect(inside.getByRole('button', { name: 'Start' })).toBeDisabled();
+    await expect(inside.getByRole('button', { name: 'Just watch' })).toBeDisabled();
+    await page.context().close();
+  });
+
+  test('a missing graphics card is told before Start', async ({ browser }) => {
+    const page = await open(browser, '/', (p) =>
+      p.addInitScript(() => {
+        Object.defineProperty(GPU.prototype, 'requestAdapter', { value: async () => null });
+      }),
+    );
+    await expect(page.getByTestId('problem-no-adapter')).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Start', exact: true })).toBeDisabled();
+    await expect(page.getByRole('button', { name: 'Just watch' })).toBeEnabled();
+    await page.context().close();
+  });
+
+  test('each rule holds, says so, and lets go; the last round is handed in', async ({ browser }) => {
+    const page = await open(browser);
+    const training = (what: string) =>
+      reaches(page, what, (s) => s.control.holds.length === 0 && s.activity === 'training');
+
+    await test.step('outside the hours a tab stays off the network, until told otherwise', async () => {
+      const hour = (new Date().getHours() + 3) % 24;
+      const two = (n: number) => String(n).padStart(2, '0');
+      await rules(page, async (dialog) => {
+        await dialog.getByRole('radio', { name: 'Only at these hours' }).click();
+        await dialog.getByLabel('From', { exact: true }).fill(`${two(hour)}:00`);
+        await dialog.getByLabel('To', { exact: true }).fill(`${two((hour + 1) % 24)}:00`);
+      });
+      await start(page);
+      await expect(status(page)).toContainText(`${two(hour)}:00`);
+      await expect(status(page)).toContainText('off the network');
+      expect((await state(page)).peerId).toBeNull();
+      expect(page.workers()).toHaveLength(0);
+      await page.getByRole('button', { name: 'Train anyway' }).click();
+      await training('training outside the hours');
+      await rules(page, (dialog) => dialog.getByRole('radio', { name: 'At any time' }).click());
+    });
+
+    await test.step('battery: pauses below one threshold, resumes from the other', async () => {
+      await page.evaluate(() => fakes.charge(0.39, false));
+      await expect(status(page)).toContainText('The battery is at 39 %; training goes on from 60 %.');
+      const { innerSteps } = (await state(page)).totals;
+      await page.evaluate(() => fakes.charge(0.59, true));
+      await expect(status(page)).toContainText('59 %');
+      // The step that was under way may have ended after the reading.
+      expect((await state(page)).totals.innerSteps - innerSteps).toBeLessThanOrEqual(1);
+      await page.evaluate(() => fakes.charge(0.6, true));
+      await training('training with a charged battery');
+    });
+
+    await test.step('when I am active: the browser asks, then tells', async () => {
+      await rules(page, async (dialog) => {
+        await dialog.getByRole('radio', { name: 'Pause', exact: true }).first().click();
+        await expect(dialog.getByTestId('presence-now')).toContainText(
+          'Only what you do on this page counts',
+        );
+        await dialog.getByRole('button', { name: 'Notice other windows too' }).click();
+        await expect(dialog.getByText('in any window')).toBeVisible();
+      });
+      await expect(status(page)).toContainText('after 3 min without input');
+      await page.evaluate(() => fakes.idle('idle'));
+      await training('training while nobody is there');
+      await rules(page, (dialog) => dialog.getByRole('radio', { name: 'Slow down' }).click());
+      await page.evaluate(() => fakes.idle('active'));
+      await expect(status(page)).toContainText('Slowed to 30 %');
+      await rules(page, (dialog) => dialog.getByRole('radio', { name: 'Go on as always' }).click());
+    });
+
+    await test.step('a metered line: the round in hand is settled, then the tab leaves', async () => {
+      await page.evaluate(() => fakes.connect('cellular'));
+      await expect(status(page)).toContainText('off the network');
+      await expect.poll(() => page.workers().length, { timeout: MINUTE }).toBe(0);
+      const away = await state(page);
+      expect(away.peers).toEqual([]);
+      // Nothing that was handed in is lost: every own round has its verdict.
+      expect(away.rounds.filter((r) => r.own?.outcome === 'lost')).toEqual([]);
+      // With a limit on the line the way back takes at least as long as the model needs at that rate.
+      await rules(page, async (dialog) => {
+        await dialog.getByRole('spinbutton', { name: 'Download limit' }).fill('300');
+        await dialog.getByRole('spinbutton', { name: 'Upload limit' }).fill('300');
+      });
+      const answer = await fetch(`${host.url}/api/head`);
+      const { checkpoint } = (await answer.json()) as { checkpoint: { size: number } };
+      const begun = Date.now();
+      await page.evaluate(() => fakes.connect('wifi'));
+      await training('training on the line again');
+      expect(Date.now() - begun).toBeGreaterThan(((checkpoint.size - 300_000) / 300_000) * 1000);
+      await rules(page, async (dialog) => {
+        await dialog.getByRole('spinbutton', { name: 'Download limit' }).fill('');
+        await dialog.getByRole('spinbutton', { name: 'Upload limit' }).fill('');
+      });
+    });
+
+    await test.step('the monthly limit counts over reloads and holds', async () => {
+      await reaches(page, 'the month', (s) => (s.control.month?.down ?? 0) > 0);
+      // A tab that has done nothing knows what the other one has used.
+      const other = await page.context().newPage();
+      await other.goto(host.url);
+      await other.waitForFunction(() => (globalThis.tabswarm?.state().control.month?.down ?? 0) > 0);
+      await other.close();
+      await rules(page, (dialog) =>
+        dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill('0.000001'),
+      );
+      await expect(status(page)).toContainText(
+        /used [\d.]+ [kM]B of 1.00 kB this month; the next month begins/,
+      );
+      await rules(page, (dialog) => dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill(''));
+      await training('training without a monthly limit');
+    });
+
+    await test.step('presets, and the screen kept awake', async () => {
+      expect(await page.evaluate(() => fakes.locks())).toBe(0);
+      await page.getByRole('radio', { name: 'Full' }).check({ force: true });
+      await expect.poll(() => page.evaluate(() => fakes.locks())).toBe(1);
+      expect((await state(page)).control.share).toBe(1);
+      await page.evaluate(() => fakes.charge(0.8, false));
+      await expect.poll(() => page.evaluate(() => fakes.locks())).toBe(0);
+      await page.evaluate(() => fakes.charge(0.8, true));
+      await expect.poll(() => page.evaluate(() => fakes.locks())).toBe(1);
+    });
+
+    await test.step('finish this round, then stop', async () => {
+      await training('a round in hand');
+      const before = await state(page);
+      await page.getByRole('button', { name: 'Finish round, then stop' }).click();
+      await expect(page.getByTestId('finishing')).toBeVisible();
+      await page.getByRole('button', { name: 'Keep going after all' }).click();
+      await expect(page.getByTestId('finishing')).toHaveCount(0);
+      await page.getByRole('button', { name: 'Finish round, then stop' }).click();
+      const after = await reaches(page, 'stopped', (s) => s.intent === 'idle');
+      expect(after.rounds.findLast((r) => r.own !== null)?.own?.outcome).toBe('accepted');
+      expect(after.totals.accepted).toBeGreaterThan(before.totals.accepted);
+      await expect(page.getByTestId('finished')).toContainText('was handed in and judged');
+      expect(page.workers()).toHaveLength(0);
+      expect(await page.evaluate(() => fakes.locks())).toBe(0);
+    });
+    await page.context().close();
+  });
+
+  test('a trainer that never answers does not block the next Start', async ({ browser }) => {
+    let workers = 0;
+    const page = await open(browser, '/', (p) =>
+      p
+        .context()
+        .route(/trainer\.worker/, (route) =>
+          workers++ === 0
+            ? route.fulfill({ contentType: 'text/javascript', body: 'self.onmessage = () => {};' })
+            : route.continue(),
+        ),
+    );
+    await start(page);
+    await expect.poll(() => page.workers().length).toBe(1);
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await start(page);
+    await reaches(page, 'training at the second try', (s) => s.activity === 'training');
+    await page.context().close();
   });
 });

@@ -190,7 +190,7 @@ test('a damaged shard from the host is refused by its hash and fetched from anot
   expect(damaged).toBeGreaterThan(0);
   expect(state.problems.map((p) => p.code)).toEqual(['corrupt-data']);
   expect(cleo.errors).toEqual([]);
-  await cleo.page.getByRole('button', { name: 'Stop' }).click();
+  await cleo.page.getByRole('button', { name: 'Stop', exact: true }).click();
   await until(
     'cleo stopped',
     () => cleo.state(),

@@ -98,7 +98,7 @@ export const controlStrings = {
       'This connection costs by the byte, or the browser is told to save data; training goes on with another one.',
     monthlyCap: (used: string, cap: string, when: string) =>
       `This browser has used ${used} of ${cap} this month; the next month begins ${when}.`,
-    offline: 'Until then this tab is off the network.',
+    offline: 'Until then this tab stays off the network.',
     inSwarm: 'Until then it only follows what the others certify.',
     waive: 'Train anyway',
     waiveHint: 'Sets these rules aside until they hold anew.',
