@@ -110,8 +110,9 @@ test('credits say how they came about, and an estimate says that it is one', asy
   const derivation = page.getByTestId('derivation');
   for (const part of ['1 of 5 by weight', '181 of 1,000', '18.1 %', 'Provisional'])
     await expect(derivation).toContainText(part);
-  await page.locator('[data-testid=round-row][data-round="40"]').getByRole('button').click();
-  await expect(page.getByText('nobody’s work was certified in this round, so none')).toBeVisible();
+  await expect(page.locator('[data-testid=round-row][data-round="40"]')).toContainText(
+    'no credit was issued to anyone',
+  );
   await expect(page.getByTestId('credit-estimate')).toContainText('estimate');
   await expect(page.getByTestId('credit-summary')).toContainText('Added up from 42 certificates');
   await expect(page.getByTestId('round-share')).toHaveText('18.1 %');

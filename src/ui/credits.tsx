@@ -1,12 +1,12 @@
 /** How credits came about: per round from its certificate, and all together; what is only an estimate says so. */
-import type { Standing } from '../app/picture-state.ts';
+import type { CreditShare, Standing } from '../app/picture-state.ts';
 import type { AppState, RoundRecord } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
 import { creditStrings as t } from './strings/truth.ts';
 
-export type CreditState = 'vested' | 'provisional' | 'forfeited';
+type CreditState = 'vested' | 'provisional' | 'forfeited';
 
 /** What has become of the credits of an accepted round by now. */
 export function creditState(
@@ -63,15 +63,16 @@ export function CreditSummary() {
   );
 }
 
-/** The derivation of one round's credits, or why there are none. */
-export function Derivation({ record }: { readonly record: RoundRecord }) {
+interface DerivationProps {
+  readonly own: Pick<NonNullable<RoundRecord['own']>, 'tokens' | 'credits'>;
+  readonly share: CreditShare;
+  readonly round: number;
+}
+
+/** The derivation of one round's credits, each factor by itself. */
+export function Derivation({ own, share, round }: DerivationProps) {
   const standing = useApp((s) => s.standing);
-  const { own, round } = record;
-  if (own === null) return <p>{t.nothing.absent}</p>;
-  if (own.outcome !== 'accepted' || own.share === null) {
-    return <p>{own.outcome === 'lost' ? t.nothing.lost : t.nothing.refused}</p>;
-  }
-  const { rank, of, weight, totalWeight, emission, halvings } = own.share;
+  const { rank, of, weight, totalWeight, emission, halvings } = share;
   const state = creditState(standing, round);
   const rows = [
     [t.rank, t.rankText(format.count(rank), format.count(of))],

@@ -108,8 +108,8 @@ const SPEC: ChartSpec = {
   look: (colour) => ({
     scales: {
       y: { range: { min: { pad: 0.08 }, max: { pad: 0.08 } } },
-      // The bars stand on the floor of the chart and never reach the curves' upper part.
-      share: { range: [0, 4] },
+      // The bars stand on the floor of the chart, the largest a quarter as high as it.
+      share: { range: (_, _min, max) => [0, 4 * Math.max(max, 0.01)] },
     },
     // 0.25 apart need two digits, or 7.25 reads 7.3 beside 7.5.
     values: (values, step) => {

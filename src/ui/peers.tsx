@@ -16,8 +16,7 @@ const COLUMNS = [
   { label: t.state },
   { label: t.speed, number: true },
   { label: t.rtt, number: true },
-  { label: strings.traffic.down, number: true },
-  { label: strings.traffic.up, number: true },
+  { label: strings.traffic.total, number: true },
   { label: t.sync },
 ];
 
@@ -72,11 +71,8 @@ function PeerRow({ peer }: { readonly peer: PeerView }) {
       <Cell label={t.rtt} number>
         {format.latency(peer.rttMs)}
       </Cell>
-      <Cell label={strings.traffic.down} number>
-        {format.bytes(peer.bytesIn)}
-      </Cell>
-      <Cell label={strings.traffic.up} number>
-        {format.bytes(peer.bytesOut)}
+      <Cell label={strings.traffic.total} number>
+        {format.bytes(peer.bytesIn + peer.bytesOut)}
       </Cell>
       <Cell label={t.sync}>
         <span className={peer.inSync ? 'sync' : 'sync sync-no'}>{peer.inSync ? t.inSync : t.outOfSync}</span>

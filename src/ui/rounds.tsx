@@ -72,43 +72,43 @@ function RoundRow({ record, mine }: { readonly record: RoundRecord; readonly min
   const id = useId();
   return (
     <>
-    <Row data-testid="round-row" data-round={record.round} data-outcome={record.own?.outcome ?? 'none'}>
-      <HeadCell label={t.round} number className="cell-round">
-        {record.round}
-      </HeadCell>
-      {mine && (
-        <OwnCells record={record}>
-          {record.own !== null && (
-            <button
-              type="button"
-              className="how"
-              aria-expanded={open}
-              aria-controls={id}
-              onClick={() => setOpen(!open)}
-            >
-              {open ? creditStrings.hide : creditStrings.how}
-              <span className="visually-hidden">{creditStrings.howOf(record.round, open)}</span>
-            </button>
-          )}
-        </OwnCells>
-      )}
-      <Cell label={t.people} number>
-        {record.height === null ? format.UNKNOWN : record.contributors}
-      </Cell>
-      <Cell label={t.loss} number>
-        {format.loss(record.heldOutLoss)}
-      </Cell>
-      <Cell label={t.time} number>
-        {format.clock(record.at)}
-      </Cell>
-    </Row>
-    {mine && open && (
-      <Row id={id} className="how-row">
-        <Cell colSpan={1 + MINE.length + EVERYONE.length} className="wrap cell-how">
-          <Derivation record={record} />
+      <Row data-testid="round-row" data-round={record.round} data-outcome={record.own?.outcome ?? 'none'}>
+        <HeadCell label={t.round} number className="cell-round">
+          {record.round}
+        </HeadCell>
+        {mine && (
+          <OwnCells record={record}>
+            {record.own?.share && (
+              <button
+                type="button"
+                className="how"
+                aria-expanded={open}
+                aria-controls={id}
+                onClick={() => setOpen(!open)}
+              >
+                {open ? creditStrings.hide : creditStrings.how}
+                <span className="visually-hidden">{creditStrings.howOf(record.round, open)}</span>
+              </button>
+            )}
+          </OwnCells>
+        )}
+        <Cell label={t.people} number>
+          {record.height === null ? format.UNKNOWN : record.contributors}
+        </Cell>
+        <Cell label={t.loss} number>
+          {format.loss(record.heldOutLoss)}
+        </Cell>
+        <Cell label={t.time} number>
+          {format.clock(record.at)}
         </Cell>
       </Row>
-    )}
+      {record.own?.share && open && (
+        <Row id={id} className="how-row">
+          <Cell colSpan={1 + MINE.length + EVERYONE.length} className="wrap cell-how">
+            <Derivation own={record.own} share={record.own.share} round={record.round} />
+          </Cell>
+        </Row>
+      )}
     </>
   );
 }
@@ -132,7 +132,7 @@ function OwnCells({ record, children }: { readonly record: RoundRecord; readonly
         </span>
       </Cell>
       <Cell className="wrap cell-why">
-        {text} {detail !== '' && <span className="detail">({detail})</span>}
+        {text} {detail !== '' && <span className="detail">({detail})</span>} {children}
       </Cell>
       <Cell label={t.work} number>
         {own === null ? format.UNKNOWN : `${format.count(own.innerSteps)} · ${format.compact(own.tokens)}`}
@@ -140,9 +140,8 @@ function OwnCells({ record, children }: { readonly record: RoundRecord; readonly
       <Cell label={t.credits} number className="cell-credits" data-value={own?.credits ?? 0}>
         {own === null ? format.UNKNOWN : format.credits(own.credits)}
         {own?.outcome === 'accepted' && state !== 'vested' && (
-          <span className={`tag credit-${state}`}>{creditStrings.states[state].title}</span>
+          <span className={`credit-note credit-${state}`}>{creditStrings.states[state].title}</span>
         )}
-        {children}
       </Cell>
     </>
   );

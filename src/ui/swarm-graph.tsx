@@ -99,6 +99,7 @@ function Painting() {
     });
     learn();
     const release = store.subscribe(learn);
+    paint();
     seen.observe(canvas);
     scheme.addEventListener('change', recolour);
     still.addEventListener('change', tick);

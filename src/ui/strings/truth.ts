@@ -7,8 +7,7 @@ export const creditStrings = {
   how: 'How',
   hide: 'Hide',
   /** Read out after “How” or “Hide”. */
-  howOf: (round: number, open: boolean) =>
-    `${open ? ' how' : ''} the credits of round ${round} came about`,
+  howOf: (round: number, open: boolean) => `${open ? ' how' : ''} the credits of round ${round} came about`,
   rank: 'Rank in the round',
   rankText: (rank: string, of: string) => `${rank} of ${of} by weight`,
   tokens: 'Tokens',
@@ -33,11 +32,6 @@ export const creditStrings = {
       title: 'Forfeited',
       text: 'An audit of your work failed, which took back what was provisional.',
     },
-  },
-  nothing: {
-    refused: 'No credits: the validators refused this work. The reason stands in the row above.',
-    lost: 'No credits: nobody’s work was certified in this round, so none were issued to anyone.',
-    absent: 'No credits: nothing was sent from this tab.',
   },
   vested: (credits: string) => `${credits} vested`,
   provisional: (credits: string, rounds: number) =>
@@ -136,7 +130,7 @@ export const profileStrings = {
 const reached: Readonly<Record<MilestoneKind, (n: string) => string>> = {
   accepted: (n) => (n === '1' ? 'First accepted submission' : `${n} accepted submissions`),
   tokens: (n) => `${n} tokens of accepted work`,
-  credits: (n) => `${n} credits`,
+  credits: (n) => (n === '1' ? 'First whole credit' : `${n} credits`),
 };
 
 export const milestoneStrings = {
