@@ -139,6 +139,7 @@ async function join(w: World, name: string, nudge: number): Promise<Member> {
         m.round,
         m.refused.find((r) => toHex(r.contributor) === toHex(identity.publicKey)) ?? null,
       ),
+    onAudit: (m) => void contributor.audit(m),
     onVersion: () => {},
   });
   swarm.onMessage((bytes) => inbox.receive(bytes));

@@ -4,12 +4,13 @@
  * The loop owns the trainer; everything that arrives from outside (certificates, pause, stop) reaches it through the
  * follower's queue or the abort signal, so that no two things ever use the trainer at once.
  */
-import { sha256, toHex } from '../protocol/bytes.ts';
+import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
+import { partBytes } from '../protocol/carry.ts';
 import { roundAt, roundStart } from '../protocol/clock.ts';
 import { seal as sign } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { Message, RefusedEntry } from '../protocol/messages.ts';
+import type { Message, MessageOf, RefusedEntry } from '../protocol/messages.ts';
 import { decodeShard } from '../model/shards.ts';
 import { sealOf } from '../protocol/seal.ts';
 import type { Swarm } from '../swarm/types.ts';
@@ -66,6 +67,8 @@ export class Contributor {
   #nudge: () => void = () => {};
   #last = false;
   #fetchedAhead = false;
+  /** Parts served for the last audit. */
+  #shown: readonly Uint8Array[] = [];
   /** The last submission while it counts as not applied. */
   #owed: OwnSubmission | null = null;
   /** How long compressing and hashing lately took here, so that a slow machine stops training early enough. */
@@ -82,6 +85,29 @@ export class Contributor {
     this.#empty.set(round, ownRefusal);
     for (const old of this.#empty.keys()) if (old < round - 8) this.#empty.delete(old);
     this.#nudge();
+  }
+
+  /** A validator asks to see what was carried into and out of a round: shows it, if it is the last finished one. */
+  async audit({ round, contributors }: MessageOf<'audit'>): Promise<void> {
+    const { trainer, swarm, runId, identity } = this.#o;
+    if (!contributors.some((key) => bytesEqual(key, identity.publicKey))) return;
+    const shown = await trainer.carry(round);
+    if (shown === null) return;
+    const parts = [shown.before, shown.after].flatMap((carry) =>
+      carry === null
+        ? []
+        : ([
+            [carry.digests.error, carry.error],
+            [carry.digests.moment1, carry.moment1],
+            [carry.digests.moment2, carry.moment2],
+          ] as const),
+    );
+    for (const hash of this.#shown) swarm.forget(hash);
+    this.#shown = parts.map(([hash]) => hash);
+    for (const [hash, part] of parts) swarm.serve(hash, partBytes(part));
+    const { before, after } = { before: shown.before?.digests ?? null, after: shown.after.digests };
+    const answer: Message = { kind: 'carry', run: runId, round, before, after, peer: swarm.peerId };
+    await swarm.publish(await sign(identity, answer));
   }
 
   /** Whether the round in hand is the last: {@link run} returns once it is handed in and judged. */

@@ -30,6 +30,8 @@ export interface InboxOptions {
   readonly ownKey: Uint8Array;
   readonly round: () => number;
   readonly onNoCertificate: (message: MessageOf<'no-certificate'>) => void;
+  /** A validator asks some contributors to show what they carry. */
+  readonly onAudit: (message: MessageOf<'audit'>) => void;
   /** A genuine certificate that does not follow ours: some are missing. */
   readonly onGap: () => void;
   /** Someone speaks another protocol version. */
@@ -79,6 +81,13 @@ export class Inbox {
         return this.#presence(message, sender);
       case 'join':
         return this.#join(message, sender);
+      case 'audit':
+        if (!this.#isValidator(sender)) return 'reject';
+        this.#o.onAudit(message);
+        return 'accept';
+      case 'carry':
+        // For validators; others only pass it on.
+        return Math.abs(message.round - this.#o.round()) <= 2 ? 'accept' : 'ignore';
       case 'profile':
         return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
       case 'commit':

@@ -363,6 +363,7 @@ class SessionImpl implements SessionActions {
       ownKey: identity.publicKey,
       round: () => this.#clock.phase(manifest.schedule).round,
       onGap: () => void follower.catchUp(signal).catch(() => {}),
+      onAudit: (message) => void this.#contributor?.audit(message).catch(() => {}),
       onNoCertificate: (message) => {
         const own = message.refused.find((r) => toHex(r.contributor) === toHex(identity.publicKey)) ?? null;
         this.#contributor?.noCertificate(message.round, own);

@@ -24,11 +24,14 @@ start
   --round-seconds N      length of a round, 5 to 86400 (the 1m preset: 30); each must fit training and judging
   --corpus FILE|DIR      your own text (default: State of the Union addresses)
   --name TEXT            name of the run
+  --audits N             contributors whose work is replayed each round, on this machine's GPU (default: the preset's
+                         number where there is a real GPU; 0: none)
   --ice URL              STUN or TURN server for tabs, e.g. stun:stun.example.org:3478; may be repeated
-  --config FILE          JSON with settings: model, training, schedule, sparseloco, gauntlet, credits,
+  --config FILE          JSON with settings: model, training, schedule, sparseloco, gauntlet, admission, credits,
                          organizer, description, iceServers
 
-  --preset, --round-seconds, --corpus, --name and --config make a new run; a run that exists keeps its own.
+  --preset, --round-seconds, --corpus, --name, --audits and --config make a new run; a run that exists keeps its own
+  (but --audits 0 keeps this host from replaying).
 
 status
   --url URL              the host (default http://localhost:8780)
@@ -51,6 +54,7 @@ const OPTIONS = {
     'round-seconds': { type: 'string' },
     corpus: { type: 'string' },
     name: { type: 'string' },
+    audits: { type: 'string' },
     ice: { type: 'string', multiple: true },
     config: { type: 'string' },
   },

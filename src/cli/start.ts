@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { type HostOptions, startHost } from '../host/run.ts';
+import { MAX_AUDITS } from '../protocol/limits.ts';
 import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
 import type { PrepareProgress } from '../host/prepare.ts';
 import { numberOption, parseCommand, UsageError, urlOption } from './arguments.ts';
@@ -17,6 +18,7 @@ const ConfigSchema = v.strictObject({
   schedule: section,
   sparseloco: section,
   gauntlet: section,
+  admission: section,
   credits: section,
   shardTokens: v.optional(v.pipe(v.number(), v.integer(), v.minValue(256))),
   iceServers: v.optional(
@@ -128,10 +130,11 @@ function hostOptions(args: readonly string[]): HostOptions {
   if ((values.cert === undefined) !== (values.key === undefined))
     throw new UsageError('--cert and --key go together.');
   const config = values.config === undefined ? {} : readConfig(values.config);
-  const { model, training, schedule, sparseloco, gauntlet, credits } = config;
+  const { model, training, schedule, sparseloco, gauntlet, admission, credits } = config;
   // Contents are checked by the manifest's own schema, which knows every bound.
-  const overrides = { training, schedule, sparseloco, gauntlet, credits } as RunParts['overrides'];
+  const overrides = { training, schedule, sparseloco, gauntlet, admission, credits } as RunParts['overrides'];
   const port = numberOption('port', values.port, 0, 65_535);
+  const audits = numberOption('audits', values.audits, 0, MAX_AUDITS);
   const seconds = numberOption('round-seconds', values['round-seconds'], 5, 86_400);
   const ice = (values.ice ?? []).map((urls) => {
     if (!/^(stun|stuns|turn|turns):\S+$/.test(urls))
@@ -151,6 +154,7 @@ function hostOptions(args: readonly string[]): HostOptions {
     ...(values.listen === undefined ? {} : { listen: values.listen }),
     ...(values.corpus === undefined ? {} : { corpus: values.corpus }),
     ...(values.name === undefined ? {} : { name: values.name }),
+    ...(audits === undefined ? {} : { audits }),
     ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),
     ...(values['public-url'] === undefined
       ? {}

@@ -181,11 +181,12 @@ export class RoundLosses {
       sequence,
     });
     const shards = new Map<number, Uint16Array>();
-    for (const { shard } of refs) shards.set(shard, await this.#shard(shard));
+    for (const { shard } of refs) shards.set(shard, await this.shard(shard));
     return gatherBatch(refs, shards, sequence);
   }
 
-  #shard(index: number): Promise<Uint16Array> {
+  /** Tokens of a training shard; the last few are kept. Rejects with LossError when it is missing or damaged. */
+  shard(index: number): Promise<Uint16Array> {
     const known = this.#shards.get(index);
     if (known !== undefined) return known;
     const ref = this.#o.manifest.data.train[index];

@@ -7,10 +7,16 @@ import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
 import { toHex } from '../protocol/bytes.ts';
-import { createHostSwarm } from '../swarm/host-node.ts';
+import { CarryBook } from '../gauntlet/carries.ts';
+import { parameterLayout } from '../model/layout.ts';
+import { carryRoot, zeroCarry } from '../protocol/carry.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
+import { Auditor } from './auditor.ts';
 import { Chain } from './chain.ts';
 import { createLossMeter, type LossMeter } from './losses.ts';
 import { type NewRun, type OpenedRun, openRun } from './open-run.ts';
+import { openReplays } from './replays.ts';
 import { RoundLosses } from './round-losses.ts';
 import { createApp } from './server.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
@@ -45,6 +51,11 @@ export interface HostOptions extends Omit<NewRun, 'preset'> {
   /** Length of a round; the phases keep the preset's shares of it. */
   readonly roundMs?: number | undefined;
   readonly log?: (line: string) => void;
+  /**
+   * Contributors to audit in a round of a new run; 0 on an existing one: none on this host. Default: the preset's
+   * number, replayed only where there is a real GPU.
+   */
+  readonly audits?: number | undefined;
   /** For tests. Default: onnxruntime-web in a worker thread. */
   readonly lossMeter?: LossMeter;
 }
@@ -64,6 +75,7 @@ export interface RunningHost {
 const DEFAULT_APP = join(import.meta.dirname, '../../dist/app');
 export const DEFAULT_PORT = 8780;
 const STANDINGS_NOTE = 'standings';
+const CARRIES_NOTE = 'carries';
 const PROFILES_NOTE = 'profiles';
 const PROFILES_MS = 60_000;
 /** Heights whose submissions are served again after a restart. */
@@ -125,7 +137,19 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       readBlob: (ref) => store.readBlob(ref),
       secret: run.secret,
     });
+    const audited = (manifest.gauntlet.auditsPerRound ?? 0) > 0;
+    const carries = audited ? await openCarries(manifest, store.note(CARRIES_NOTE)) : null;
+    const auditor =
+      audited && options.audits !== 0
+        ? await openAuditor(run, chain, swarm, losses, options.audits !== undefined, log)
+        : null;
+    if (auditor !== null) stops.push(() => auditor.stop());
+    if (!audited) log('audits are off: the run was made without them (--audits)');
+    else if (options.audits === 0) log('audits are off on this host (--audits 0)');
     const validator = new Validator({
+      carries,
+      onCarries: (book) => store.saveNote(CARRIES_NOTE, book.encode()),
+      auditor,
       chain,
       swarm,
       identity: run.validator,
@@ -187,11 +211,12 @@ function keepProfiles(validator: Validator, store: Store): () => void {
 function newRun(options: HostOptions): NewRun {
   const base = typeof options.preset === 'object' ? options.preset : namedPreset(options.preset ?? '1m');
   const model = { ...base.model, ...options.model };
-  const { roundMs } = options;
-  if (roundMs === undefined) return { ...options, preset: { ...base, model } };
+  const { roundMs, audits } = options;
+  const gauntlet = audits === undefined ? base.gauntlet : { ...base.gauntlet, auditsPerRound: audits };
+  if (roundMs === undefined) return { ...options, preset: { ...base, model, gauntlet } };
   if (!Number.isInteger(roundMs) || roundMs < 1000)
     throw new HostStartError('A round lasts at least one second (--round-seconds).');
-  return { ...options, preset: { ...base, model, schedule: scheduleFor(roundMs) } };
+  return { ...options, preset: { ...base, model, gauntlet, schedule: scheduleFor(roundMs) } };
 }
 
 function createServer(options: HostOptions): Server {
@@ -248,6 +273,37 @@ function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeAllConnections();
+  });
+}
+
+async function openCarries(manifest: Manifest, note: Uint8Array | null): Promise<CarryBook> {
+  const { elements } = parameterLayout(manifest.model);
+  return new CarryBook(carryRoot(await zeroCarry(elements)), note);
+}
+
+/** Null, with the reason in the log, where this machine cannot replay a round. */
+async function openAuditor(
+  { manifest, validator }: OpenedRun,
+  chain: Chain,
+  swarm: HostSwarm,
+  losses: RoundLosses,
+  software: boolean,
+  log: (line: string) => void,
+): Promise<Auditor | null> {
+  const opened = await openReplays(manifest, software);
+  if ('why' in opened) {
+    log(`audits are off: ${opened.why}. Submissions are judged by their loss alone.`);
+    return null;
+  }
+  log(`audits: ${manifest.gauntlet.auditsPerRound} a round, replayed on ${opened.adapter}`);
+  return new Auditor({
+    chain,
+    swarm,
+    identity: validator,
+    replays: opened.replays,
+    shard: (index) => losses.shard(index),
+    now: Date.now,
+    log,
   });
 }
 

@@ -9,6 +9,7 @@ import { pause } from '../swarm/pause.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { type Candidate, noCertificate, RoundBook } from '../gauntlet/book.ts';
 import { isMember, JoinBox } from '../gauntlet/admission.ts';
+import type { CarryBook } from '../gauntlet/carries.ts';
 import { type Inspected, inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
@@ -20,6 +21,7 @@ import type { Identity } from '../protocol/identity.ts';
 import type { Message, MessageOf } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
+import type { Auditor } from './auditor.ts';
 import type { Chain } from './chain.ts';
 import { refusalSummary, roundLine } from './log.ts';
 import type { RoundLosses } from './round-losses.ts';
@@ -32,6 +34,12 @@ export interface ValidatorOptions {
   /** Swarm time, epoch ms: the host's clock is the run's. */
   readonly now?: () => number;
   readonly log: (line: string) => void;
+  /** Roots of what contributors carry; in runs with audits. */
+  readonly carries?: CarryBook | null;
+  /** Called after each round with the roots to keep. */
+  readonly onCarries?: (carries: CarryBook) => void;
+  /** Null: this machine cannot replay, or the run has no audits. */
+  readonly auditor?: Auditor | null;
   readonly standings?: Standings;
   /** Called after each round with the standings to keep. */
   readonly onStandings?: (standings: Standings) => void;
@@ -152,6 +160,8 @@ export class Validator {
     switch (message.kind) {
       case 'join':
         return this.#join(message, sender);
+      case 'carry':
+        return this.#o.auditor?.take(sender, message) ?? 'ignore';
       case 'commit':
       case 'reveal': {
         this.advance();
@@ -163,6 +173,7 @@ export class Validator {
             ? round.book.commit(sender, message, now)
             : round.book.reveal(sender, message, now);
         if (receipt.ok && message.kind === 'commit') this.#anticipate(round.round, sender);
+        if (message.kind === 'commit' && message.round === round.round) this.#noteCarry(sender, message);
         this.advance();
         if (receipt.ok) return 'accept';
         // What breaks the manifest is wrong for everybody; time and state another peer may see differently.
@@ -175,6 +186,7 @@ export class Validator {
         return 'accept';
       }
       // The only validator is this one, and own messages are not delivered.
+      case 'audit':
       case 'certificate':
       case 'no-certificate':
       case 'verdict':
@@ -195,9 +207,15 @@ export class Validator {
     return 'accept';
   }
 
+  /** Late commits count too: what they leave is what the next one starts from. */
+  #noteCarry(sender: Uint8Array, commit: MessageOf<'commit'>): void {
+    if (this.#o.chain.members.has(toHex(sender))) this.#o.carries?.note(sender, commit);
+  }
+
   /** Does what is due: opens a round, fetches, begins to judge. Cheap when nothing is. */
   advance(): void {
     if (this.#abort.signal.aborted) return;
+    this.#o.auditor?.advance();
     const now = this.#now();
     const number = roundAt(this.#o.chain.manifest.schedule, now);
     if (number < 0) return;
@@ -222,7 +240,7 @@ export class Validator {
   }
 
   #openRound(round: number): OpenRound {
-    const { chain } = this.#o;
+    const { chain, carries } = this.#o;
     const opened: OpenRound = {
       round,
       fetching: new Set(),
@@ -239,6 +257,9 @@ export class Validator {
         evaluate: (candidate) => this.#measured(opened, candidate),
         standings: this.#standings,
         previous: this.#applied,
+        ...(carries == null
+          ? {}
+          : { carryProblem: (contributor, commit) => carries.problem(contributor, commit) }),
         isMember: (contributor) => isMember(chain.members, contributor, round, chain.manifest.admission),
       }),
     };
@@ -382,17 +403,32 @@ export class Validator {
   async #judge(round: OpenRound): Promise<void> {
     try {
       const joined = this.#joins.joined(this.#o.chain.head);
-      const verdict = await round.book.judge({ joined, audits: [] });
+      const verdict = await round.book.judge({
+        joined,
+        audits: this.#o.auditor?.outcomes(round.round) ?? [],
+      });
       if (this.#abort.signal.aborted) return;
       this.#standings = updateStandings(this.#standings, verdict);
       this.#o.onStandings?.(this.#standings);
       if (hasCertificate(verdict)) await this.#certify(round, verdict);
       else await this.#publishNothing(verdict);
+      this.#settleCarries(verdict);
     } catch (error) {
       this.#roundsLost++;
       this.#o.log(`round ${round.round} was lost: ${messageOf(error)}`);
       await this.#giveUp(round.round);
     }
+  }
+
+  #settleCarries({ round, accepted }: MessageOf<'verdict'>): void {
+    const { carries, chain, onCarries } = this.#o;
+    if (carries == null) return;
+    carries.settle(
+      round,
+      accepted.map((entry) => entry.contributor),
+      (key) => chain.members.has(key),
+    );
+    onCarries?.(carries);
   }
 
   /** Tells the swarm not to wait; what was accepted stays owed in its senders' error feedback. */
@@ -414,8 +450,9 @@ export class Validator {
   }
 
   async #certify(round: OpenRound, verdict: MessageOf<'verdict'>): Promise<void> {
-    const { chain, swarm, identity, losses, log } = this.#o;
+    const { chain, swarm, identity, losses, log, auditor } = this.#o;
     await this.#stateLoaded;
+    const start = { head: chain.head, theta: auditor == null ? null : await chain.theta() };
     const heldOutLoss = await losses.heldOut();
     const submissions = verdict.accepted.map(({ contributor }) => {
       const bytes = round.book.bytesOf(contributor);
@@ -434,6 +471,8 @@ export class Validator {
     this.#lastWord = message;
     await swarm.publish(message);
     log(roundLine(link, heldOutLoss));
+    auditor?.recorded(verdict.audits);
+    if (start.theta !== null) await auditor?.draw(verdict, round.book, start.head, start.theta);
     this.#loadState();
   }
 
@@ -507,7 +546,9 @@ export class Validator {
     const now = this.#now();
     const round = roundAt(schedule, now);
     const { commit, reveal, judge } = deadlines(schedule, round);
-    const moments = [commit, reveal, this.#fetchDeadline(round), judge, schedule.startMs];
+    // Auditors ask again in the middle of the training window.
+    const middle = commit - schedule.commitMs + schedule.trainMs / 2;
+    const moments = [middle, commit, reveal, this.#fetchDeadline(round), judge, schedule.startMs];
     const next = Math.min(...moments.filter((at) => at > now));
     // Timers may fire a millisecond early, and may not wait longer than 2^31 ms.
     this.#timer = setTimeout(

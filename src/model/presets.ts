@@ -83,6 +83,9 @@ const gauntlet: Manifest['gauntlet'] = {
   minGain: 0.2,
 };
 
+/** Commitments to private state cost 12 bytes a parameter to read back and 28 to keep: for models that can afford it. */
+const audited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 1 };
+
 const MICRO = 1_000_000;
 /** 100 credits a round at first, 2,100,000 in all: the first halving comes after 10,500 rounds. */
 const credits: Manifest['credits'] = { perRound: 100 * MICRO, total: 2_100_000 * MICRO, vestRounds: 20 };
@@ -132,7 +135,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     }),
     schedule: scheduleFor(30_000),
     sparseloco,
-    gauntlet,
+    gauntlet: audited,
     admission,
     credits,
   },
@@ -158,7 +161,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     }),
     schedule: scheduleFor(60_000),
     sparseloco,
-    gauntlet,
+    gauntlet: audited,
     admission,
     credits,
   },

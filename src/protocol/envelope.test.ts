@@ -45,6 +45,7 @@ const refused = fc.record({
 });
 const base = { run: bytes32, round: u32 };
 const nonce = fc.nat(Number.MAX_SAFE_INTEGER);
+const carried = fc.record({ error: bytes32, moment1: bytes32, moment2: bytes32, step: nonce });
 
 /** Any legal message. */
 const anyMessage: fc.Arbitrary<Message> = fc.oneof(
@@ -72,6 +73,18 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     kind: fc.constant('reveal' as const),
     ...base,
     submission: blob,
+    peer: fc.string({ maxLength: 80 }),
+  }),
+  fc.record({
+    kind: fc.constant('audit' as const),
+    ...base,
+    contributors: fc.array(bytes32, { minLength: 1, maxLength: 4 }),
+  }),
+  fc.record({
+    kind: fc.constant('carry' as const),
+    ...base,
+    before: fc.option(carried),
+    after: carried,
     peer: fc.string({ maxLength: 80 }),
   }),
   fc.record({

@@ -3,7 +3,7 @@
  * sender, so no body repeats it. docs/protocol.md describes each with its limits.
  */
 import * as v from 'valibot';
-import { CarryRootsSchema } from './carry.ts';
+import { CarryDigestsSchema, CarryRootsSchema } from './carry.ts';
 import {
   MAX_ACCEPTED,
   MAX_AUDITS,
@@ -104,6 +104,26 @@ export const RevealSchema = v.strictObject({
 /** Letters of a peer id that tell it apart, and links that a presence lists: as many as a tab keeps. */
 export const LINK_TAIL = 8;
 export const MAX_LINKS_SHOWN = 12;
+
+/** "Show what you carried into and out of this round": a validator, after the reveal deadline, to those it drew. */
+export const AuditSchema = v.strictObject({
+  kind: v.literal('audit'),
+  run: Hash,
+  round: Round,
+  contributors: v.pipe(v.array(Key), v.minLength(1), v.maxLength(MAX_AUDITS)),
+});
+
+/** The answer: digests of the parts, which this libp2p peer serves as blobs of 4 bytes a parameter. */
+export const CarrySchema = v.strictObject({
+  kind: v.literal('carry'),
+  run: Hash,
+  round: Round,
+  /** Null: zeros. */
+  before: v.nullable(CarryDigestsSchema),
+  /** As after an accepted round. */
+  after: CarryDigestsSchema,
+  peer: text(80),
+});
 
 /** A sign of life every few seconds, for the picture of the swarm. Nothing depends on its truth. */
 export const PresenceSchema = v.strictObject({
@@ -248,6 +268,8 @@ export const MessageSchema = v.variant('kind', [
   JoinSchema,
   CommitSchema,
   RevealSchema,
+  AuditSchema,
+  CarrySchema,
   PresenceSchema,
   ProfileSchema,
   VerdictSchema,

@@ -1,0 +1,61 @@
+/**
+ * Whom to audit, and what can be said of an answer without replaying anything. Pure.
+ *
+ * Who was never audited comes first, so that nobody earns for long unseen; among equals the round's lot decides, which
+ * nobody knew before commits closed.
+ */
+import { compareBytes, bytesEqual, concatBytes, sha256, sha256Sync } from '../protocol/bytes.ts';
+import { type CarryDigests, carryRoot, type CarryRoots, partBytes } from '../protocol/carry.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import type { ParameterLayout } from '../model/layout.ts';
+import { addScaled, type SparseUpdate } from '../sparseloco/update.ts';
+
+/**
+ * The contributors to audit: at most `count`, those with the fewest audits first. `seed`: the round's lot seed
+ * (RoundBook.lotSeed); `audits`: how many a contributor has had, from the ledger.
+ */
+export function drawAudits(
+  contributors: readonly Uint8Array[],
+  seed: Uint8Array,
+  audits: (contributor: Uint8Array) => number,
+  count: number,
+): Uint8Array[] {
+  return contributors
+    .map((contributor) => ({
+      contributor,
+      audits: audits(contributor),
+      lot: sha256Sync(concatBytes(seed, contributor)),
+    }))
+    .sort((a, b) => a.audits - b.audits || compareBytes(a.lot, b.lot))
+    .slice(0, count)
+    .map(({ contributor }) => contributor);
+}
+
+/** What is wrong with the digests that an answer shows; null when they are those committed to. */
+export function answerProblem(
+  { before, after }: Pick<MessageOf<'carry'>, 'before' | 'after'>,
+  roots: CarryRoots,
+  zero: CarryDigests,
+): string | null {
+  if (!bytesEqual(carryRoot(before ?? zero), roots.before))
+    return 'shows another carry before the round than committed';
+  if (!bytesEqual(carryRoot(after), roots.accepted))
+    return 'shows another carry after the round than committed';
+  return null;
+}
+
+/**
+ * Whether the root for a refused round is what it must be: the carry after the round with what was sent put back into
+ * the error feedback. Exact: one f32 addition an entry, which is the same everywhere.
+ */
+export async function refusedRootMatches(
+  after: CarryDigests,
+  error: Float32Array,
+  sent: SparseUpdate,
+  roots: CarryRoots,
+  layout: ParameterLayout,
+): Promise<boolean> {
+  const owed = Float32Array.from(error);
+  addScaled(owed, sent, layout, 1);
+  return bytesEqual(carryRoot({ ...after, error: await sha256(partBytes(owed)) }), roots.refused);
+}

@@ -1,0 +1,83 @@
+/** Replays of audited rounds, done in a worker thread with a GPU of its own, so that the relay never waits for them. */
+import { SHARE_ENV } from 'node:worker_threads';
+import type { ReplayFigures, RoundClaim } from '../gauntlet/replay.ts';
+import type { ReplayJob } from '../gauntlet/replayer.ts';
+import { parameterLayout } from '../model/layout.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { WorkerCalls } from './worker-calls.ts';
+
+/** An audited round, ready to be replayed. */
+export interface ReplayRequest {
+  readonly job: ReplayJob;
+  readonly claim: Pick<RoundClaim, 'before' | 'after'>;
+  readonly submission: Uint8Array;
+}
+
+/** Replays a round and compares. Rejects when the machine fails, never for what a contributor showed. */
+export interface Replays {
+  replay(request: ReplayRequest): Promise<ReplayFigures>;
+  close(): Promise<void>;
+}
+
+export type ReplayQuestion = { readonly kind: 'open' } | ({ readonly kind: 'replay' } & ReplayRequest);
+export type ReplayAnswer =
+  | { readonly kind: 'opened'; readonly adapter: string; readonly software: boolean }
+  | { readonly kind: 'replayed'; readonly figures: ReplayFigures };
+
+/** A CPU driver does about 2 GFLOP/s: with more parameters than this one replay takes longer than some rounds. */
+const MAX_SOFTWARE_PARAMETERS = 2_000_000;
+
+/** A replay could not be done; the contributor is not to blame. */
+class ReplayError extends Error {
+  static override readonly name = 'ReplayError';
+  override readonly name = 'ReplayError';
+}
+
+/**
+ * Opens this machine's GPU for audits, or says in plain words why there are none. The words are for the log: audits
+ * are no condition for a run to go on. `software`: a CPU driver will do, for small models.
+ */
+export async function openReplays(
+  manifest: Manifest,
+  software: boolean,
+): Promise<{ readonly replays: Replays; readonly adapter: string } | { readonly why: string }> {
+  const calls = new WorkerCalls<ReplayQuestion, ReplayAnswer>({
+    script: new URL('./replays.worker.ts', import.meta.url),
+    // Dawn's loader reads the real environment, which a worker has only when it shares it.
+    worker: { workerData: manifest, env: SHARE_ENV },
+    failure: (message) => new ReplayError(message),
+    first: () => null,
+  });
+  try {
+    const answer = await calls.ask({ kind: 'open' });
+    if (answer.kind !== 'opened') throw new ReplayError('the replay worker answered something else');
+    const { elements } = parameterLayout(manifest.model);
+    if (!answer.software || (software && elements <= MAX_SOFTWARE_PARAMETERS))
+      return { adapter: answer.adapter, replays: new WorkerReplays(calls) };
+    await calls.close();
+    return {
+      why: `this machine has only a software GPU (${answer.adapter}); --audits N replays small models on it`,
+    };
+  } catch (error) {
+    await calls.close();
+    return { why: `this machine's GPU cannot be used: ${(error as Error).message}` };
+  }
+}
+
+class WorkerReplays implements Replays {
+  readonly #calls: WorkerCalls<ReplayQuestion, ReplayAnswer>;
+
+  constructor(calls: WorkerCalls<ReplayQuestion, ReplayAnswer>) {
+    this.#calls = calls;
+  }
+
+  async replay(request: ReplayRequest): Promise<ReplayFigures> {
+    const answer = await this.#calls.ask({ kind: 'replay', ...request });
+    if (answer.kind !== 'replayed') throw new ReplayError('the replay worker answered something else');
+    return answer.figures;
+  }
+
+  close(): Promise<void> {
+    return this.#calls.close();
+  }
+}
