@@ -4,8 +4,8 @@
  */
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
-import { createServer, type ViteDevServer } from 'vite';
 import { scenarios } from '../src/ui/gallery/scenarios.ts';
+import { type Gallery, openGallery } from './support/gallery.ts';
 
 const WIDTHS = [1280, 390] as const;
 const SCHEMES = ['light', 'dark'] as const;
@@ -23,19 +23,12 @@ const PICTURED = new Set([
   'problem-several',
 ]);
 
-let server: ViteDevServer;
+let server: Gallery;
 let gallery: string;
 
 test.beforeAll(async () => {
-  server = await createServer({
-    configFile: 'vite.config.ts',
-    server: { port: 0, host: '127.0.0.1', watch: null, hmr: false },
-    logLevel: 'error',
-  });
-  await server.listen();
-  const address = server.httpServer?.address();
-  if (typeof address !== 'object' || address === null) throw new Error('the gallery server has no port');
-  gallery = `http://127.0.0.1:${address.port}/src/ui/gallery/`;
+  server = await openGallery();
+  gallery = server.url;
 });
 
 test.afterAll(async () => {

@@ -20,7 +20,7 @@ export function Leaderboard() {
     <section className="block" aria-labelledby="board-heading" data-testid="leaderboard">
       <div className="block-head">
         <h2 id="board-heading">{t.heading}</h2>
-        <fieldset className="switch">
+        <fieldset className="segments">
           <legend className="visually-hidden">{boardStrings.view}</legend>
           {VIEWS.map((name) => (
             <label key={name}>

@@ -34,52 +34,72 @@ export function paintGraph({ nodes, edges }: SwarmGraphModel, paint: Paint): voi
     ]),
   );
   pen.clearRect(0, 0, width, height);
+  // A crowd is drawn finer, or it would be one blot.
+  const fine = {
+    node: Math.min(1, Math.max(0.5, Math.sqrt(16 / nodes.length))),
+    line: Math.min(1, 40 / edges.length),
+  };
   // Own links last, on top of what others told.
-  for (const edge of [...edges].sort((a, b) => Number(a.own) - Number(b.own))) {
+  const ordered = [...edges].sort((a, b) => Number(a.own) - Number(b.own));
+  for (const [i, edge] of ordered.entries()) {
     const from = places.get(edge.from);
     const to = places.get(edge.to);
     if (from === undefined || to === undefined) continue;
-    paintEdge(edge, from, to, paint);
+    paintEdge(edge, from, to, edge.own ? 1 : fine.line, (i * 0.381966) % 1, paint);
   }
   const labels = nodes.length <= MAX_LABELS;
   for (const node of nodes) {
     const place = places.get(node.id);
-    if (place !== undefined) paintNode(node, place, labels, paint);
+    if (place !== undefined) paintNode(node, place, labels, fine.node, paint);
   }
 }
 
 /** 0 for nothing, 1 for a few megabytes a second. */
 const strength = (rate: number): number => Math.min(1, Math.max(0, Math.log10(1 + rate) / 6.5));
 
-function paintEdge({ path, rate, own }: GraphEdge, from: Place, to: Place, paint: Paint): void {
+/** `line`: 1 or less, for what stays in the background; `phase`: where on the line the first dot starts. */
+function paintEdge(
+  { path, rate, own }: GraphEdge,
+  from: Place,
+  to: Place,
+  line: number,
+  phase: number,
+  paint: Paint,
+): void {
   const { pen, colour, time } = paint;
   const force = strength(rate);
   pen.strokeStyle = path === 'relayed' ? colour('--warm') : own ? colour('--accent') : colour('--control');
-  pen.globalAlpha = own ? 0.45 + 0.4 * force : 0.25 + 0.35 * force;
-  pen.lineWidth = (own ? 1.25 : 0.75) + 2.5 * force;
+  pen.globalAlpha = own ? 0.45 + 0.4 * force : line * (0.25 + 0.35 * force);
+  pen.lineWidth = (own ? 1.25 : 0.75) + (own ? 2.5 : 1.25) * force;
   pen.setLineDash(path === 'relayed' ? [5, 5] : []);
   pen.beginPath();
   pen.moveTo(from.x, from.y);
   pen.lineTo(to.x, to.y);
   pen.stroke();
   pen.setLineDash([]);
-  pen.globalAlpha = 1;
-  if (rate < 1 || time === null) return;
-  const dots = Math.ceil(3 * force);
+  pen.globalAlpha = own ? 1 : 0.4 + 0.6 * line;
+  const dots = rate < 1 || time === null ? 0 : Math.ceil(3 * force);
   pen.fillStyle = pen.strokeStyle;
   for (let i = 0; i < dots; i++) {
     // Both directions: the rate counts them together.
-    const forth = (time * DOT_SPEED + i / dots) % 1;
+    const forth = ((time ?? 0) * DOT_SPEED + phase + i / dots) % 1;
     const at = i % 2 === 0 ? forth : 1 - forth;
     pen.beginPath();
     pen.arc(from.x + (to.x - from.x) * at, from.y + (to.y - from.y) * at, own ? 2.75 : 1.75, 0, 2 * Math.PI);
     pen.fill();
   }
+  pen.globalAlpha = 1;
 }
 
-function paintNode({ kind, idle, label, y }: GraphNode, at: Place, labels: boolean, paint: Paint): void {
+function paintNode(
+  { kind, idle, label, y }: GraphNode,
+  at: Place,
+  labels: boolean,
+  scale: number,
+  paint: Paint,
+): void {
   const { pen, colour, font } = paint;
-  const size = kind === 'me' ? 11 : kind === 'heard' ? 5 : 7.5;
+  const size = kind === 'me' ? 11 : scale * (kind === 'heard' ? 5 : 8);
   pen.fillStyle =
     idle && kind !== 'me' ? colour('--paper') : kind === 'heard' ? colour('--control') : colour('--accent');
   pen.strokeStyle = kind === 'heard' ? colour('--control') : colour('--accent');

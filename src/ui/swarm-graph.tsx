@@ -91,7 +91,7 @@ function Painting() {
     };
     const recolour = () => {
       colours = new Map();
-      tick();
+      paint();
     };
     const seen = new IntersectionObserver(([entry]) => {
       visible = entry?.isIntersecting ?? false;

@@ -51,7 +51,8 @@ export function membersAround(peers: readonly PeerView[], more = 3): MemberView[
 
 export const linksOf = (peers: readonly PeerView[]): PictureState['links'] => {
   const next = random(17);
-  return peers.map(({ peer, path }) => ({
+  // A tab keeps twelve links; the rest it hears of.
+  return peers.slice(0, 13).map(({ peer, path }) => ({
     to: peer,
     path,
     rate: path === 'relayed' ? 120 * next() : 14_000 * next() ** 2,
