@@ -152,10 +152,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_id) local: v
 }
 
 /**
- * `rows` x `columns` outputs a thread for CPU drivers whose subgroup is four lanes of one SIMD register. There a load
- * costs the same whether its four lanes want one scalar or four, about as much as twenty multiply-adds, and a broadcast
- * from one lane costs a quarter of a load: so the lanes share the loading of A and broadcast it to each other. `rows` and
- * `columns` are multiples of 4; the lanes take neighbouring vec4s of C.
+ * `rows` x `columns` outputs a thread for CPU drivers whose subgroup is four lanes of one SIMD register. A load costs as much
+ * as twenty multiply-adds there whether its four lanes want one scalar or four, and least where they want neighbouring
+ * scalars; a broadcast from one lane costs a quarter of it. So the lanes take neighbouring columns, and share the loading
+ * of A and broadcast it to each other. `rows` is a multiple of 4.
  */
 export function broadcast(rows: number, columns: number, height = 1): MatmulVariant {
   const blockN = 4 * columns;
@@ -167,10 +167,10 @@ export function broadcast(rows: number, columns: number, height = 1): MatmulVari
     source(shape, options) {
       const { form, m, n, k } = shape;
       const lda = (shape.lda ?? (form === 'TN' ? m : k)) / 4;
-      const ldc = (shape.ldc ?? n) / 4;
+      const ldc = shape.ldc ?? n;
       const aColumn = (shape.aColumn ?? 0) / 4;
-      const cColumn = (shape.cColumn ?? 0) / 4;
-      const [G, R, J, Q] = [range(rows / 4), range(rows), range(columns / 4), range(4)];
+      const cColumn = shape.cColumn ?? 0;
+      const [G, R, C, Q] = [range(rows / 4), range(rows), range(columns), range(4)];
       const before: string[] = [];
       const body: string[] = [];
       // A lane's share of A: a row's four steps of the sum (NT, NN), or a step's four rows (TN).
@@ -187,48 +187,40 @@ export function broadcast(rows: number, columns: number, height = 1): MatmulVari
         return `subgroupBroadcast(f${Math.floor(i / 4)}.${XYZW[component]}, ${lane}u)`;
       };
       if (form === 'NT') {
-        for (const j of J)
-          for (const q of Q) before.push(`let pb${j}_${q} = (column + ${16 * j + q}u) * ${k / 4}u;`);
-        for (const j of J)
-          for (const q of Q) body.push(`let b${j}_${q} = ${load4(shape, 'b', `pb${j}_${q} + k`)};`);
-      } else {
-        before.push('var pb = column / 4u;');
-        for (const q of Q)
-          for (const j of J)
-            body.push(`let b${j}_${q} = ${load4(shape, 'b', `pb + ${(q * n) / 4 + 4 * j}u`)};`);
-        body.push(`pb += ${n}u;`);
-      }
-      for (const i of R) {
-        for (const q of Q) body.push(`let a${i}_${q} = ${left(i, q)};`);
-        for (const j of J) {
-          if (form === 'NT') {
-            const dots = Q.map((x) => Q.map((q) => `a${i}_${q} * b${j}_${x}.${XYZW[q]}`).join(' + '));
-            body.push(`c${i}_${j} += vec4f(${dots.join(', ')});`);
-          } else {
-            body.push(`c${i}_${j} += ${Q.map((q) => `a${i}_${q} * b${j}_${q}`).join(' + ')};`);
-          }
+        for (const j of C) before.push(`let pb${j} = (column + ${4 * j}u) * ${k / 4}u;`);
+        for (const j of C) body.push(`let v${j} = ${load4(shape, 'b', `pb${j} + k`)};`);
+      } else before.push('var pb = column;');
+      // Step by step: few values live at a time, of which a CPU has sixteen registers.
+      for (const q of Q) {
+        for (const j of C) {
+          const value = form === 'NT' ? `v${j}.${XYZW[q]}` : load1(shape, 'b', `pb + ${q * n + 4 * j}u`);
+          body.push(`let b${j}_${q} = ${value};`);
+        }
+        for (const i of R) {
+          body.push(`let a${i}_${q} = ${left(i, q)};`);
+          for (const j of C) body.push(`c${i}_${j} += a${i}_${q} * b${j}_${q};`);
         }
       }
+      if (form !== 'NT') body.push(`pb += ${4 * n}u;`);
       const out = R.flatMap((i) =>
-        J.map((j) => {
+        C.map((j) => {
           const at = `pc${i} + ${4 * j}u`;
-          const first =
-            j === 0 ? `let pc${i} = (row + ${i}u) * ${ldc}u + ${cColumn}u + column / 4u;\n  ` : '';
+          const first = j === 0 ? `let pc${i} = (row + ${i}u) * ${ldc}u + ${cColumn}u + column;\n  ` : '';
           return `${first}c[${at}] ${options.accumulate ? '+=' : '='} c${i}_${j}${options.residual ? ` + d[${at}]` : ''};`;
         }),
       );
       return {
         label: `matmul ${shapeName(shape)} ${name}`,
         code: `enable subgroups;
-${bindings(shape, options)}
+${bindings(shape, options, { a: 4, b: form === 'NT' ? 4 : 1, c: 1 })}
 @compute @workgroup_size(4, ${height})
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let lane = local.x;
-  let column = wg.x * ${blockN}u + lane * 4u;
+  let column = wg.x * ${blockN}u + lane;
   let row = (wg.y * ${height}u + local.y) * ${rows}u;
-  ${R.flatMap((i) => J.map((j) => `var c${i}_${j} = vec4f();`)).join(' ')}
+  ${R.flatMap((i) => C.map((j) => `var c${i}_${j} = 0f;`)).join(' ')}
   ${before.join('\n  ')}
-  for (var k = 0u; k < ${k / 4}u; k++) {
+  for (var k = 0u; k < ${Math.ceil(k / 4)}u; k++) {
     ${body.join('\n    ')}
   }
   ${out.join('\n  ')}
@@ -236,6 +228,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_id) local: v
 `,
       };
     },
-    grid: ({ m, n }) => [n / blockN, Math.ceil(m / (rows * height)), 1],
+    grid: ({ m, n }) => [n / blockN, Math.ceil(m / (height * rows)), 1],
   };
 }
