@@ -10,8 +10,11 @@ import { readFileSync } from 'node:fs';
 import { LossError, type LossMeter } from '../src/host/losses.ts';
 import { blobPath, prepareData } from '../src/host/prepare.ts';
 import { RoundLosses } from '../src/host/round-losses.ts';
+import { answerProblem, refusedRootMatches } from '../src/gauntlet/audit.ts';
 import { inspectorFor } from '../src/gauntlet/inspect.ts';
-import type { Trainer } from '../src/gauntlet/simulation.ts';
+import { compareReplay, judgeReplay, type ReplayedRound } from '../src/gauntlet/replay.ts';
+import { Replayer } from '../src/gauntlet/replayer.ts';
+import type { AuditCase, Auditor, Trainer } from '../src/gauntlet/simulation.ts';
 import type { Gpu } from '../src/kernels/gpu.ts';
 import { genesisTheta, thetaToFloat } from '../src/model/init.ts';
 import { type ParameterLayout, parameterLayout } from '../src/model/layout.ts';
@@ -19,6 +22,14 @@ import { createOrtEvaluator, type OrtEvaluator } from '../src/model/ort-evaluato
 import { type Preset, preset, presetManifest } from '../src/model/presets.ts';
 import { decodeShard } from '../src/model/shards.ts';
 import { concatBytes, sha256Sync, toHex } from '../src/protocol/bytes.ts';
+import {
+  type Carry,
+  type CarryDigests,
+  carryDigests,
+  carryRoot,
+  type CarryRoots,
+  zeroCarry,
+} from '../src/protocol/carry.ts';
 import { type ChainHead, genesisHead } from '../src/protocol/certificate.ts';
 import { encodeCanonical } from '../src/protocol/codec.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';
@@ -41,20 +52,16 @@ export interface LabOptions {
   readonly rules?: Partial<GauntletRules>;
 }
 
-/** What a contributor carries from round to round: error feedback and Adam's moments. `id` names the history. */
-export interface Carry {
+/** What a contributor carries from round to round; `id` names the history that led to it, 'new' is zeros. */
+export interface History extends Carry {
   readonly id: string;
-  readonly error: Float32Array;
-  readonly m: Float32Array;
-  readonly v: Float32Array;
-  readonly step: number;
 }
 
 export interface TrainJob {
   readonly contributor: Uint8Array;
   readonly round: number;
   readonly head: ChainHead;
-  readonly carry: Carry;
+  readonly carry: History;
   readonly steps: number;
   /** Other data than what is assigned; `name` tells it apart from all other data. */
   readonly data?: { readonly name: string; readonly batches: Iterator<Batch, unknown> };
@@ -64,9 +71,11 @@ export interface Trained {
   readonly bytes: Uint8Array;
   readonly tokens: number;
   readonly innerSteps: number;
-  /** What is carried on when the submission was applied, and when not. */
-  readonly accepted: Carry;
-  readonly refused: Carry;
+  readonly carry: CarryRoots;
+  /** What was carried before, and what is when the submission was applied, and when not. */
+  readonly before: History;
+  readonly accepted: History;
+  readonly refused: History;
 }
 
 /** Smallest model that still learns from text in a few seconds on a CPU: one layer, 62 thousand parameters. */
@@ -85,6 +94,8 @@ const base = (): Preset => {
     },
   };
 };
+/** What a run that expects attackers sets beside the preset's rules. */
+const RULES = { auditsPerRound: 4, rampRounds: 8, maxShare: 0.1 };
 const HELD_OUT = 256;
 const ORGANIZER = 'attack harness';
 
@@ -99,12 +110,14 @@ export class Lab {
   /** Training shards by index. */
   readonly shards: ReadonlyMap<number, Uint16Array>;
   readonly #engine: TrainingEngine;
+  readonly #replayer: Replayer;
   readonly #evaluator: OrtEvaluator;
   readonly #blob: (hash: Uint8Array) => Uint8Array;
   readonly #seed: number;
   /** Certified states by root. */
   readonly #states = new Map<string, Int32Array>();
   readonly #trained = new Map<string, Promise<Trained>>();
+  readonly #replayed = new Map<string, Promise<ReplayedRound>>();
   readonly #applied = new Map<string, Promise<Uint8Array>>();
   readonly #losses = new Map<string, Promise<number>>();
   #engineFree: Promise<unknown> = Promise.resolve();
@@ -128,7 +141,11 @@ export class Lab {
       genesis: { root, checkpoint: prepared.tokenizer },
       validators: [{ key: validator.publicKey, weight: 1 }],
       startMs: 0,
-      overrides: { gauntlet: { maxAccepted: 64, heldOutSequences: HELD_OUT, ...options.rules } },
+      overrides: {
+        gauntlet: { maxAccepted: 64, heldOutSequences: HELD_OUT, ...RULES, ...options.rules },
+        // Joining is real work, but the machine has better things to do here than a lot of it.
+        admission: { joinBits: 4 },
+      },
     });
     const { batch, sequence, accumulation } = training;
     const engine = await createEngine({
@@ -139,15 +156,17 @@ export class Lab {
       accumulation,
       optimizer: training,
     });
+    const replayer = await Replayer.open(options.gpu, manifest);
     const evaluator = await createOrtEvaluator(model, { batch: 1, sequence, threads: 1 });
     const blob = (hash: Uint8Array) => readFileSync(blobPath(options.folder, hash));
-    return new Lab({ manifest, validator, engine, evaluator, blob, theta, seed: options.seed });
+    return new Lab({ manifest, validator, engine, replayer, evaluator, blob, theta, seed: options.seed });
   }
 
   private constructor(parts: {
     manifest: Manifest;
     validator: Identity;
     engine: TrainingEngine;
+    replayer: Replayer;
     evaluator: OrtEvaluator;
     blob: (hash: Uint8Array) => Uint8Array;
     theta: Int32Array;
@@ -157,6 +176,7 @@ export class Lab {
     this.manifest = manifest;
     this.validator = parts.validator;
     this.#engine = parts.engine;
+    this.#replayer = parts.replayer;
     this.#evaluator = parts.evaluator;
     this.#blob = parts.blob;
     this.#seed = parts.seed;
@@ -175,9 +195,9 @@ export class Lab {
   }
 
   /** What a newcomer carries: nothing. */
-  newCarry(): Carry {
+  newCarry(): History {
     const zeros = () => new Float32Array(this.layout.elements);
-    return { id: 'new', error: zeros(), m: zeros(), v: zeros(), step: 0 };
+    return { id: 'new', error: zeros(), moment1: zeros(), moment2: zeros(), step: 0 };
   }
 
   /**
@@ -219,7 +239,7 @@ export class Lab {
     const engine = this.#engine;
     const theta = this.state(head.root);
     engine.setParameters(thetaToFloat(theta, sparseloco.fractionBits));
-    engine.setOptimizer(carry);
+    engine.setOptimizer({ m: carry.moment1, v: carry.moment2, step: carry.step });
     const batches = job.data?.batches ?? this.assigned(contributor, round);
     let tokens = 0;
     for (let step = 0; step < steps; step++) {
@@ -234,20 +254,80 @@ export class Lab {
     }
     const parameters = await engine.readParameters();
     const { m, v, step } = await engine.readOptimizer();
-    const { update, error } = compressCpu({ theta, parameters, error: carry.error }, this.layout, sparseloco);
-    const owed = error.slice();
-    addScaled(owed, update, this.layout, 1);
+    const compressed = compressCpu({ theta, parameters, error: carry.error }, this.layout, sparseloco);
+    const bytes = this.encode(compressed.update, contributor, round);
+    const error = Float32Array.from(compressed.error);
+    const moments = { moment1: Float32Array.from(m), moment2: Float32Array.from(v), step };
     return {
-      bytes: this.encode(update, contributor, round),
       tokens,
       innerSteps: steps,
-      accepted: { id: `${id}+`, error, m, v, step },
-      refused: { id: `${id}-`, error: owed, m, v, step },
+      ...(await this.outcomes(carry, { id, error, ...moments }, bytes)),
     };
+  }
+
+  /** What a submission leaves, whichever way it is judged, when `after` is left if it is accepted. */
+  async outcomes(
+    before: History,
+    after: History,
+    bytes: Uint8Array,
+  ): Promise<Pick<Trained, 'bytes' | 'carry' | 'before' | 'accepted' | 'refused'>> {
+    const owed = after.error.slice();
+    addScaled(owed, this.decode(bytes), this.layout, 1);
+    const accepted = { ...after, id: `${after.id}+` };
+    const refused = { ...after, id: `${after.id}-`, error: owed };
+    const roots = await Promise.all(
+      [before, accepted, refused].map(async (carry) => carryRoot(await carryDigests(carry))),
+    );
+    const carry = { before: roots[0], accepted: roots[1], refused: roots[2] };
+    return { bytes, carry, before, accepted, refused };
+  }
+
+  /** Replays what contributors claim, on the same engine as everybody's here. */
+  async auditor(): Promise<Auditor> {
+    const zero = await zeroCarry(this.layout.elements);
+    return { zeroRoot: carryRoot(zero), judge: (audit) => this.#judgeAudit(audit, zero) };
+  }
+
+  async #judgeAudit({ work, round, head, roots, answer }: AuditCase, zero: CarryDigests) {
+    const failed = (detail: string) => ({ outcome: 'failed' as const, detail });
+    const before = answer.before === null ? null : await carryDigests(answer.before);
+    const after = await carryDigests(answer.after);
+    const problem = answerProblem({ before, after }, roots, zero);
+    if (problem !== null) return failed(problem);
+    const sent = this.decode(work.bytes);
+    if (!(await refusedRootMatches(after, answer.after.error, sent, roots, this.layout)))
+      return failed('shows another carry after a refusal than committed');
+    const { contributor, innerSteps } = work;
+    const job = {
+      theta: this.state(head.root),
+      before: answer.before,
+      seed: assignmentSeed(this.runId, round, this.beacon(round), contributor),
+      height: head.height,
+      innerSteps,
+      shards: this.shards,
+    };
+    const key = [head.root, roots.before, job.seed].map(toHex).join(' ');
+    const replayed = await remembered(this.#replayed, `${key} ${head.height} ${innerSteps}`, () => {
+      const turn = this.#engineFree.then(() => this.#replayer.replay(job));
+      this.#engineFree = turn.catch(() => {});
+      return turn;
+    });
+    const claim = { before: answer.before, after: answer.after, sent, innerSteps };
+    return judgeReplay(compareReplay(claim, replayed, this.layout, this.manifest.sparseloco));
   }
 
   decode(bytes: Uint8Array): SparseUpdate {
     return decodeSubmission(bytes, this.layout, this.manifest.sparseloco).update;
+  }
+
+  /** Whether bytes are a submission at all. */
+  decodes(bytes: Uint8Array): boolean {
+    try {
+      this.decode(bytes);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   encode(update: SparseUpdate, contributor: Uint8Array, round: number): Uint8Array {

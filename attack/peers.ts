@@ -1,16 +1,19 @@
 /** The two kinds of peers of a run: honest contributors, and identities that follow a behaviour. */
 import {
-  announce,
   type Act,
+  announce,
+  type AuditAnswer,
+  joining,
   type Peer,
   type RoundResult,
   type RoundView,
 } from '../src/gauntlet/simulation.ts';
-import { bytesEqual, sha256Sync } from '../src/protocol/bytes.ts';
+import { bytesEqual, sha256Sync, toHex } from '../src/protocol/bytes.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import { randomSource } from '../src/sparseloco/testing.ts';
+import { addScaled } from '../src/sparseloco/update.ts';
 import type { AttackRound, Attacker, OthersWork, SubmitOptions, TrainOptions } from './behaviour.ts';
-import type { Carry, Lab, Trained } from './lab.ts';
+import type { History, Lab, Trained } from './lab.ts';
 
 /** Inner steps of honest devices, as shares of the most that count: two strong ones, two laptops, a phone. */
 const DEVICES = [1, 1, 0.75, 0.5, 0.25];
@@ -27,8 +30,10 @@ const wasAccepted = ({ verdict }: RoundResult, key: Uint8Array): boolean =>
 class Worker {
   readonly identity: Identity;
   readonly #lab: Lab;
-  #carry: Carry;
-  #last: Trained | null = null;
+  #carry: History;
+  #last: (Trained & { readonly round: number }) | null = null;
+  /** Of the round before, for an audit. */
+  #answer: (Trained & { readonly round: number }) | null = null;
 
   constructor(lab: Lab, identity: Identity) {
     this.#lab = lab;
@@ -39,14 +44,44 @@ class Worker {
   async train({ round, head }: RoundView, steps: number, data?: TrainOptions['data']): Promise<Trained> {
     const contributor = this.identity.publicKey;
     const job = { contributor, round, head, carry: this.#carry, steps };
-    this.#last = await this.#lab.train(data === undefined ? job : { ...job, data });
-    return this.#last;
+    const trained = await this.#lab.train(data === undefined ? job : { ...job, data });
+    this.#last = { ...trained, round };
+    return trained;
+  }
+
+  /**
+   * The commitment that goes with bytes: that of the training when they came of it. A liar covers its tracks: what it
+   * claims to carry on is such that error feedback explains the bytes, or, without any training, is nothing.
+   */
+  async carryFor(bytes: Uint8Array, round: number): Promise<Trained['carry'] | undefined> {
+    if (this.#last?.bytes === bytes) return this.#last.carry;
+    const lab = this.#lab;
+    if (!lab.decodes(bytes)) return this.#last?.carry;
+    const last = this.#last?.round === round ? this.#last : null;
+    const before = last === null ? lab.newCarry() : last.before;
+    let after = before;
+    if (last !== null) {
+      const error = last.refused.error.slice();
+      addScaled(error, lab.decode(bytes), lab.layout, -1);
+      after = { ...last.accepted, error };
+    }
+    const id = `${before.id} ${toHex(sha256Sync(bytes))}`;
+    const outcomes = await lab.outcomes(before, { ...after, id }, bytes);
+    this.#last = { tokens: 0, innerSteps: 0, ...outcomes, round };
+    return outcomes.carry;
+  }
+
+  answer(round: number): AuditAnswer | null {
+    if (this.#answer?.round !== round) return null;
+    const { before, accepted } = this.#answer;
+    return { before: before.id === 'new' ? null : before, after: accepted };
   }
 
   settle(result: RoundResult): void {
     if (this.#last === null) return;
     const accepted = wasAccepted(result, this.identity.publicKey);
     this.#carry = accepted ? this.#last.accepted : this.#last.refused;
+    this.#answer = this.#last;
     this.#last = null;
   }
 }
@@ -76,6 +111,7 @@ export class HonestPeer implements Peer {
   }
 
   async act(view: RoundView): Promise<Act> {
+    if (!view.isMember(this.identity.publicKey)) return joining(this.identity, view);
     const work = await this.work(view);
     const { commit, reveal } = await announce(this.identity, view, work);
     return {
@@ -89,6 +125,10 @@ export class HonestPeer implements Peer {
 
   settle(result: RoundResult): void {
     this.#worker.settle(result);
+  }
+
+  async answer(round: number): Promise<AuditAnswer | null> {
+    return this.#worker.answer(round);
   }
 }
 
@@ -116,7 +156,13 @@ export class DishonestPeer implements Peer {
   }
 
   act(view: RoundView): Promise<Act> {
+    // An attacker that is thrown out joins again, like any tab.
+    if (!view.isMember(this.identity.publicKey)) return joining(this.identity, view);
     return this.#o.attacker.act(this.#roundOf(view));
+  }
+
+  async answer(round: number): Promise<AuditAnswer | null> {
+    return this.#worker.answer(round);
   }
 
   settle(result: RoundResult): void {
@@ -154,7 +200,10 @@ export class DishonestPeer implements Peer {
   ): Promise<Act> {
     const { baseRoot = view.head.root } = options;
     const seen = { ...view, head: { ...view.head, root: baseRoot } };
-    const { commit, reveal } = await announce(this.identity, seen, work);
+    const carry = await this.#worker.carryFor(work.bytes, view.round);
+    const { tokens, innerSteps, bytes } = work;
+    const claimed = { tokens, innerSteps, bytes, ...(carry === undefined ? {} : { carry }) };
+    const { commit, reveal } = await announce(this.identity, seen, claimed);
     return {
       say: [
         { at: options.commitAt ?? view.commitUntil - ATTACKERS_COMMIT, bytes: commit },

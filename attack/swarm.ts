@@ -46,6 +46,8 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     runId: lab.runId,
     validators: [lab.validator],
     trainer: lab.trainer(),
+    admission: true,
+    auditor: await lab.auditor(),
     ...(route === undefined
       ? {}
       : { route: (from, delivery) => (honestKeys.has(toHex(from)) ? route(from, delivery) : [delivery]) }),

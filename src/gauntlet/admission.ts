@@ -14,7 +14,7 @@ import type { CertificateBody, JoinedEntry, MessageOf } from '../protocol/messag
 /** Round of each member's last entry in a certificate, by hex key. */
 export type Members = ReadonlyMap<string, number>;
 
-/** Members after a checked certificate: who joined, accepted and refused ones noted, idle ones dropped. */
+/** Members after a checked certificate: who joined, accepted and refused ones noted, idle and lying ones dropped. */
 export function foldMembers(members: Members, body: CertificateBody, rules: Admission): Members {
   const next = new Map<string, number>();
   for (const [key, last] of members) if (body.round - last <= rules.idleRounds) next.set(key, last);
@@ -24,6 +24,10 @@ export function foldMembers(members: Members, body: CertificateBody, rules: Admi
     if (next.has(key)) next.set(key, body.round);
   }
   for (const { contributor } of body.joined) next.set(toHex(contributor), body.round);
+  // Who failed an audit has to join again, and begins as a newcomer.
+  for (const { contributor, outcome } of body.audits) {
+    if (outcome === 'failed') next.delete(toHex(contributor));
+  }
   return next;
 }
 

@@ -6,22 +6,28 @@
  * network delivers instantly what a peer sends, unless `route` says otherwise, and all peers share one honest view of
  * the chain.
  */
-import { bytesEqual, concatBytes, sha256Sync } from '../protocol/bytes.ts';
+import { bytesEqual, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
+import type { Carry, CarryRoots } from '../protocol/carry.ts';
 import {
   buildCertificateBody,
   certify,
   type ChainHead,
   checkCertificate,
   genesisHead,
+  hasCertificate,
 } from '../protocol/certificate.ts';
 import { deadlines, roundStart } from '../protocol/clock.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { solveJoin } from '../protocol/join.ts';
 import { applyToLedger, emptyLedger, type Ledger } from '../protocol/ledger.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { CertificateBody, Message, MessageOf } from '../protocol/messages.ts';
+import type { AuditEntry, CertificateBody, Message, MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
+import { foldMembers, isMember, JoinBox, type Members } from './admission.ts';
+import { drawAudits } from './audit.ts';
 import { type Evaluate, type Receipt, RoundBook } from './book.ts';
+import { CarryBook } from './carries.ts';
 import type { Inspect, Inspected } from './inspect.ts';
 import { type Standings, updateStandings } from './standings.ts';
 
@@ -30,6 +36,8 @@ export interface Work {
   readonly bytes: Uint8Array;
   readonly tokens: number;
   readonly innerSteps: number;
+  /** Commitment to what is carried; in runs with audits. */
+  readonly carry?: CarryRoots;
 }
 
 /** The model: how bytes come about, how they are judged, and what state they lead to. */
@@ -61,6 +69,29 @@ export interface Act {
   readonly serve: readonly Served[];
 }
 
+/** What an audited peer shows: its carry before the round (null: zeros), and after it as if it was accepted. */
+export interface AuditAnswer {
+  readonly before: Carry | null;
+  readonly after: Carry;
+}
+
+/** An answer with everything it is compared with. */
+export interface AuditCase {
+  readonly work: Applied;
+  readonly round: number;
+  /** From which the round started. */
+  readonly head: ChainHead;
+  /** As committed. */
+  readonly roots: CarryRoots;
+  readonly answer: AuditAnswer;
+}
+
+export interface Auditor {
+  /** Root of a newcomer's carry. */
+  readonly zeroRoot: Uint8Array;
+  judge(audit: AuditCase): Promise<Pick<AuditEntry, 'outcome' | 'detail'>>;
+}
+
 export interface RoundView {
   readonly round: number;
   readonly head: ChainHead;
@@ -71,6 +102,8 @@ export interface RoundView {
   readonly startsAt: number;
   readonly commitUntil: number;
   readonly revealUntil: number;
+  /** Whether a contributor may commit in this round; everybody may in runs without admission. */
+  readonly isMember: (contributor: Uint8Array) => boolean;
   /** Everything that was said in earlier rounds, as a dishonest peer could have kept it. */
   readonly heard: readonly Uint8Array[];
 }
@@ -80,6 +113,8 @@ export interface Peer {
   readonly identity: Identity;
   act(view: RoundView): Promise<Act>;
   settle?(result: RoundResult): void;
+  /** What it shows when it is audited for a round; null or absent: nothing. */
+  answer?(round: number): Promise<AuditAnswer | null>;
 }
 
 /** A contributor that follows the protocol. */
@@ -87,6 +122,7 @@ export function honestPeer(identity: Identity): Peer {
   return {
     identity,
     async act(view) {
+      if (!view.isMember(identity.publicKey)) return joining(identity, view);
       const work = await view.trainer.train(identity.publicKey, view.round, view.head);
       const { commit, reveal } = await announce(identity, view, work);
       return {
@@ -98,6 +134,15 @@ export function honestPeer(identity: Identity): Peer {
       };
     },
   };
+}
+
+/** Asks to be admitted, with the work that this takes. */
+export async function joining(identity: Identity, view: RoundView): Promise<Act> {
+  const { runId: run, head } = view;
+  const challenge = { run, certificate: head.hash, contributor: identity.publicKey };
+  const nonce = await solveJoin(challenge, head.joinBits);
+  const join: Message = { kind: 'join', run, certificate: head.hash, nonce };
+  return { say: [{ at: view.startsAt, bytes: await seal(identity, join) }], serve: [] };
 }
 
 /** The sealed commit and reveal of a piece of work. */
@@ -114,6 +159,7 @@ export async function announce(identity: Identity, view: RoundView, work: Work) 
     innerSteps: work.innerSteps,
     baseRoot: head.root,
     trainLoss: 4,
+    ...(work.carry === undefined ? {} : { carry: work.carry }),
   };
   const reveal: Message = { kind: 'reveal', run, round, submission, peer: 'simulated' };
   return { commit: await seal(identity, commit), reveal: await seal(identity, reveal) };
@@ -145,6 +191,10 @@ export interface SimulationOptions {
   readonly trainer: Trainer;
   /** What becomes of a message on its way to the validator: dropped, delayed, multiplied. Default: it arrives. */
   readonly route?: (from: Uint8Array, delivery: Delivery) => readonly Delivery[];
+  /** Whether one has to join first. Default: everybody may take part at once. */
+  readonly admission?: boolean;
+  /** Replays what contributors claim; absent: nobody is audited. */
+  readonly auditor?: Auditor;
 }
 
 /** One run. `head`, `ledger` and `chain` are what every honest peer holds after the last round. */
@@ -158,9 +208,16 @@ export class Simulation {
   head: ChainHead;
   ledger: Ledger = emptyLedger();
   standings: Standings = new Map();
+  #members: Members = new Map();
+  readonly #joins: JoinBox;
+  readonly #carries: CarryBook | null;
+  /** Audits that ended since the last certificate. */
+  #audited: AuditEntry[] = [];
 
   constructor(options: SimulationOptions) {
     this.#o = options;
+    this.#joins = new JoinBox(options.runId);
+    this.#carries = options.auditor === undefined ? null : new CarryBook(options.auditor.zeroRoot);
     this.head = genesisHead(options.manifest, options.runId);
   }
 
@@ -168,6 +225,10 @@ export class Simulation {
   async playRound(round: number, peers: readonly Peer[]): Promise<RoundResult> {
     const { manifest, runId, trainer } = this.#o;
     const ends = deadlines(manifest.schedule, round);
+    const { head } = this;
+    const members = this.#members;
+    const isAdmitted = (contributor: Uint8Array) =>
+      this.#o.admission !== true || isMember(members, contributor, round, manifest.admission);
     const view: RoundView = {
       round,
       head: this.head,
@@ -177,6 +238,7 @@ export class Simulation {
       startsAt: roundStart(manifest.schedule, round),
       commitUntil: ends.commit,
       revealUntil: ends.reveal,
+      isMember: isAdmitted,
       heard: [...this.#heard],
     };
     const acts = await Promise.all(peers.map((peer) => peer.act(view)));
@@ -192,6 +254,8 @@ export class Simulation {
       evaluate: trainer.evaluate?.(round, this.head) ?? null,
       standings: this.standings,
       previous: this.#previous,
+      isMember: isAdmitted,
+      carryProblem: (contributor, commit) => this.#carries?.problem(contributor, commit) ?? null,
     });
     const deliveries = acts
       .flatMap(({ say }, i) => say.flatMap((delivery) => this.#route(peers[i], delivery)))
@@ -204,8 +268,12 @@ export class Simulation {
     for (const { at, bytes } of deliveries) {
       const opened = await open(bytes);
       if (!opened.ok) unopened++;
-      else if (opened.message.kind === 'commit') note(book.commit(opened.sender, opened.message, at));
-      else if (opened.message.kind === 'reveal') note(book.reveal(opened.sender, opened.message, at));
+      else if (opened.message.kind === 'join') this.#joins.take(opened.sender, opened.message, head);
+      else if (opened.message.kind === 'commit') {
+        const receipt = book.commit(opened.sender, opened.message, at);
+        note(receipt);
+        if (receipt.ok) this.#carries?.note(opened.sender, opened.message);
+      } else if (opened.message.kind === 'reveal') note(book.reveal(opened.sender, opened.message, at));
     }
     this.#heard.push(...deliveries.map((delivery) => delivery.bytes));
     for (
@@ -227,9 +295,15 @@ export class Simulation {
         if (!served && !refused) book.notServed(contributor, 'nobody serves these bytes');
       }
     }
-    const verdict = await book.judge();
-    const certificate = verdict.accepted.length > 0 ? await this.#certify(verdict, book, ends.judge) : null;
-    if (certificate !== null) this.#previous = book.applied();
+    const joined = this.#o.admission === true ? this.#joins.joined(head) : [];
+    const verdict = await book.judge({ joined, audits: this.#audited });
+    const certificate = hasCertificate(verdict) ? await this.#certify(verdict, book, ends.judge) : null;
+    if (certificate !== null) {
+      this.#audited = [];
+      this.#previous = book.applied();
+      const accepted = verdict.accepted.map(({ contributor }) => contributor);
+      this.#carries?.settle(round, accepted, (key) => this.#o.admission !== true || this.#members.has(key));
+    }
     this.standings = updateStandings(this.standings, verdict);
     const applied = verdict.accepted.map(({ contributor, tokens, innerSteps }) => ({
       contributor,
@@ -239,7 +313,31 @@ export class Simulation {
     }));
     const result = { round, verdict, certificate, applied, problems, unopened };
     for (const peer of peers) peer.settle?.(result);
+    await this.#audit(book, applied, peers, head);
     return result;
+  }
+
+  /** Asks some of those who were accepted for what they carried, and replays their round. */
+  async #audit(book: RoundBook, applied: readonly Applied[], peers: readonly Peer[], head: ChainHead) {
+    const { auditor, manifest } = this.#o;
+    const count = manifest.gauntlet.auditsPerRound ?? 0;
+    if (auditor === undefined || count === 0) return;
+    const passed = (contributor: Uint8Array) =>
+      this.ledger.accounts.get(toHex(contributor))?.auditsPassed ?? 0;
+    const contributors = applied.map(({ contributor }) => contributor);
+    for (const contributor of drawAudits(contributors, book.lotSeed, passed, count)) {
+      const work = applied.find((one) => one.contributor === contributor) as Applied;
+      const peer = peers.find(({ identity }) => bytesEqual(identity.publicKey, contributor));
+      const answer = (await peer?.answer?.(book.round)) ?? null;
+      const roots = book.commitOf(contributor)?.carry;
+      const judged: Pick<AuditEntry, 'outcome' | 'detail'> =
+        answer === null || roots === undefined
+          ? { outcome: 'failed', detail: 'no answer' }
+          : await auditor.judge({ work, round: book.round, head, roots, answer });
+      // A contributor has one entry in a certificate; the latest counts.
+      this.#audited = this.#audited.filter((entry) => !bytesEqual(entry.contributor, contributor));
+      this.#audited.push({ contributor, round: book.round, ...judged });
+    }
   }
 
   #route(peer: Peer, delivery: Delivery): readonly Delivery[] {
@@ -258,6 +356,7 @@ export class Simulation {
     const checked = await checkCertificate(certificate, manifest, runId, this.head);
     if (!checked.ok) throw new Error(`our own certificate is bad: ${checked.reason}: ${checked.detail}`);
     this.head = checked.certificate.head;
+    this.#members = foldMembers(this.#members, checked.certificate.body, manifest.admission);
     this.ledger = applyToLedger(this.ledger, checked.certificate.body, manifest.credits);
     this.chain.push(certificate);
     this.bodies.push(checked.certificate.body);

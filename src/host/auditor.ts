@@ -81,10 +81,8 @@ export class Auditor {
     const drawn = drawAudits(
       verdict.accepted.map((entry) => entry.contributor).filter((key) => !busy(key)),
       book.lotSeed,
-      (key) => {
-        const account = chain.ledger.accounts.get(toHex(key));
-        return (account?.auditsPassed ?? 0) + (account?.auditsFailed ?? 0);
-      },
+      // Only passed ones count: whoever failed stays first in line.
+      (key) => chain.ledger.accounts.get(toHex(key))?.auditsPassed ?? 0,
       count,
     );
     for (const contributor of drawn) {
