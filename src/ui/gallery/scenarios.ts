@@ -3,6 +3,7 @@ import type { AppState, Problem } from '../../app/state.ts';
 import { linksOf, membersAround } from './fake-picture.ts';
 import { controlScenarios } from './control-scenarios.ts';
 import { adapter, hex, longRun, peers, refusedRound, run, softwareAdapter, training } from './fake-data.ts';
+import { truthScenarios } from './truth-scenarios.ts';
 
 const MESSAGES: Readonly<Record<Problem['code'], readonly [message: string, recovering: boolean]>> = {
   'no-webgpu': ['', false],
@@ -75,6 +76,7 @@ const REASONS = [
 ] as const;
 
 export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
+  ...truthScenarios,
   loading: () => ({}),
   'first-visit': firstVisit,
   returning: () => ({ ...firstVisit(), totals: training().totals! }),

@@ -1,0 +1,49 @@
+/** States about truth: an audit that failed, and a place far down a board of names that test its edges. */
+import type { AppState } from '../../app/state.ts';
+import { training } from './fake-data.ts';
+import { hex } from './seeded.ts';
+
+const ODD_NAMES = [
+  'מרים הנביאה', // right to left
+  'W'.repeat(32),
+  '<script>alert(1)</script>',
+  'O’Brien & Söhne',
+];
+
+export const truthScenarios: Readonly<Record<string, () => Partial<AppState>>> = {
+  'audit-failed': () => {
+    const base = training();
+    return {
+      ...base,
+      standing: {
+        ...base.standing!,
+        provisional: 0,
+        provisionalRounds: [],
+        forfeited: 725_201,
+        forfeitedRounds: [39, 41, 42],
+        auditsFailed: 1,
+      },
+    };
+  },
+  'far-down': () => {
+    const base = training();
+    const own = base.leaderboard!.find(({ contributor }) => contributor === base.identity)!;
+    const others = Array.from({ length: 20 }, (_, i) => ({
+      contributor: hex(800 + i),
+      name: ODD_NAMES[i] ?? '',
+      team: i % 3 === 0 ? 'The Slow but Thorough Cooperative' : '',
+      credits: 98_765_432_100 - i * 1_234_567_890,
+      accepted: 123_456 - i * 1000,
+    }));
+    return {
+      ...base,
+      leaderboard: [...others, own],
+      standing: { ...base.standing!, rank: 1340, of: 12_001 },
+      teams: [
+        { team: 'The Slow but Thorough Cooperative', members: 1204, credits: 1e12, accepted: 1e6 },
+        ...base.teams!,
+      ],
+      milestones: [],
+    };
+  },
+};
