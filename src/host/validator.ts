@@ -152,7 +152,11 @@ export class Validator {
     if (!opened.ok) return opened.reason === 'version' ? 'ignore' : 'reject';
     const { message, sender } = opened;
     if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.chain.runId)) return 'reject';
-    if (message.kind === 'profile') return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
+    if (message.kind === 'profile') {
+      // Keys are free: only names that stand in the ledger are kept, or a flood of others would leave no room.
+      if (!this.#o.chain.ledger.accounts.has(toHex(sender))) return 'accept';
+      return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
+    }
     return this.#take(message, sender);
   }
 
