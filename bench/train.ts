@@ -8,6 +8,7 @@
  *   --budget SECONDS            timing per size, at least three rounds (default 60)
  *   --hardware                  the machine's GPU, not SwiftShader
  *   --no-node                   leave Node out
+ *   --no-deep                   leave out the 12 layers on which only ours is measured: JavaScript and dispatches
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     budget: { type: 'string', default: '60' },
     hardware: { type: 'boolean', default: false },
     'no-node': { type: 'boolean', default: false },
+    'no-deep': { type: 'boolean', default: false },
   },
 });
 const list = (text: string) => text.split(',').filter((item) => item !== '');
@@ -76,12 +78,22 @@ function describe(name: string, size: Size, runtime: string, result: CandidateRe
   figure('train.dispatches_per_step', result.dispatches, 'dispatches', { layers: size.config.layers });
   figure('train.bytes_allocated', result.bytes, 'bytes', { peak: result.peakBytes });
   if (result.javascriptMs.length > 0) {
-    figure('train.javascript_per_step', median(result.javascriptMs), 'ms', { layers: size.config.layers });
+    figure('train.js_per_step', median(result.javascriptMs), 'ms', {
+      layers: size.config.layers,
+      p10: rounded(quantile(result.javascriptMs, 0.1)),
+      p90: rounded(quantile(result.javascriptMs, 0.9)),
+    });
   }
 }
 
 const module = await bundleModule(fileURLToPath(new URL('train/page.ts', import.meta.url)));
-for (const [name, size] of sizes) {
+const peers = list(values.peers);
+const runs = sizes.map(([name, size]) => ({ name, size, names: peers }));
+// Ours is always among the candidates; naming no peer leaves it alone.
+if (!values['no-deep'] && SIZES['deep'] !== undefined) {
+  runs.push({ name: 'deep', size: SIZES['deep'], names: ['ours'] });
+}
+for (const { name, size, names } of runs) {
   // A fresh browser for each size: pools and caches of the last one would count as held, and could crowd memory.
   const page = await openChromium({
     module,
@@ -90,16 +102,16 @@ for (const [name, size] of sizes) {
   });
   try {
     console.error(`${name}, Chromium ${page.version}`);
-    const argument = { names: list(values.peers), ...plan(size) };
+    const argument = { names, ...plan(size) };
     const results = await page.call<CandidateResult[]>('compare', argument);
     for (const result of results) describe(name, size, 'chromium', result);
     const own = results.find((result) => !result.peer);
     if (own === undefined) continue;
-    const peers = results
+    const compared = results
       .filter((result) => result.peer && result.stepMs.length > 0)
       .map((result) => ({ name: result.name, ratios: pairedRatios(own, result) }))
       .sort((x, y) => median(x.ratios) - median(y.ratios));
-    const [best] = peers;
+    const [best] = compared;
     if (best === undefined) continue;
     report({
       name: 'train.ratio_to_best_peer',
@@ -110,7 +122,7 @@ for (const [name, size] of sizes) {
       best_peer: best.name,
       p10: rounded(quantile(best.ratios, 0.1)),
       p90: rounded(quantile(best.ratios, 0.9)),
-      peers: Object.fromEntries(peers.map((peer) => [peer.name, rounded(median(peer.ratios))])),
+      peers: Object.fromEntries(compared.map((peer) => [peer.name, rounded(median(peer.ratios))])),
       adapter: own.adapter,
     });
   } finally {

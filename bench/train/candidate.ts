@@ -6,7 +6,7 @@ export interface Candidate {
   step(): Promise<number>;
   /** Bytes of GPU memory held, as the engine itself reports them, where WebGPU's own objects cannot be counted. */
   bytes?(): number;
-  /** Of the last step: milliseconds of JavaScript before it first waited. */
+  /** Of the last step: milliseconds of JavaScript, waiting left out; of peers, until they first waited. */
   readonly javascriptMs?: number;
   dispose(): void;
 }

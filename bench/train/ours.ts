@@ -27,10 +27,16 @@ export function ours(gpu?: GPU): CandidateKind {
       });
       engine.setParameters(parameters);
       engine.resetOptimizer();
+      let javascriptMs = 0;
       return {
         async step() {
+          const before = engine.javascriptMs;
           await engine.step([data], LEARNING_RATE);
+          javascriptMs = engine.javascriptMs - before;
           return (await engine.report()).loss;
+        },
+        get javascriptMs() {
+          return javascriptMs;
         },
         bytes: () => engine.allocatedBytes,
         dispose: () => engine.destroy(),

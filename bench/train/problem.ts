@@ -39,6 +39,8 @@ export const SIZES: Readonly<Record<string, Size>> = {
   tiny: size([64, 192, 256], [2, 2], [2, 64]),
   small: size([128, 384, 512], [4, 4], [2, 64]),
   medium: size([256, 704, 1024], [4, 4], [1, 128]),
+  /** As deep as the largest, else tiny: what a step costs in JavaScript and dispatches. */
+  deep: size([64, 192, 256], [12, 2], [1, 64]),
   '10m': size([320, 896, 4096], [6, 5], [8, 256]),
   '30m': size([512, 1408, 8192], [8, 8], [8, 512]),
   '124m': size([768, 2048, 50_304], [12, 12], [4, 1024]),

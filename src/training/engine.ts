@@ -194,24 +194,29 @@ export class WebGpuEngine implements TrainingEngine {
       if (batches.length !== accumulation) {
         throw new RangeError(`a step takes ${accumulation} micro-batches, got ${batches.length}`);
       }
-      for (const b of batches) this.#check(b);
       await this.#queue.room();
-      let counted = 0;
-      for (const b of batches) counted += countTargets(b.targets);
-      const t = this.#steps + 1;
-      this.#scalars[0] = learningRate;
-      this.#scalars[1] = 1 / (1 - optimizer.beta1 ** t);
-      this.#scalars[2] = 1 / Math.sqrt(1 - optimizer.beta2 ** t);
-      this.#scalars[3] = counted === 0 ? 0 : 1 / counted;
-      this.#write('step', this.#scalars);
       // With an untied head nothing else writes the embedding's gradient, and the scatter only adds.
       const embedding = this.layout.tensors[0] as { size: number };
       const clear = config.tiedEmbeddings
         ? undefined
         : (encoder: GPUCommandEncoder) => encoder.clearBuffer(this.gradients, 0, embedding.size * 4);
+      const t = this.#steps + 1;
+      const counted = this.#queue.timed(() => {
+        let count = 0;
+        for (const b of batches) {
+          this.#check(b);
+          count += countTargets(b.targets);
+        }
+        this.#scalars[0] = learningRate;
+        this.#scalars[1] = 1 / (1 - optimizer.beta1 ** t);
+        this.#scalars[2] = 1 / Math.sqrt(1 - optimizer.beta2 ** t);
+        this.#scalars[3] = count === 0 ? 0 : 1 / count;
+        this.#write('step', this.#scalars);
+        return count;
+      });
       await this.#queue.run(this.#launches.prepare, false);
       for (const [i, b] of batches.entries()) {
-        this.#upload(b);
+        this.#queue.timed(() => this.#upload(b));
         await this.#queue.run(this.#launches.micro, i > 0, i === 0 ? clear : undefined);
       }
       await this.#queue.run(this.#launches.update, false);
@@ -262,6 +267,11 @@ export class WebGpuEngine implements TrainingEngine {
   /** Milliseconds of the longest submission so far, as the queue measured it. */
   get longestSubmissionMs(): number {
     return this.#queue.longest;
+  }
+
+  /** Milliseconds of JavaScript that steps took so far, waiting left out. */
+  get javascriptMs(): number {
+    return this.#queue.javascriptMs;
   }
 
   /** The launches of one step, for a table of kernel times. */

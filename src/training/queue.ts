@@ -25,6 +25,8 @@ export class SubmitQueue {
   #lastDone = 0;
   /** The longest submission so far, ms. */
   longest = 0;
+  /** Milliseconds of JavaScript spent on steps so far: what this thread could not do otherwise. */
+  javascriptMs = 0;
 
   /** `guard` wraps device promises so that they fail when the device is lost. */
   constructor(device: GPUDevice, software: boolean, guard: <T>(work: Promise<T>) => Promise<T>) {
@@ -50,21 +52,31 @@ export class SubmitQueue {
         end++;
       }
       await this.room();
-      const encoder = this.#device.createCommandEncoder();
-      if (first) before?.(encoder);
+      this.timed(() => {
+        const encoder = this.#device.createCommandEncoder();
+        if (first) before?.(encoder);
+        const pass = encoder.beginComputePass();
+        for (let i = start; i < end; i++) {
+          const launch = launches[i];
+          pass.setPipeline(accumulate ? launch.accumulate : launch.pipeline);
+          pass.setBindGroup(0, launch.group);
+          pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2]);
+        }
+        pass.end();
+        this.#device.queue.submit([encoder.finish()]);
+        this.#track(total);
+      });
       first = false;
-      const pass = encoder.beginComputePass();
-      for (let i = start; i < end; i++) {
-        const launch = launches[i];
-        pass.setPipeline(accumulate ? launch.accumulate : launch.pipeline);
-        pass.setBindGroup(0, launch.group);
-        pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2]);
-      }
-      pass.end();
-      this.#device.queue.submit([encoder.finish()]);
-      this.#track(total);
       start = end;
     }
+  }
+
+  /** Counts the time that `work` takes into {@link javascriptMs}. */
+  timed<T>(work: () => T): T {
+    const begin = performance.now();
+    const result = work();
+    this.javascriptMs += performance.now() - begin;
+    return result;
   }
 
   /** Resolves when another submission may be made. */
