@@ -8,19 +8,30 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { adapterLine } from '../src/kernels/gpu.ts';
 import { openNodeGpu } from '../src/kernels/testing.ts';
+import { toHex } from '../src/protocol/bytes.ts';
 import { messageOf } from '../src/protocol/errors.ts';
 import { type Behaviour, BehaviourError, loadBehaviour } from './behaviour.ts';
 import { BEHAVIOURS } from './behaviours/index.ts';
 import { type Figure, figuresOf } from './figures.ts';
 import { Lab } from './lab.ts';
+import { DEVICES } from './peers.ts';
+import { gainsOf, stability } from './ranking.ts';
 import { playRun, type RunOutcome } from './swarm.ts';
 
 const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 12] [--seed 1] [--json]
 
-NAME: ${BEHAVIOURS.map(({ name }) => name).join(', ')}; without one: all of them.
+NAME: ranking (how many evaluation sequences make the order of gains stable), or an attack:
+${BEHAVIOURS.map(({ name }) => name).join(', ')}; without one: all attacks.
 FILE.mjs: a behaviour of your own (docs/threat-model.md).`;
 
+/** Where prepared text is kept between runs. */
+const FOLDER = join(tmpdir(), 'tabswarm-attack');
+/** Sequences that the order of gains is measured on: half of them for each side of the comparison. */
+const RANKING_SEQUENCES = 128;
+
 interface Options {
+  /** Instead of attacks: how many evaluation sequences make the ranking stable. */
+  readonly ranking: boolean;
   readonly behaviours: readonly Behaviour[];
   readonly honest: number;
   readonly attackers: number;
@@ -49,8 +60,10 @@ async function optionsFrom(argv: readonly string[]): Promise<Options> {
   const attackers = Math.round(share * peers);
   if (attackers < 1 || attackers >= peers)
     throw new TypeError(`--share ${share} of ${peers} peers leaves nobody on one side.`);
+  const ranking = positionals[0] === 'ranking';
   return {
-    behaviours: await behavioursFrom(positionals),
+    ranking,
+    behaviours: ranking ? [] : await behavioursFrom(positionals),
     honest: peers - attackers,
     attackers,
     share,
@@ -85,12 +98,59 @@ function wholeIn(name: string, text: string, least: number, most: number): numbe
   return value;
 }
 
+/** Prints the curve of stability over sequences, over all honest devices and over those of full speed. */
+async function rank({ peers, rounds, seed, json }: Options): Promise<boolean> {
+  const gpu = await openNodeGpu();
+  const adapter = adapterLine(gpu.adapter);
+  const rules = { evaluationSequences: RANKING_SEQUENCES };
+  const lab = await Lab.open({ gpu, seed, folder: FOLDER, rules });
+  const measured: Map<string, readonly number[]>[] = [];
+  await playRun({
+    lab,
+    honest: peers,
+    attackers: 0,
+    rounds,
+    behaviour: null,
+    onMeasured: (round, contributor, measurement) => {
+      measured[round] ??= new Map();
+      measured[round].set(toHex(contributor), gainsOf(measurement));
+    },
+  });
+  const keys = await Promise.all(
+    Array.from({ length: peers }, async (_, i) => toHex((await lab.identity(`honest ${i}`)).publicKey)),
+  );
+  const groups = {
+    all: keys,
+    'equal devices': keys.filter((_, i) => DEVICES[i % DEVICES.length] === 1),
+  };
+  const { sequence } = lab.manifest.training;
+  // In the first round everybody joins and nothing is measured.
+  const played = measured.filter((gains) => gains.size === peers);
+  for (const [devices, group] of Object.entries(groups)) {
+    for (let n = 2; n <= RANKING_SEQUENCES / 2; n *= 2) {
+      const value = Number(stability(played, group, n).toPrecision(3));
+      const line = {
+        name: 'attack.ranking.tau',
+        value,
+        unit: 'kendall tau',
+        sequences: n,
+        tokens: n * sequence,
+        devices,
+      };
+      const context = { peers, rounds: played.length, seed, adapter };
+      if (json) console.log(JSON.stringify({ ...line, ...context }));
+      else console.log(`${devices}: ${n} sequences (${n * sequence} tokens): tau ${value}`);
+    }
+  }
+  await lab.close();
+  return true;
+}
+
 async function main(options: Options): Promise<boolean> {
   const { honest, attackers, rounds, share, peers, seed, json } = options;
   const gpu = await openNodeGpu();
   const adapter = adapterLine(gpu.adapter);
-  const folder = join(tmpdir(), 'tabswarm-attack');
-  const lab = await Lab.open({ gpu, seed, folder });
+  const lab = await Lab.open({ gpu, seed, folder: FOLDER });
   if (!json)
     console.log(`${honest} honest and ${attackers} dishonest peers, ${rounds} rounds, on ${adapter}`);
   const clean = await playRun({ lab, honest, attackers: 0, rounds, behaviour: null });
@@ -149,4 +209,4 @@ try {
   console.error(messageOf(error));
   process.exit(2);
 }
-process.exit((await main(options)) ? 0 : 1);
+process.exit((await (options.ranking ? rank(options) : main(options))) ? 0 : 1);

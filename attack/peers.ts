@@ -16,7 +16,7 @@ import type { AttackRound, Attacker, OthersWork, SubmitOptions, TrainOptions } f
 import type { History, Lab, Trained } from './lab.ts';
 
 /** Inner steps of honest devices, as shares of the most that count: two strong ones, two laptops, a phone. */
-const DEVICES = [1, 1, 0.75, 0.5, 0.25];
+export const DEVICES = [1, 1, 0.75, 0.5, 0.25];
 /** Before the commit deadline, ms of swarm time: honest peers first, so that a copy can only come later. */
 const HONEST_COMMITS = 3000;
 const ATTACKERS_COMMIT = 500;

@@ -1,5 +1,6 @@
 /** Plays one run: honest peers, dishonest identities, a validator, and what came of it. */
-import { type RoundResult, Simulation } from '../src/gauntlet/simulation.ts';
+import type { LossMeasurement } from '../src/gauntlet/scores.ts';
+import { type RoundResult, Simulation, type Trainer } from '../src/gauntlet/simulation.ts';
 import { toHex } from '../src/protocol/bytes.ts';
 import type { Behaviour, OthersWork } from './behaviour.ts';
 import type { Lab } from './lab.ts';
@@ -12,7 +13,8 @@ export interface RunOptions {
   readonly attackers: number;
   readonly rounds: number;
   readonly behaviour: Behaviour | null;
-  readonly onRound?: (result: RoundResult) => void;
+  /** Sees each loss measurement. */
+  readonly onMeasured?: (round: number, contributor: Uint8Array, measurement: LossMeasurement) => void;
 }
 
 export interface RunOutcome {
@@ -45,7 +47,7 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     manifest: lab.manifest,
     runId: lab.runId,
     validators: [lab.validator],
-    trainer: lab.trainer(),
+    trainer: watched(lab.trainer(), options.onMeasured),
     admission: true,
     auditor: await lab.auditor(),
     ...(route === undefined
@@ -58,7 +60,6 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
   const attackerOutcomes = new Map<string, number>();
   for (let round = 0; round < rounds; round++) {
     const result = await simulation.playRound(round, [...honest, ...dishonest]);
-    options.onRound?.(result);
     if (result.certificate === null) roundsLost++;
     const outcomes = outcomesOf(result);
     for (const { identity } of honest) {
@@ -81,6 +82,22 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     honestSubmissions,
     honestRefused,
     attackerOutcomes,
+  };
+}
+
+function watched(trainer: Trainer, see: RunOptions['onMeasured']): Trainer {
+  const { evaluate } = trainer;
+  if (see === undefined || evaluate === null) return trainer;
+  return {
+    ...trainer,
+    evaluate: (round, head) => {
+      const measure = evaluate(round, head);
+      return async (candidate) => {
+        const measurement = await measure(candidate);
+        if (measurement !== null) see(round, candidate.contributor, measurement);
+        return measurement;
+      };
+    },
   };
 }
 

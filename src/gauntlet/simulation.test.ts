@@ -9,7 +9,15 @@ import { emissionAt, foldLedger } from '../protocol/ledger.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { RefusalReason } from '../protocol/messages.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
-import { announce, fakeSubmission, fakeTrainer, honestPeer, type Peer, Simulation } from './simulation.ts';
+import {
+  announce,
+  fakeSubmission,
+  fakeTrainer,
+  honestPeer,
+  joining,
+  type Peer,
+  Simulation,
+} from './simulation.ts';
 
 let validators: Identity[];
 let manifest: Manifest;
@@ -290,4 +298,87 @@ test('1,000 peers, three rounds, a third of them dishonest', async () => {
     }
   }
   expect(run.head.height).toBe(3);
+});
+
+describe('admission and audits', () => {
+  const zeroRoot = testHash('zero');
+  const carry = { before: zeroRoot, accepted: zeroRoot, refused: zeroRoot };
+  const nothing = new Float32Array(1);
+  const state = { error: nothing, moment1: nothing, moment2: nothing, step: 0 };
+  let rules: Manifest;
+  beforeAll(() => {
+    rules = {
+      ...manifest,
+      admission: { joinBits: 2, joinTarget: 16, idleRounds: 50 },
+      gauntlet: { ...manifest.gauntlet, auditsPerRound: 2 },
+      credits: { perRound: 1000, total: 1e6, vestRounds: 50 },
+    };
+  });
+
+  /** Joins whenever it is not a member, and answers audits or not. */
+  const member = (identity: Identity, answers = true): Peer => ({
+    identity,
+    async act(view) {
+      if (!view.isMember(identity.publicKey)) return joining(identity, view);
+      const work = await view.trainer.train(identity.publicKey, view.round, view.head);
+      const { commit, reveal } = await announce(identity, view, { ...work, carry });
+      return {
+        say: [
+          { at: view.commitUntil - 1, bytes: commit },
+          { at: view.commitUntil, bytes: reveal },
+        ],
+        serve: [work.bytes],
+      };
+    },
+    answer: async () => (answers ? { before: null, after: state } : null),
+  });
+  const play = async (rounds: number, peers: readonly Peer[], liars: ReadonlySet<string> = new Set()) => {
+    const run = new Simulation({
+      manifest: rules,
+      runId,
+      validators,
+      trainer: fakeTrainer(),
+      admission: true,
+      auditor: {
+        zeroRoot,
+        judge: async ({ work }) => {
+          const lied = liars.has(toHex(work.contributor));
+          return { outcome: lied ? 'failed' : 'passed', detail: lied ? 'made up' : 'as claimed' };
+        },
+      },
+    });
+    const results = [];
+    for (let round = 0; round < rounds; round++) results.push(await run.playRound(round, peers));
+    return { run, results };
+  };
+
+  test('the first certificate admits, the second has work; honest credits are all vested by audits', async () => {
+    const { run, results } = await play(
+      8,
+      crowd.slice(0, 4).map((identity) => member(identity)),
+    );
+    expect(results[0].verdict).toMatchObject({ accepted: [], joined: { length: 4 } });
+    for (const { verdict } of results.slice(1)) expect(verdict.accepted).toHaveLength(4);
+    for (const account of run.ledger.accounts.values()) {
+      expect(account.auditsFailed).toBe(0);
+      expect(account.auditsPassed).toBeGreaterThan(0);
+      expect(account.vested).toBeGreaterThan(0);
+    }
+  });
+
+  test('a liar and one that does not answer keep nothing, join again, and are audited first each time', async () => {
+    const [liar, mute, ...honest] = crowd.slice(0, 8);
+    const peers = [member(liar), member(mute, false), ...honest.map((identity) => member(identity))];
+    const { run } = await play(20, peers, new Set([toHex(liar.publicKey)]));
+    const account = (identity: Identity) => run.ledger.accounts.get(toHex(identity.publicKey));
+    for (const identity of [liar, mute]) {
+      expect(account(identity)?.auditsFailed).toBeGreaterThan(3);
+      expect(account(identity)?.vested).toBe(0);
+      // At most what it got since its last audit.
+      expect(account(identity)?.credits).toBeLessThan((account(honest[0])?.credits ?? 0) / 4);
+    }
+    for (const identity of honest) expect(account(identity)).toMatchObject({ auditsFailed: 0, forfeited: 0 });
+    const total = [...run.ledger.accounts.values()].reduce((sum, a) => sum + a.credits + a.forfeited, 0);
+    expect(total).toBe(run.ledger.issued);
+  });
 });
