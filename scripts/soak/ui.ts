@@ -1,0 +1,122 @@
+/**
+ * Eight hours of the page in minutes: as many rounds as eight hours of 30-second rounds have, drawn by the production
+ * build in a headless Chromium. With every bounded list full and after a warm-up, neither the heap (after a garbage
+ * collection) nor DOM nodes nor event listeners may grow.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import react from '@vitejs/plugin-react';
+import { type CDPSession, chromium } from 'playwright';
+import { build, preview } from 'vite';
+import { CHROMIUM_ARGS, chromiumPath } from '../browsers.ts';
+
+/** 8 h of 30 s. */
+const ROUNDS = 960;
+/** Until everything was drawn in every state. */
+const WARM_UP = 100;
+/** Growth that is measurement noise: feedback of the engine, layout that is kept for what was shown last. */
+const MOST_GROWTH = 0.05;
+/** A handful of nodes may come and go with what happens to be shown. */
+const MOST_NODES = 50;
+
+export interface PageCounts {
+  /** JavaScript heap in use after a collection, bytes. */
+  readonly heap: number;
+  readonly nodes: number;
+  readonly listeners: number;
+}
+
+export interface UiSoak {
+  readonly rounds: number;
+  readonly before: PageCounts;
+  readonly after: PageCounts;
+  /** Share by which the heap ended above where it was after the warm-up. */
+  readonly growth: number;
+  readonly ok: boolean;
+}
+
+/** What a page holds on to. Collects twice: finalisers of the first pass free more. */
+export async function countPage(cdp: CDPSession): Promise<PageCounts> {
+  await cdp.send('HeapProfiler.enable');
+  await cdp.send('HeapProfiler.collectGarbage');
+  await cdp.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await cdp.send('Runtime.getHeapUsage');
+  const { nodes, jsEventListeners } = await cdp.send('Memory.getDOMCounters');
+  return { heap: usedSize, nodes, listeners: jsEventListeners };
+}
+
+/** Plays the soak; `onProgress` hears of each tenth. */
+export async function runUiSoak(
+  rounds = ROUNDS,
+  onProgress: (done: number, counts: PageCounts) => void = () => {},
+): Promise<UiSoak> {
+  const outDir = mkdtempSync(join(tmpdir(), 'tabswarm-soak-'));
+  const input = join(import.meta.dirname, 'ui-page.html');
+  await build({
+    configFile: false,
+    logLevel: 'error',
+    plugins: [react()],
+    build: { outDir, target: 'es2023', rolldownOptions: { input, checks: { pluginTimings: false } } },
+    worker: { format: 'es' },
+  });
+  const server = await preview({
+    configFile: false,
+    logLevel: 'error',
+    build: { outDir },
+    preview: { host: '127.0.0.1', port: 0 },
+  });
+  const browser = await chromium.launch({
+    executablePath: chromiumPath() ?? undefined,
+    // Compiled code would count as heap and grow for as long as the engine finds something to optimise.
+    args: [...CHROMIUM_ARGS, '--js-flags=--no-opt --no-maglev --no-sparkplug --no-flush-bytecode'],
+  });
+  try {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    const failure = new Promise<never>((_, reject) => {
+      page.on('pageerror', reject);
+      page.on('crash', () => reject(new Error('the page crashed')));
+    });
+    failure.catch(() => {});
+    const play = (count: number) => Promise.race([page.evaluate<void>(`globalThis.soak(${count})`), failure]);
+    const base = server.resolvedUrls?.local[0];
+    if (base === undefined) throw new Error('the preview server has no address');
+    await page.goto(`${base}scripts/soak/ui-page.html`);
+    await page.waitForFunction('globalThis.soak !== undefined');
+    const cdp = await page.context().newCDPSession(page);
+    await play(WARM_UP);
+    const before = await countPage(cdp);
+    onProgress(0, before);
+    let after = before;
+    const steps = 10;
+    for (let i = 1; i <= steps; i++) {
+      const done = Math.round((rounds * i) / steps);
+      await play(done - Math.round((rounds * (i - 1)) / steps));
+      after = await countPage(cdp);
+      onProgress(done, after);
+    }
+    const growth = after.heap / before.heap - 1;
+    const ok =
+      growth <= MOST_GROWTH &&
+      after.nodes - before.nodes <= MOST_NODES &&
+      after.listeners - before.listeners <= MOST_NODES;
+    return { rounds, before, after, growth, ok };
+  } finally {
+    await browser.close();
+    await server.close();
+    rmSync(outDir, { recursive: true, force: true });
+  }
+}
+
+export async function soakUi(options: { json: boolean; steps?: number | undefined }): Promise<boolean> {
+  const print = (name: string, value: number, unit: string, extra: object = {}) =>
+    console.log(options.json ? JSON.stringify({ name, value, unit, ...extra }) : `${name} ${value} ${unit}`);
+  const soak = await runUiSoak(options.steps, (round, { heap, nodes, listeners }) =>
+    print('soak.ui.heap', Math.round(heap / 1024), 'KiB', { round, nodes, listeners }),
+  );
+  const { rounds, before, after } = soak;
+  print('soak.ui.heap_growth', Math.round(soak.growth * 1000) / 1000, 'share', { rounds });
+  print('soak.ui.node_growth', after.nodes - before.nodes, 'nodes', { rounds });
+  print('soak.ui.listener_growth', after.listeners - before.listeners, 'listeners', { rounds });
+  return soak.ok;
+}
