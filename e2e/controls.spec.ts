@@ -233,7 +233,7 @@ test.describe('in a real run', () => {
   });
 
   test('each rule holds, says so, and lets go; the last round is handed in', async ({ browser }) => {
-    const page = await open(browser);
+    let page = await open(browser);
     const training = (what: string) =>
       reaches(page, what, (s) => s.control.holds.length === 0 && s.activity === 'training');
 
@@ -336,6 +336,21 @@ test.describe('in a real run', () => {
       await expect.poll(() => page.evaluate(() => fakes.locks())).toBe(0);
       await page.evaluate(() => fakes.charge(0.8, true));
       await expect.poll(() => page.evaluate(() => fakes.locks())).toBe(1);
+    });
+
+    await test.step('a crash in mid-round costs no credit, and nothing runs again by itself', async () => {
+      const before = await reaches(page, 'credits', (s) => s.totals.credits > 0 && s.activity === 'training');
+      const context = page.context();
+      await page.goto('chrome://crash').catch(() => {});
+      await page.close();
+      page = await context.newPage();
+      await page.goto(host.url);
+      await page.waitForFunction(() => globalThis.tabswarm?.state().run !== null);
+      expect((await state(page)).intent).toBe('idle');
+      await start(page);
+      const after = await training('training after the crash');
+      expect(after.identity).toBe(before.identity);
+      expect(after.totals.credits).toBeGreaterThanOrEqual(before.totals.credits);
     });
 
     await test.step('finish this round, then stop', async () => {

@@ -110,6 +110,8 @@ function Costs() {
         ),
       true,
     ],
+    [t.power, t.powerText],
+    [t.leave, t.leaveText],
     [t.data, run && t.dataText(run.dataSource, run.dataLicence)],
     [t.seen, t.seenText],
     [t.kept, t.keptText],

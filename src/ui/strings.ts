@@ -207,6 +207,12 @@ export const strings = {
     bandwidth: 'Bandwidth',
     bandwidthText: (perRound: string, round: string, hour: string) =>
       `About ${perRound} per round of ${round}, up to ${hour} an hour`,
+    power: 'Power and noise',
+    powerText:
+      'Your graphics card works as hard as in a game: it draws power, warms up and may be heard. A lower share means less of all three.',
+    leave: 'Leaving',
+    leaveText:
+      'Whenever you like, also by closing the tab. Certified work and credits stay; at most the round in hand is lost.',
     data: 'Training text',
     dataText: (source: string, licence: string) => `${source}; ${licence}`,
     seen: 'What others see',
@@ -214,7 +220,7 @@ export const strings = {
       'Your IP address, as in any video call, the name of your graphics card and a random key. No account, no name.',
     kept: 'Kept on this device',
     keptText:
-      'That key, which owns your credits and is used again on your next visit, your settings and the training text. Clearing this site’s data deletes all three.',
+      'That key, which owns your credits and is used again on your next visit, your settings, how many bytes you used this month and the training text. Clearing this site’s data deletes it all.',
     returning: (credits: string, accepted: string) =>
       `Thank you. This tab’s key owns ${credits} credits from ${accepted === '1' ? 'one accepted submission' : `${accepted} accepted submissions`}.`,
     figure: 'Seven browser tabs around the ring of a training round',
@@ -244,10 +250,10 @@ export const strings = {
   round: {
     heading: 'Round',
     label: (round: number) => `Round ${round}`,
-    none: 'No round yet',
+    none: 'No round',
     marks: { me: 'This tab', direct: 'Direct', relayed: 'Relayed', host: 'Host' },
     marksLabel: 'Marks around the clock',
-    noneText: 'The clock appears once the run is known.',
+    noneText: 'The clock runs while this tab is in the swarm.',
   },
   mine: {
     heading: 'My contribution',

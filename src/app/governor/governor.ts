@@ -13,7 +13,7 @@ import { type BatteryNavigator, BatterySensor } from './sensors/battery.ts';
 import { type NetworkNavigator, NetworkSensor } from './sensors/network.ts';
 import { type PresenceScope, PresenceSensor } from './sensors/presence.ts';
 import { type WakeScope, WakeLockKeeper } from './sensors/wake-lock.ts';
-import { browserUsage, MonthlyUsage, type UsageStore } from './usage.ts';
+import { BrowserUsage, MonthlyUsage, type UsageStore } from './usage.ts';
 import type { ControlView } from './view.ts';
 
 /** How often traffic is kept and rules are asked without any event. */
@@ -73,7 +73,7 @@ export class Governor {
     this.#store = options.store;
     this.#obey = options.obey;
     this.#now = options.now ?? Date.now;
-    this.#usage = new MonthlyUsage(options.usage ?? browserUsage);
+    this.#usage = new MonthlyUsage(options.usage ?? new BrowserUsage());
     const scope: Surroundings = options.scope ?? globalThis;
     const look = (): void => this.#look();
     this.#battery = new BatterySensor(scope.navigator, look);

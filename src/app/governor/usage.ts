@@ -4,7 +4,7 @@
  *
  * Counted is what Tabswarm itself sends and receives; the packets around it (WebRTC, TLS, IP) are not seen by a page.
  */
-import { openDB } from 'idb';
+import { type IDBPDatabase, openDB } from 'idb';
 import { monthOf } from './rules.ts';
 
 export interface Usage {
@@ -20,6 +20,8 @@ export interface UsageStore {
 const NOTHING: Usage = { down: 0, up: 0 };
 const DATABASE = 'tabswarm-usage';
 const STORE = 'months';
+/** With nothing of its own to add, a tab learns this often what the others have used. */
+const READ_EVERY_MS = 30_000;
 
 export class MonthlyUsage {
   readonly #store: UsageStore;
@@ -28,6 +30,7 @@ export class MonthlyUsage {
   /** Seen by this tab, not yet kept. */
   #pending: Usage = NOTHING;
   #last: Usage = NOTHING;
+  #readAt = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(store: UsageStore) {
@@ -54,13 +57,15 @@ export class MonthlyUsage {
     this.#writing = this.#writing.then(async () => {
       const month = monthOf(now);
       const own = this.#pending;
+      const nothing = own.down === 0 && own.up === 0;
+      if (nothing && month === this.#month && now - this.#readAt < READ_EVERY_MS) return;
+      this.#readAt = now;
       if (month !== this.#month) {
         this.#month = month;
         this.#kept = NOTHING;
       }
       try {
-        const kept = await this.#store.add(month, own);
-        this.#kept = kept;
+        this.#kept = await this.#store.add(month, own);
       } catch {
         // Nothing can be kept here: the limit then counts from when the page was opened.
         this.#kept = sum(this.#kept, own);
@@ -74,26 +79,37 @@ export class MonthlyUsage {
 const sum = (a: Usage, b: Usage): Usage => ({ down: a.down + b.down, up: a.up + b.up });
 
 /** The browser's own store; months before the current one are dropped. */
-export const browserUsage: UsageStore = {
-  async add(month, usage) {
-    const db = await openDB(DATABASE, 1, {
-      upgrade(database) {
-        database.createObjectStore(STORE);
+export class BrowserUsage implements UsageStore {
+  #database: Promise<IDBPDatabase> | null = null;
+
+  async add(month: string, usage: Usage): Promise<Usage> {
+    const database = await this.#open();
+    const transaction = database.transaction(STORE, 'readwrite');
+    const before: unknown = await transaction.store.get(month);
+    const after = sum(isUsage(before) ? before : NOTHING, usage);
+    await transaction.store.delete(IDBKeyRange.upperBound(month, true));
+    await transaction.store.put(after, month);
+    await transaction.done;
+    return after;
+  }
+
+  /** One connection as long as it lasts: the browser ends it when the site's data are cleared. */
+  #open(): Promise<IDBPDatabase> {
+    const again = (): void => {
+      this.#database = null;
+    };
+    this.#database ??= openDB(DATABASE, 1, {
+      upgrade: (database) => void database.createObjectStore(STORE),
+      terminated: again,
+      blocking: (_current, _blocked, event) => {
+        again();
+        if (event.target instanceof IDBDatabase) event.target.close();
       },
     });
-    try {
-      const transaction = db.transaction(STORE, 'readwrite');
-      const before: unknown = await transaction.store.get(month);
-      const after = sum(isUsage(before) ? before : NOTHING, usage);
-      await transaction.store.delete(IDBKeyRange.upperBound(month, true));
-      await transaction.store.put(after, month);
-      await transaction.done;
-      return after;
-    } finally {
-      db.close();
-    }
-  },
-};
+    this.#database.catch(again);
+    return this.#database;
+  }
+}
 
 function isUsage(value: unknown): value is Usage {
   return (
