@@ -31,6 +31,14 @@ export interface Standing {
   readonly forfeitedRounds: readonly number[];
   readonly auditsPassed: number;
   readonly auditsFailed: number;
+  /** The last one's outcome with the figures behind it. */
+  readonly lastAudit: {
+    readonly round: number;
+    readonly outcome: 'passed' | 'failed';
+    readonly detail: string;
+  } | null;
+  /** Round whose certificate admitted this key to the run; null until then, or where runs admit everybody. */
+  readonly admittedRound: number | null;
   /** Certificates until a round's credits are vested without an audit. */
   readonly vestRounds: number;
 }
@@ -119,6 +127,8 @@ export const NO_STANDING: Standing = {
   forfeitedRounds: [],
   auditsPassed: 0,
   auditsFailed: 0,
+  lastAudit: null,
+  admittedRound: null,
   vestRounds: 0,
 };
 

@@ -25,6 +25,8 @@ beforeAll(async () => {
   );
 });
 
+const silent = { round: 11, audits: [], joined: [] };
+
 const named = (names: Readonly<Record<string, readonly [string, string]>>) => ({
   get: (key: string) => {
     const found = names[key];
@@ -51,7 +53,7 @@ describe('a round’s credits', () => {
 describe('standing', () => {
   it('splits credits into vested and provisional ones that name their rounds', () => {
     const { vestRounds } = chain.manifest.credits;
-    const standing = standingOf(ledger, own, vestRounds, NO_STANDING);
+    const standing = standingOf(ledger, own, vestRounds, NO_STANDING, silent);
     expect(standing.vested + standing.provisional).toBe(chain.account(ada.publicKey)?.credits);
     expect(standing.provisionalRounds).toEqual(
       [1, 2, 3, 4, 5, 6, 8, 9, 10, 11].filter((round) => round + 1 + vestRounds > 12),
@@ -67,12 +69,25 @@ describe('standing', () => {
       ...ledger,
       accounts: new Map([[own, { ...account, awards: [], provisional: 0, forfeited: 7, auditsFailed: 1 }]]),
     };
-    expect(standingOf(after, own, 4, before)).toMatchObject({
+    const failed = {
+      ...silent,
+      round: 12,
+      audits: [{ contributor: ada.publicKey, round: 9, outcome: 'failed' as const, detail: 'cosine 0.1' }],
+    };
+    expect(standingOf(after, own, 4, before, failed)).toMatchObject({
+      lastAudit: { round: 9, outcome: 'failed', detail: 'cosine 0.1' },
       forfeitedRounds: [9, 10, 11],
       provisionalRounds: [],
       forfeited: 7,
     });
   });
+});
+
+it('says which certificate admitted the key, also before it has an account', () => {
+  const admitting = { ...silent, round: 3, joined: [{ contributor: ada.publicKey, nonce: 1 }] };
+  const admitted = standingOf(emptyLedger(), own, 4, NO_STANDING, admitting);
+  expect(admitted).toMatchObject({ admittedRound: 3, rank: null });
+  expect(standingOf(emptyLedger(), own, 4, admitted, silent).admittedRound).toBe(3);
 });
 
 describe('leaderboard', () => {

@@ -1,4 +1,5 @@
 /** Who stands where: leaderboard, teams and the own account, from a ledger that this tab has folded itself. */
+import { toHex } from '../protocol/bytes.ts';
 import { explainCredits, type Account, type Ledger } from '../protocol/ledger.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { CertificateBody } from '../protocol/messages.ts';
@@ -46,10 +47,30 @@ export function teamsOf(ledger: Ledger, profiles: Profiles): TeamEntry[] {
     .slice(0, TEAMS);
 }
 
-/** The own account after a certificate; `before` tells which provisional credits are gone since. */
-export function standingOf(ledger: Ledger, own: string, vestRounds: number, before: Standing): Standing {
+/** What a certificate says of one key, the account apart. */
+type Mentions = Pick<CertificateBody, 'round' | 'audits' | 'joined'>;
+
+/**
+ * The own account after a certificate; `before` tells which provisional credits are gone since, `body` whether this
+ * certificate admitted or audited.
+ */
+export function standingOf(
+  ledger: Ledger,
+  own: string,
+  vestRounds: number,
+  before: Standing,
+  body: Mentions,
+): Standing {
+  const isOwn = ({ contributor }: { readonly contributor: Uint8Array }) => toHex(contributor) === own;
+  const audit = body.audits.find(isOwn);
+  const lastAudit =
+    audit === undefined
+      ? before.lastAudit
+      : { round: audit.round, outcome: audit.outcome, detail: audit.detail };
+  const admittedRound = body.joined.some(isOwn) ? body.round : before.admittedRound;
   const account = ledger.accounts.get(own);
-  if (account === undefined) return { ...before, of: ledger.accounts.size, vestRounds };
+  if (account === undefined)
+    return { ...before, of: ledger.accounts.size, vestRounds, lastAudit, admittedRound };
   const provisionalRounds = account.awards.map(({ round }) => round);
   const gone = before.provisionalRounds.filter((round) => !provisionalRounds.includes(round));
   const failed = account.auditsFailed > before.auditsFailed;
@@ -66,6 +87,8 @@ export function standingOf(ledger: Ledger, own: string, vestRounds: number, befo
     forfeitedRounds: failed ? [...before.forfeitedRounds, ...gone].slice(-FORFEITED) : before.forfeitedRounds,
     auditsPassed: account.auditsPassed,
     auditsFailed: account.auditsFailed,
+    lastAudit,
+    admittedRound,
     vestRounds,
   };
 }

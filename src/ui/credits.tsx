@@ -38,7 +38,8 @@ export function CreditSummary() {
   const height = useApp((s) => s.height);
   const round = useApp((s) => s.round);
   const estimate = useApp((s) => (s.intent === 'running' ? estimateNext(s.rounds) : null));
-  const { rank, of, vested, provisional, forfeited, vestRounds, auditsPassed, auditsFailed } = standing;
+  const { rank, of, vested, provisional, forfeited, vestRounds, auditsPassed, auditsFailed, lastAudit } =
+    standing;
   const audited = auditsPassed + auditsFailed > 0;
   return (
     <div className="credit-summary" data-testid="credit-summary">
@@ -49,6 +50,11 @@ export function CreditSummary() {
         {forfeited > 0 && <li className="credit-bad">{t.forfeited(format.credits(forfeited))}</li>}
         {audited && <li>{t.audits(format.count(auditsPassed), format.count(auditsFailed))}</li>}
       </ul>
+      {lastAudit?.outcome === 'failed' && (
+        <p className="credit-bad" data-testid="failed-audit">
+          {t.failedAudit(lastAudit.round)} <span className="detail">{lastAudit.detail}</span>
+        </p>
+      )}
       {estimate !== null && (
         <p data-testid="credit-estimate" data-value={estimate}>
           {t.estimate(format.credits(estimate), round)}

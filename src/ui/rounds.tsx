@@ -117,7 +117,8 @@ function OwnCells({ record, children }: { readonly record: RoundRecord; readonly
   const { own, round } = record;
   const state = useApp((s) => creditState(s.standing, round));
   const outcome = own?.outcome ?? 'none';
-  const { text, detail } = why(own);
+  const admitted = useApp((s) => s.standing.admittedRound === round);
+  const { text, detail } = own === null && admitted ? { text: creditStrings.admitted, detail: '' } : why(own);
   return (
     <>
       <Cell label={t.mine} className="cell-mine">

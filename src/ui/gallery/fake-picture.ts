@@ -73,6 +73,8 @@ export function picture(now: number, peers: readonly PeerView[]): PictureState {
       forfeitedRounds: [],
       auditsPassed: 4,
       auditsFailed: 0,
+      lastAudit: { round: 38, outcome: 'passed', detail: '' },
+      admittedRound: 0,
       vestRounds: 4,
     },
     leaderboard: [

@@ -22,6 +22,11 @@ export const truthScenarios: Readonly<Record<string, () => Partial<AppState>>> =
         forfeited: 725_201,
         forfeitedRounds: [39, 41, 42],
         auditsFailed: 1,
+        lastAudit: {
+          round: 39,
+          outcome: 'failed',
+          detail: 'cosine 0.12 to the replay, at least 0.9 needed',
+        },
       },
     };
   },

@@ -39,6 +39,9 @@ export const creditStrings = {
   forfeited: (credits: string) => `${credits} forfeited`,
   audits: (passed: string, failed: string) =>
     failed === '0' ? `${passed} audits passed` : `${passed} audits passed, ${failed} failed`,
+  failedAudit: (round: number) =>
+    `The audit of your work of round ${round} failed, so all provisional credits were taken back. A faulty graphics driver or memory can cause that; update the driver before you go on.`,
+  admitted: 'This round admitted your key to the run; work counts from the next one.',
   place: (rank: string, of: string) => `Place ${rank} of ${of}`,
   checked: (height: string) => `Added up from ${height} certificates that this tab has checked itself.`,
   estimate: (credits: string, round: number) => `Round ${round} may bring about ${credits}`,
