@@ -32,6 +32,8 @@ const PEAKS: readonly (readonly [RegExp, number])[] = [
   [/\bm2\b/i, 3.6],
 ];
 
-/** TFLOP/s, or undefined for an adapter that is not in the table. */
-export const knownPeak = (description: string): number | undefined =>
-  PEAKS.find(([pattern]) => pattern.test(description))?.[1];
+/** TFLOP/s, or undefined for an adapter that is not in the table. Dawn writes names with dashes: "nvidia-h200". */
+export const knownPeak = (description: string): number | undefined => {
+  const words = description.replaceAll(/[-_]+/g, ' ');
+  return PEAKS.find(([pattern]) => pattern.test(words))?.[1];
+};

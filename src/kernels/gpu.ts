@@ -104,7 +104,7 @@ function describe(adapter: GPUAdapter, device: GPUDevice): AdapterReport {
   return {
     vendor: info.vendor,
     architecture: info.architecture,
-    description: info.description || info.device || info.architecture || info.vendor || 'unnamed adapter',
+    description: nameOf(info),
     software: isSoftware(info),
     shaderF16: device.features.has('shader-f16'),
     subgroups: device.features.has('subgroups'),
@@ -115,6 +115,12 @@ function describe(adapter: GPUAdapter, device: GPUDevice): AdapterReport {
     maxBufferSize: device.limits.maxBufferSize,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
   };
+}
+
+/** The device's name and driver as far as the runtime tells them; numbers in a name's place say nothing. */
+function nameOf({ device, description, architecture, vendor }: GPUAdapterInfo): string {
+  const told = [device, description].filter((part) => part !== '' && !/^(0x)?[0-9a-f]+$/i.test(part));
+  return told.join(', ') || architecture || vendor || 'unnamed adapter';
 }
 
 /** One line for logs and tests, e.g. "google swiftshader (SwiftShader Device (LLVM 16.0.0)), software". */

@@ -82,6 +82,7 @@ export function lanes(rows: number, columns: number, width = 4, height = 2): Mat
   const blockN = width * columns;
   return {
     name: `lanes ${rows}x${columns}`,
+    ...(width * height < 32 && { only: 'cpu' }),
     supports: ({ m, n, form }) =>
       n % blockN === 0 && (form !== 'TN' || m % rows === 0) && rows <= ROW_PADDING,
     source(shape, options) {
@@ -162,6 +163,7 @@ export function broadcast(rows: number, columns: number, height = 1): MatmulVari
   const name = `broadcast ${rows}x${columns}`;
   return {
     name,
+    only: 'cpu',
     subgroup: 4,
     supports: ({ m, n, form }) => n % blockN === 0 && (form !== 'TN' || m % (rows * height) === 0),
     source(shape, options) {

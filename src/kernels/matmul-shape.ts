@@ -37,6 +37,8 @@ export const range = (n: number): number[] => Array.from({ length: n }, (_, i) =
 
 export interface MatmulVariant {
   readonly name: string;
+  /** The only kind of device on which a tuning run tries it; on the other it can but lose, and take seconds to compile. */
+  readonly only?: 'cpu' | 'gpu';
   /** Needs `subgroups`, all of this size. */
   readonly subgroup?: number;
   /** Whether it takes the shape; block4 takes all. */

@@ -37,6 +37,7 @@ export function tiled({ blockM, blockN, blockK, threadM, threadN, half = false }
   const name = `tiled ${blockM}x${blockN}x${blockK} ${threadM}x${threadN}${half ? ' half' : ''}`;
   return {
     name,
+    only: 'gpu',
     supports: ({ form, m, n, k, f16 }) =>
       (!half || f16 !== undefined) &&
       n % blockN === 0 &&

@@ -39,7 +39,8 @@ export interface MatmulLaunch extends MatmulShape {
   readonly twin?: boolean;
 }
 
-const scalarBytes = (shape: MatmulShape, side: 'a' | 'b'): number => (isHalf(shape, side) ? 2 : 4);
+/** Bytes of a scalar of an operand. */
+export const scalarBytes = (shape: MatmulShape, side: 'a' | 'b'): number => (isHalf(shape, side) ? 2 : 4);
 
 /** One product as a launch of `variant`. */
 export function matmulLaunch(variant: MatmulVariant, l: MatmulLaunch): LaunchSpec {

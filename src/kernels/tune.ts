@@ -17,10 +17,10 @@ import {
 } from './attention-variants.ts';
 import { defaultChoice, type KernelChoice, type Storage } from './choice.ts';
 import { type AdapterReport, adapterLine, type Gpu } from './gpu.ts';
-import { createMatmul } from './matmul.ts';
+import { matmulLaunch, scalarBytes } from './matmul.ts';
 import { type MatmulShape, type MatmulVariant, shapeName } from './matmul-shape.ts';
 import { MATMUL_VARIANTS, runsOn } from './matmul-variants.ts';
-import { type BufferRange, COPY_DST, Programs, STORAGE, UNIFORM } from './program.ts';
+import { type BufferRange, COPY_DST, type Launch, Programs, STORAGE, UNIFORM } from './program.ts';
 
 /** Raised when kernels change, so that stored results are measured anew. */
 const TUNING_VERSION = 2;
@@ -61,24 +61,24 @@ export interface TuneOptions {
   readonly variants?: readonly MatmulVariant[];
 }
 
-const attentionVariants = ({ workgroupBytes }: AdapterReport): AttentionVariant[] => [
+const attentionVariants = ({ software, workgroupBytes }: AdapterReport): AttentionVariant[] => [
   plainAttention(64),
   plainAttention(32),
-  tiledAttention(16 * 1024),
-  tiledAttention(workgroupBytes),
+  ...(software ? [] : [tiledAttention(16 * 1024), tiledAttention(workgroupBytes)]),
 ];
 
 /** Measures on an otherwise idle device. Products whose sizes are no multiples of 64 are skipped. */
 export async function tune(gpu: Gpu, shapes: TuningShapes, options: TuneOptions = {}): Promise<Tuning> {
   const { adapter } = gpu;
   const end = performance.now() + (options.budgetMs ?? 5000);
-  // A CPU driver takes seconds to compile a tiled kernel, which can only lose there.
-  const gpuOnly = (name: string) => adapter.software && name.startsWith('tiled');
-  const all = options.variants ?? MATMUL_VARIANTS.filter((v) => runsOn(v, adapter) && !gpuOnly(v.name));
+  const kindOfDevice = adapter.software ? 'cpu' : 'gpu';
+  const all =
+    options.variants ??
+    MATMUL_VARIANTS.filter((v) => runsOn(v, adapter) && (v.only ?? kindOfDevice) === kindOfDevice);
 
   const attention: Record<string, number> = {};
   for (const variant of attentionVariants(adapter)) {
-    if (performance.now() > end || gpuOnly(variant.name) || variant.name in attention) continue;
+    if (performance.now() > end || variant.name in attention) continue;
     const speed = await attentionSpeed(gpu, variant, shapes.attention);
     if (speed !== undefined) attention[variant.name] = speed;
   }
@@ -93,21 +93,9 @@ export async function tune(gpu: Gpu, shapes: TuningShapes, options: TuneOptions 
     for (const each of adapter.shaderF16 && half !== undefined ? [shape, half] : [shape]) {
       const { form, m, n, k, f16 } = each;
       if (m % 64 !== 0 || n % 64 !== 0 || k % 64 !== 0 || shapeName(each) in measured) continue;
+      if (performance.now() > end) break;
       const kind = `${form} ${f16}`;
-      const speeds: Record<string, number> = {};
-      for (const variant of finalists.get(kind) ?? all) {
-        if (performance.now() > end) break;
-        if (!variant.supports(each)) continue;
-        const product = await createMatmul(gpu, m, n, k, {
-          transposeA: form === 'TN',
-          transposeB: form === 'NT',
-          variant,
-          f16,
-        });
-        const ms = await time(gpu.device, product.encode);
-        speeds[variant.name] = Math.round((flopsOf(each) / ms / 1e6) * 100) / 100;
-        product.destroy();
-      }
+      const speeds = await productSpeeds(gpu, each, finalists.get(kind) ?? all, end);
       const ranked = all
         .filter(({ name }) => name in speeds)
         .sort((a, b) => (speeds[b.name] ?? 0) - (speeds[a.name] ?? 0));
@@ -128,6 +116,36 @@ const flopsOf = ({ m, n, k }: MatmulShape): number => 2 * m * n * k;
 const best = (speeds: Readonly<Record<string, number>>): readonly [string, number] | undefined =>
   Object.entries(speeds).sort((a, b) => b[1] - a[1])[0];
 
+/** GFLOP/s of one product by variant; compiles them side by side, and stops measuring at `end`. */
+async function productSpeeds(
+  { device }: Gpu,
+  shape: MatmulShape,
+  variants: readonly MatmulVariant[],
+  end: number,
+): Promise<Record<string, number>> {
+  const { m, n, k } = shape;
+  const make = (scalars: number, bytes: number): BufferRange => {
+    const size = scalars * bytes;
+    return { buffer: device.createBuffer({ size, usage: STORAGE }), offset: 0, size };
+  };
+  const a = make(m * k, scalarBytes(shape, 'a'));
+  const b = make(k * n, scalarBytes(shape, 'b'));
+  const c = make(m * n, 4);
+  const fitting = variants.filter((variant) => variant.supports(shape));
+  const launches = await new Programs(device).prepare(
+    fitting.map((variant) => matmulLaunch(variant, { ...shape, a, b, c })),
+  );
+  const speeds: Record<string, number> = {};
+  for (const [i, { name }] of fitting.entries()) {
+    const launch = launches[i];
+    if (launch === undefined || performance.now() > end) break;
+    const ms = await time(device, [launch]);
+    speeds[name] = Math.round((flopsOf(shape) / ms / 1e6) * 100) / 100;
+  }
+  for (const { buffer } of [a, b, c]) buffer.destroy();
+  return speeds;
+}
+
 /** f16 where the products measured in both would be done sooner. */
 function storageFor({ products, f16 }: TuningShapes, measured: Tuning['measured']): Storage {
   const seconds = (shape: MatmulShape | undefined): number | undefined => {
@@ -144,12 +162,18 @@ function storageFor({ products, f16 }: TuningShapes, measured: Tuning['measured'
   return wide > narrow * F16_GAIN ? 'f16' : 'f32';
 }
 
-/** Milliseconds of what `encode` puts into a pass: the best of three batches of at least {@link MEASURE_MS}. */
-async function time(device: GPUDevice, encode: (pass: GPUComputePassEncoder) => void): Promise<number> {
+/** Milliseconds of all launches together: the best of three batches of at least {@link MEASURE_MS}. */
+async function time(device: GPUDevice, launches: readonly Launch[]): Promise<number> {
   const batch = async (count: number): Promise<number> => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (let i = 0; i < count; i++) encode(pass);
+    for (let i = 0; i < count; i++) {
+      for (const { pipeline, group, grid } of launches) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(...grid);
+      }
+    }
     pass.end();
     const start = performance.now();
     device.queue.submit([encoder.finish()]);
@@ -197,13 +221,7 @@ async function attentionSpeed(
     passes.flatMap(([pass, ranges]) => attentionLaunches(variant, pass, shape, ranges, parts, limit)),
   );
   device.queue.writeBuffer(buffer, 0, parts.data);
-  const ms = await time(device, (pass) => {
-    for (const { pipeline, group, grid } of launches) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(...grid);
-    }
-  });
+  const ms = await time(device, launches);
   for (const b of buffers) b.destroy();
   const flops = passes.reduce((sum, [pass]) => sum + attentionFlops(pass, shape), 0);
   return Math.round((flops / ms / 1e6) * 100) / 100;
