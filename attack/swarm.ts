@@ -28,7 +28,7 @@ export interface RunOutcome {
   /** Honest submissions, and those of them that were refused, by reason, other than for want of room. */
   readonly honestSubmissions: number;
   readonly honestRefused: ReadonlyMap<string, number>;
-  /** Submissions of attackers by outcome: 'accepted' or the reason. */
+  /** What became of attackers in each round: 'joined', 'accepted' or a reason, 'not heard'. */
   readonly attackerOutcomes: ReadonlyMap<string, number>;
 }
 
@@ -64,6 +64,7 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     const outcomes = outcomesOf(result);
     for (const { identity } of honest) {
       const outcome = outcomes.get(toHex(identity.publicKey)) ?? 'not heard';
+      if (outcome === 'joined') continue;
       honestSubmissions++;
       if (outcome !== 'accepted' && outcome !== 'capacity') count1(honestRefused, outcome);
     }
@@ -120,9 +121,10 @@ function recruit(
   );
 }
 
-/** 'accepted' or the reason of refusal, by hex key. */
+/** 'joined', 'accepted' or the reason of refusal, by hex key. */
 function outcomesOf({ verdict }: RoundResult): Map<string, string> {
   const outcomes = new Map<string, string>();
+  for (const { contributor } of verdict.joined) outcomes.set(toHex(contributor), 'joined');
   for (const { contributor, reason } of verdict.refused) outcomes.set(toHex(contributor), reason);
   for (const { contributor } of verdict.accepted) outcomes.set(toHex(contributor), 'accepted');
   return outcomes;
