@@ -6,6 +6,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Inspected } from '../src/gauntlet/inspect.ts';
 import { adapterLine, type Gpu, openGpu } from '../src/kernels/gpu.ts';
 import { openNodeGpu } from '../src/kernels/testing.ts';
 import { toHex } from '../src/protocol/bytes.ts';
@@ -16,6 +17,7 @@ import { type Figure, figuresOf } from './figures.ts';
 import { Lab } from './lab.ts';
 import { DEVICES } from './peers.ts';
 import { gainsOf, stability } from './ranking.ts';
+import { type Signals, signalsOf } from './signals.ts';
 import { playRun, type RunOutcome } from './swarm.ts';
 
 const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 12] [--seed 1] [--json]
@@ -108,12 +110,19 @@ async function rank({ peers, rounds, seed, json }: Options): Promise<boolean> {
   const rules = { evaluationSequences: RANKING_SEQUENCES };
   const lab = await Lab.open({ gpu, seed, folder: FOLDER, rules });
   const measured: Map<string, readonly number[]>[] = [];
+  const signals: Signals[] = [];
+  let last: readonly Inspected[] = [];
   await playRun({
     lab,
     honest: peers,
     attackers: 0,
     rounds,
     behaviour: null,
+    onRound: ({ round, applied }) => {
+      const inspected = applied.map((work) => lab.inspect(work, round));
+      if (inspected.length > 1) signals.push(signalsOf(inspected, last));
+      last = inspected;
+    },
     onMeasured: (round, contributor, measurement) => {
       measured[round] ??= new Map();
       measured[round].set(toHex(contributor), gainsOf(measurement));
@@ -144,6 +153,15 @@ async function rank({ peers, rounds, seed, json }: Options): Promise<boolean> {
       if (json) console.log(JSON.stringify({ ...line, ...context }));
       else console.log(`${devices}: ${n} sequences (${n * sequence} tokens): tau ${value}`);
     }
+  }
+  for (const name of ['overlap', 'overlapWithLast', 'mosaic', 'movedChunks', 'agreement'] as const) {
+    const values = signals.map((signal) => signal[name]);
+    const value = Number((name === 'agreement' ? Math.min(...values) : Math.max(...values)).toPrecision(3));
+    if (json)
+      console.log(
+        JSON.stringify({ name: `attack.signal.${name}`, value, unit: 'share', peers, seed, adapter }),
+      );
+    else console.log(`honest ${name}: ${name === 'agreement' ? 'least' : 'most'} ${value}`);
   }
   await lab.close();
   return true;

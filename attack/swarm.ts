@@ -13,6 +13,7 @@ export interface RunOptions {
   readonly attackers: number;
   readonly rounds: number;
   readonly behaviour: Behaviour | null;
+  readonly onRound?: (result: RoundResult) => void;
   /** Sees each loss measurement. */
   readonly onMeasured?: (round: number, contributor: Uint8Array, measurement: LossMeasurement) => void;
 }
@@ -60,6 +61,7 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
   const attackerOutcomes = new Map<string, number>();
   for (let round = 0; round < rounds; round++) {
     const result = await simulation.playRound(round, [...honest, ...dishonest]);
+    options.onRound?.(result);
     if (result.certificate === null) roundsLost++;
     const outcomes = outcomesOf(result);
     for (const { identity } of honest) {

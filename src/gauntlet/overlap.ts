@@ -105,7 +105,7 @@ function copyOf(later: Summary, earlier: readonly Summary[], maxOverlap: number)
   earlier.forEach((other, original) => {
     const share = overlapOf(other, later);
     if (share > most.share) most = { original, share };
-    const moved = movedShare(later.prints, other.prints);
+    const moved = sharedPrints(later.prints, other.prints);
     if (moved > mostMoved.share) mostMoved = { original, share: moved };
   });
   if (most.share > maxOverlap) return { kind: 'positions', limit: maxOverlap, ...most };
@@ -147,7 +147,7 @@ const PRINT_SIZE = 3;
  * pseudo-random orders (MinHash, Broder 1997). Two chunks that share the share J of their joint positions have one of
  * them in common with probability J^3.
  */
-export function chunkPrints(positions: Uint32Array, seed: number): ReadonlyMap<number, readonly string[]> {
+function chunkPrints(positions: Uint32Array, seed: number): ReadonlyMap<number, readonly string[]> {
   const prints = new Map<number, readonly string[]>();
   for (let from = 0; from < positions.length; ) {
     const chunk = positions[from] >>> CHUNK_BITS;
@@ -170,8 +170,12 @@ function smallest(within: readonly number[], seed: number): number[] {
   return [...within].sort((a, b) => mix(a, seed) - mix(b, seed)).slice(0, PRINT_SIZE);
 }
 
+/** Share of the chunks of `later` whose positions another chunk of `other` seems to have. */
+export const movedShare = (later: Positions, other: Positions, seed: number): number =>
+  sharedPrints(chunkPrints(later.positions, seed), chunkPrints(other.positions, seed));
+
 /** Share of chunks with a fingerprint of some other chunk of the other submission. */
-function movedShare(later: Summary['prints'], other: Summary['prints']): number {
+function sharedPrints(later: Summary['prints'], other: Summary['prints']): number {
   if (later.size < MIN_CHUNKS) return 0;
   const known = new Map<string, number>();
   for (const [chunk, prints] of other) for (const print of prints) known.set(print, chunk);
