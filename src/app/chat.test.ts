@@ -198,6 +198,15 @@ describe('samples', () => {
     expect(workers).toHaveLength(1);
   });
 
+  it('are not written while a rule of the volunteer’s holds', () => {
+    session.setState((s) => ({
+      run: info,
+      control: { ...s.control, holds: [{ reason: 'metered', until: null }] },
+    }));
+    new Samples(session, chat).setEnabled(true);
+    expect(workers).toHaveLength(0);
+  });
+
   it('are not written while paused, and switch themselves off when they fail', async () => {
     session.setState({ run: info, intent: 'paused' });
     const samples = new Samples(session, chat);

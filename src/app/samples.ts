@@ -77,7 +77,7 @@ export class Samples {
 
   /** Reads what was kept of this run, and writes a sample where one is due and nothing speaks against it. */
   #look(): void {
-    const { run, intent, activity, height } = this.#session.getState();
+    const { run, intent, activity, height, control } = this.#session.getState();
     if (run !== null && run.id !== this.#run) {
       this.#run = run.id;
       this.store.setState({ samples: stored(run.id) });
@@ -86,6 +86,8 @@ export class Samples {
     if (run === null || !enabled || writing || !sampleDue(samples, height)) return;
     // Paused means that nothing is computed, and a tab that still syncs has no state yet.
     if (intent !== 'running' && intent !== 'watching') return;
+    // The volunteer's rules (battery, hours, metered line) hold for samples too.
+    if (control.holds.length > 0) return;
     if (activity === 'failed' || activity === 'connecting' || activity === 'syncing') return;
     if (this.#chat.store.getState().status === 'writing') return;
     void this.#write(run.id);
