@@ -261,8 +261,12 @@ class SessionImpl implements SessionActions {
     const abort = new AbortController();
     this.#abort = abort;
     this.store.setState({ intent, activity: 'connecting', waitingFor: 'Connecting to the host.' });
-    const roundBytes = this.store.getState().run?.bytesPerRound ?? 0;
-    this.#governor.begin({ trains: intent === 'running', roundBytes });
+    const { run } = this.store.getState();
+    this.#governor.begin({
+      trains: intent === 'running',
+      roundBytes: run?.bytesPerRound ?? 0,
+      joinBytes: run?.downloadBytes ?? 0,
+    });
     // What fails in there is on the page already; it must not keep a later Start from running.
     this.#living = this.#living.then(() => this.#live(intent, abort.signal)).catch(() => {});
   }

@@ -23,7 +23,12 @@ export function holdSentence(hold: Hold, settings: Settings, now: number): strin
     case 'metered':
       return t.metered;
     case 'monthly-cap':
-      return t.monthlyCap(format.bytes(hold.used), format.bytes(hold.cap), when(hold.until, now));
+      return t.monthlyCap(
+        format.bytes(hold.used),
+        format.bytes(hold.cap),
+        format.about(hold.needed),
+        when(hold.until, now),
+      );
   }
 }
 

@@ -1,6 +1,7 @@
 /** Problems as banners: what happened, what to do, and whether Tabswarm goes on by itself. */
 import type { Problem } from '../app/state.ts';
 import { useApp } from './context.tsx';
+import { controlStrings } from './strings/controls.ts';
 import { strings } from './strings.ts';
 
 /** Where the page's own advice says all that the session's message says. */
@@ -48,6 +49,11 @@ function Banner({ problem }: { readonly problem: Problem }) {
         {problem.message !== '' && !SELF_EXPLAINED.includes(problem.code) && <p>{problem.message}</p>}
         <p>{text}</p>
       </div>
+      {problem.code === 'framed' && (
+        <a className="button" href={location.href} target="_blank" rel="noopener">
+          {controlStrings.openOwnTab}
+        </a>
+      )}
       {!problem.recovering && RELOAD.includes(problem.code) && (
         <button type="button" className="button" onClick={() => location.reload()}>
           {strings.common.reload}

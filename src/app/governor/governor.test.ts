@@ -51,7 +51,8 @@ function tab(settings: Partial<Settings>, usage: UsageStore = new SharedMonths()
   });
   governor.change(settings);
   const begin = async (trains = true) => {
-    governor.begin({ trains, roundBytes: 1000 });
+    governor.begin({ trains, roundBytes: 1000, joinBytes: 3000 });
+    await governor.allowed(AbortSignal.timeout(1));
     await vi.advanceTimersByTimeAsync(1);
   };
   const reasons = () => store.getState().control.holds.map((hold) => hold.reason);
@@ -218,6 +219,20 @@ test('two tabs share one monthly limit, and the month begins anew at midnight', 
   expect(shared.months.get('2026-11')).toEqual({ down: 8000, up: 1500 });
 });
 
+test('a tab that is away counts what coming back costs, and is not sent away again by that download', async () => {
+  const shared = new SharedMonths();
+  shared.months.set('2026-11', { down: 5000, up: 500 });
+  const t = tab({ monthlyCap: 10_000 }, shared);
+  await t.begin();
+  expect(t.reasons()).toEqual([]);
+  t.receive(3000, 0);
+  await vi.advanceTimersByTimeAsync(6000);
+  // 8500 and a round fit; 8500, the way back and a round would not.
+  expect(t.reasons()).toEqual([]);
+  void t.governor.allowed(AbortSignal.timeout(1000));
+  expect(t.store.getState().control.holds).toMatchObject([{ reason: 'monthly-cap', needed: 4000 }]);
+});
+
 test('totals that start again at zero are added, and a store that fails counts for this tab alone', async () => {
   const failing: UsageStore = {
     add: async () => {
@@ -254,7 +269,7 @@ test('a browser with none of the interfaces trains all the same', async () => {
     usage: new SharedMonths(),
   });
   governor.change({ battery: 'mains', metered: 'pause', keepAwake: true, whenActive: 'pause' });
-  governor.begin({ trains: true, roundBytes: 1000 });
+  governor.begin({ trains: true, roundBytes: 1000, joinBytes: 3000 });
   await vi.advanceTimersByTimeAsync(1);
   expect(governor.decision.mayTrain).toBe(true);
   expect(store.getState().control).toMatchObject({

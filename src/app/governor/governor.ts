@@ -38,8 +38,9 @@ export interface GovernorOptions {
 export interface Task {
   /** False when only watching: traffic is counted, but no rule holds. */
   readonly trains: boolean;
-  /** Bytes that a round will about cost. */
+  /** Bytes that a round will about cost, and coming into the swarm. */
   readonly roundBytes: number;
+  readonly joinBytes: number;
 }
 
 const ALLOWED: Decision = {
@@ -64,6 +65,7 @@ export class Governor {
   #decision: Decision = ALLOWED;
   #task: Task | null = null;
   #paused = false;
+  #away = true;
   #tick: ReturnType<typeof setInterval> | undefined;
   #alarm: ReturnType<typeof setTimeout> | undefined;
   #release: (() => void)[] = [];
@@ -110,6 +112,7 @@ export class Governor {
     this.end();
     this.#task = task;
     this.#paused = false;
+    this.#away = true;
     this.#memory = FRESH;
     this.#show({ finishedRound: null });
     this.#release = [
@@ -163,8 +166,9 @@ export class Governor {
     this.#show();
   }
 
-  /** Resolves when the tab may be on the network, or when `signal` aborts. */
+  /** Called before each stay in the swarm: resolves when the rules allow one, or when `signal` aborts. */
   async allowed(signal: AbortSignal): Promise<void> {
+    this.#setAway(true);
     while (this.#decision.offline && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -176,6 +180,12 @@ export class Governor {
         signal.addEventListener('abort', done);
       });
     }
+    this.#setAway(false);
+  }
+
+  #setAway(away: boolean): void {
+    this.#away = away;
+    this.#look();
   }
 
   get #settings(): Settings {
@@ -198,7 +208,7 @@ export class Governor {
     this.#look();
   }
 
-  #conditions(roundBytes: number): Conditions {
+  #conditions({ roundBytes, joinBytes }: Task): Conditions {
     const { down, up } = this.#usage.month;
     return {
       now: this.#now(),
@@ -206,7 +216,7 @@ export class Governor {
       active: this.#presence.active,
       metered: this.#network.metered,
       monthBytes: down + up,
-      roundBytes,
+      neededBytes: roundBytes + (this.#away ? joinBytes : 0),
     };
   }
 
@@ -216,7 +226,7 @@ export class Governor {
     const settings = this.#settings;
     const before = this.#decision;
     if (task === null || !task.trains) this.#decision = { ...ALLOWED, share: settings.gpuShare };
-    else [this.#decision, this.#memory] = decide(settings, this.#conditions(task.roundBytes), this.#memory);
+    else [this.#decision, this.#memory] = decide(settings, this.#conditions(task), this.#memory);
     this.#setAlarm();
     this.#wake.set(task?.trains === true && settings.keepAwake && this.#working());
     this.#show();

@@ -22,7 +22,7 @@ const calm: Conditions = {
   active: { is: false, until: null },
   metered: false,
   monthBytes: 0,
-  roundBytes: 100_000,
+  neededBytes: 100_000,
 };
 const settings = (part: Partial<Settings>): Settings => ({ ...DEFAULT_SETTINGS, ...part });
 const reasons = (decision: Decision): HoldReason[] => decision.holds.map((hold) => hold.reason);
@@ -216,7 +216,7 @@ const anyConditions: fc.Arbitrary<Conditions> = fc.record({
   ),
   metered: fc.option(fc.boolean()),
   monthBytes: fc.nat(10_000_000),
-  roundBytes: fc.nat(100_000),
+  neededBytes: fc.nat(100_000),
 });
 
 test('whatever happens: it waits only with a reason, never exceeds the share, and foretells only the future', () => {

@@ -22,8 +22,8 @@ export interface Conditions {
   readonly metered: boolean | null;
   /** Bytes of this calendar month so far, all tabs of this browser. */
   readonly monthBytes: number;
-  /** What another round will about cost. */
-  readonly roundBytes: number;
+  /** What going on will about cost: another round, and for a tab that is away the way back. */
+  readonly neededBytes: number;
 }
 
 /** A rule that keeps the tab from training. Numbers are for the sentence that says so. */
@@ -33,7 +33,13 @@ export type Hold =
   | { readonly reason: 'on-battery'; readonly until: null; readonly level: number }
   | { readonly reason: 'active'; readonly until: number | null }
   | { readonly reason: 'metered'; readonly until: null }
-  | { readonly reason: 'monthly-cap'; readonly until: number; readonly used: number; readonly cap: number };
+  | {
+      readonly reason: 'monthly-cap';
+      readonly until: number;
+      readonly used: number;
+      readonly cap: number;
+      readonly needed: number;
+    };
 
 export type HoldReason = Hold['reason'];
 
@@ -129,11 +135,11 @@ function metered(settings: Settings, conditions: Conditions): Hold[] {
     : [];
 }
 
-/** Holds while another round would go over the limit, so that the limit itself is never passed by much. */
-function monthlyCap(settings: Settings, { monthBytes, roundBytes, now }: Conditions): Hold[] {
+/** Holds while going on would pass the limit, so that the limit itself is never passed by much. */
+function monthlyCap(settings: Settings, { monthBytes, neededBytes, now }: Conditions): Hold[] {
   const { monthlyCap: cap } = settings;
-  if (cap === null || monthBytes + roundBytes <= cap) return [];
-  return [{ reason: 'monthly-cap', until: nextMonth(now), used: monthBytes, cap }];
+  if (cap === null || monthBytes + neededBytes <= cap) return [];
+  return [{ reason: 'monthly-cap', until: nextMonth(now), used: monthBytes, cap, needed: neededBytes }];
 }
 
 function isOffline(hold: Hold, now: number): boolean {

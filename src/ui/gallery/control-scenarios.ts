@@ -84,7 +84,13 @@ export const controlScenarios: Readonly<Record<string, () => Partial<AppState>>>
     held(
       { monthlyCap: 2_250_000_000 },
       { offline: true },
-      { reason: 'monthly-cap', until: nextMonth(), used: 2_250_000_000, cap: 2_250_000_000 },
+      {
+        reason: 'monthly-cap',
+        until: nextMonth(),
+        used: 2_250_000_000,
+        cap: 2_250_000_000,
+        needed: 7_500_000,
+      },
     )(),
   'wait-several': () =>
     held(

@@ -57,6 +57,8 @@ const awake: Readonly<Record<WakeState, string>> = {
 
 export const controlStrings = {
   heading: 'Control',
+  /** Inside a page that somebody else made. */
+  openOwnTab: 'Open in a tab of its own',
   pause: 'Pause',
   resume: 'Resume',
   stop: 'Stop',
@@ -96,8 +98,8 @@ export const controlStrings = {
       `Somebody uses this computer; training goes on after ${minutes} without input.`,
     metered:
       'This connection costs by the byte, or the browser is told to save data; training goes on with another one.',
-    monthlyCap: (used: string, cap: string, when: string) =>
-      `This browser has used ${used} of ${cap} this month; the next month begins ${when}.`,
+    monthlyCap: (used: string, cap: string, needed: string, when: string) =>
+      `This browser has used ${used} of ${cap} this month, and going on needs about ${needed}. The next month begins ${when}.`,
     offline: 'Until then this tab stays off the network.',
     inSwarm: 'Until then it only follows what the others certify.',
     waive: 'Train anyway',
