@@ -97,7 +97,7 @@ export class Auditor {
   /** Asks again half-way through the next round's training, and gives up on who is silent at its commit deadline. */
   advance(): void {
     const { chain, now } = this.#o;
-    for (const one of [...this.#open]) {
+    for (const one of this.#open.slice()) {
       if (one.answered) continue;
       const { train, commit } = deadlines(chain.manifest.schedule, one.commit.round + 1);
       if (one.asked < 2 && now() >= train - chain.manifest.schedule.trainMs / 2) void this.#ask();

@@ -3,6 +3,7 @@ import { messageOf } from '../protocol/errors.ts';
 import { parentPort } from 'node:worker_threads';
 import type { WorkerReply } from './worker-calls.ts';
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- Q is what the other end declares that it asks
 export function serveCalls<Q, R>(answer: (question: Q) => Promise<R>): void {
   const port = parentPort;
   if (port === null) throw new Error('this module runs as a worker thread only');

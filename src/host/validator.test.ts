@@ -1,24 +1,12 @@
 /** Whole rounds through the validator, with real submissions and signatures and a clock that the test moves. */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { checkCertificate } from '../protocol/certificate.ts';
-import { deadlines } from '../protocol/clock.ts';
 import { Chain } from './chain.ts';
-import { openRun } from './open-run.ts';
 import { RoundLosses } from './round-losses.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
-import {
-  MemorySwarm,
-  PretendedContributor,
-  PretendedLosses,
-  smallRun,
-  START,
-  temporaryFolder,
-  writeCorpus,
-} from './testing/fixtures.ts';
-import { Validator } from './validator.ts';
+import { PretendedContributor, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
+import { committed, createWorld, revealed } from './testing/world.ts';
 
 const folder = temporaryFolder();
 let corpus = '';
@@ -27,88 +15,7 @@ beforeAll(() => {
 });
 afterAll(() => folder.remove());
 
-let worlds = 0;
-/** A host without network whose clock stands where the test puts it. */
-async function world() {
-  const dir = join(folder.dir, `world-${worlds++}`);
-  mkdirSync(dir);
-  const run = await openRun(dir, smallRun(corpus));
-  const chain = await Chain.open(run.manifest, run.runId, run.store);
-  const swarm = new MemorySwarm();
-  const meter = new PretendedLosses();
-  const clock = { now: START + 1000 };
-  const lines: string[] = [];
-  const make = (own: Chain) =>
-    new Validator({
-      chain: own,
-      swarm,
-      identity: run.validator,
-      losses: new RoundLosses({
-        manifest: run.manifest,
-        runId: run.runId,
-        meter,
-        readBlob: (ref) => run.store.readBlob(ref),
-        secret: run.secret,
-      }),
-      now: () => clock.now,
-      log: (line) => lines.push(line),
-    });
-  const at = (round: number) => deadlines(run.manifest.schedule, round);
-  const validator = make(chain);
-  await validator.prepare();
-  validator.advance();
-  const everybody = await Promise.all(
-    [1, 2, 3, 4, 5, 6, 7].map(async (seed) =>
-      PretendedContributor.create(seed, run.manifest, run.runId, await chain.theta()),
-    ),
-  );
-  // Round 0 admits them; the tests begin with round 1.
-  for (const one of everybody) expect(await validator.handle(await one.join(chain.head), 'p')).toBe('accept');
-  clock.now += 2000;
-  validator.advance();
-  await validator.settled();
-  const admitted = chain.head;
-  expect(admitted).toMatchObject({ height: 1, round: 0, issued: 0 });
-  clock.now = at(1).train - 1000;
-  validator.advance();
-  await validator.prepare();
-  await swarm.heard('certificate', 2); // said again when the round opened
-  swarm.published.length = 0;
-  lines.length = 0;
-  const contributors = everybody.slice(0, 3);
-  return {
-    admitted,
-    run,
-    chain,
-    swarm,
-    meter,
-    clock,
-    lines,
-    validator,
-    make,
-    at,
-    contributors,
-  };
-}
-
-type World = Awaited<ReturnType<typeof world>>;
-type Work = Awaited<ReturnType<PretendedContributor['work']>>;
-
-/** Everybody's work in a round, committed in time. */
-async function committed(w: World, round: number): Promise<Work[]> {
-  const works = await Promise.all(w.contributors.map((contributor) => contributor.work(round)));
-  w.clock.now = w.at(round).train + 10;
-  for (const work of works) expect(await w.validator.handle(work.commit, 'peer')).toBe('accept');
-  return works;
-}
-
-async function revealed(w: World, round: number, works: readonly Work[]): Promise<void> {
-  w.clock.now = w.at(round).commit + 10;
-  for (const work of works) {
-    w.swarm.blobs.set(toHex(work.submission.hash), work.bytes);
-    expect(await w.validator.handle(work.reveal, 'peer')).toBe('accept');
-  }
-}
+const world = () => createWorld({ folder: folder.dir, corpus });
 
 test('three contributors: one certificate, before any deadline, with the root that every replica computes', async () => {
   const w = await world();

@@ -25,7 +25,7 @@ export interface CompressCpuInput {
 export interface CompressCpuOutput {
   readonly update: SparseUpdate;
   /** e for the next round. */
-  readonly error: Float32Array;
+  readonly error: Float32Array<ArrayBuffer>;
 }
 
 /** A parameter this large is no training result; kernels/sparseloco/check-finite.wgsl refuses the same. */

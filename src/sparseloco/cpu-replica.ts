@@ -32,7 +32,7 @@ export class CpuReplica implements Replica {
   readonly layout: ParameterLayout;
   readonly settings: SparseLoco;
   private state: Int32Array;
-  private error: Float32Array | null = null;
+  private error: Float32Array<ArrayBuffer> | null = null;
   /** What compress() sent last, until it is known whether it was applied. */
   private sent: SparseUpdate | null = null;
   private saturated = 0;
@@ -93,7 +93,7 @@ export class CpuReplica implements Replica {
   }
 
   /** Error feedback, f32; zeros before the first compress(). */
-  errorFeedback(): Float32Array {
+  errorFeedback(): Float32Array<ArrayBuffer> {
     return this.error?.slice() ?? new Float32Array(this.layout.elements);
   }
 

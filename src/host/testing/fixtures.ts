@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { preset } from '../../model/presets.ts';
 import { parameterLayout } from '../../model/layout.ts';
 import { sha256, toHex } from '../../protocol/bytes.ts';
+import { type CarryRoots, partBytes } from '../../protocol/carry.ts';
 import type { ChainHead } from '../../protocol/certificate.ts';
 import { open, seal } from '../../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
@@ -15,6 +16,7 @@ import { sealOf } from '../../protocol/seal.ts';
 import { CpuReplica } from '../../sparseloco/cpu-replica.ts';
 import { randomSource } from '../../sparseloco/testing.ts';
 import { BlobUnavailableError, type FetchOptions } from '../../swarm/types.ts';
+import { CarryKeeper } from '../../worker/carry.ts';
 import type { Batch } from '../../training/types.ts';
 import type { LossMeter } from '../losses.ts';
 import type { NewRun } from '../open-run.ts';
@@ -136,6 +138,7 @@ export class MemorySwarm {
 export class PretendedContributor {
   readonly identity: Identity;
   readonly replica: CpuReplica;
+  readonly keeper: CarryKeeper;
   readonly #manifest: Manifest;
   readonly #runId: Uint8Array;
 
@@ -144,6 +147,7 @@ export class PretendedContributor {
     this.#manifest = manifest;
     this.#runId = runId;
     this.replica = new CpuReplica(parameterLayout(manifest.model), manifest.sparseloco);
+    this.keeper = new CarryKeeper(this.replica.layout, manifest.sparseloco);
   }
 
   static async create(seed: number, manifest: Manifest, runId: Uint8Array, theta: Int32Array) {
@@ -158,6 +162,39 @@ export class PretendedContributor {
     const challenge = { run: this.#runId, certificate: head.hash, contributor: this.identity.publicKey };
     const nonce = await solveJoin(challenge, head.joinBits);
     return seal(this.identity, { kind: 'join', run: this.#runId, certificate: head.hash, nonce });
+  }
+
+  /** Error feedback is real, moments are made up: whoever replays here only pretends to. */
+  async #carry(round: number, submission: Uint8Array): Promise<CarryRoots> {
+    const error = this.replica.errorFeedback();
+    const moment = (of: number) => new Float32Array(error.length).fill(round + of);
+    const step = (this.keeper.current?.step ?? 0) + 4;
+    return this.keeper.finish(
+      round,
+      { error, moment1: moment(0.25), moment2: moment(0.5), step },
+      submission,
+    );
+  }
+
+  /** What it shows when it is audited, sealed, and the parts it then serves. */
+  async show(round: number): Promise<{ answer: Uint8Array; parts: Map<string, Uint8Array> }> {
+    const snapshot = this.keeper.snapshot(round);
+    if (snapshot === null) throw new Error(`round ${round} is not the last finished one`);
+    const parts = new Map<string, Uint8Array>();
+    for (const carry of [snapshot.before, snapshot.after]) {
+      if (carry === null) continue;
+      for (const part of ['error', 'moment1', 'moment2'] as const)
+        parts.set(toHex(carry.digests[part]), partBytes(carry[part]));
+    }
+    const answer = await seal(this.identity, {
+      kind: 'carry',
+      run: this.#runId,
+      round,
+      before: snapshot.before?.digests ?? null,
+      after: snapshot.after.digests,
+      peer: '12D3KooWSomebody',
+    });
+    return { answer, parts };
   }
 
   /** A round's work: the submission's bytes, and sealed commit and reveal. */
@@ -184,6 +221,9 @@ export class PretendedContributor {
       innerSteps: 4,
       baseRoot: change.baseRoot ?? (await replica.root()),
       trainLoss: 6,
+      ...((this.#manifest.gauntlet.auditsPerRound ?? 0) > 0
+        ? { carry: await this.#carry(round, bytes) }
+        : {}),
     });
     const reveal = await seal(identity, {
       kind: 'reveal',
