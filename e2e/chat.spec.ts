@@ -121,12 +121,30 @@ test('a text can be stopped, drawn at random, and the model unloaded', async () 
   await expect.poll(() => page.workers().length).toBe(0);
 });
 
-test('Stop ends the chat too', async () => {
+test('a tab that trains writes a sample of a certified round, goes on training, and Stop ends it all', async () => {
   const { page } = tab;
+  await page.getByRole('button', { name: 'Stop watching' }).click();
+  await page.getByRole('button', { name: 'Start', exact: true }).click();
+  await page.getByTestId('samples').getByRole('checkbox').check();
+  const sample = page.getByTestId('sample').first();
+  await expect(sample).toBeVisible({ timeout: 180_000 });
+  const root = await sample.getAttribute('data-root');
+  const { rounds, totals } = await tab.state();
+  expect(rounds.filter((r) => r.height !== null).map((r) => r.root)).toContain(root);
+  // The chat opens the trainer's own state, with a root that a certificate has.
   const chat = page.getByTestId('chat');
   await chat.getByRole('button', { name: 'Load the model' }).click();
   await expect(chat).toHaveAttribute('data-status', 'ready', { timeout: 120_000 });
-  await page.getByRole('button', { name: 'Stop watching' }).click();
+  const height = Number(await chat.getByTestId('chat-state').getAttribute('data-height'));
+  expect(height).toBeGreaterThan(0);
+  await until(
+    'further inner steps',
+    () => tab.state(),
+    (s) => s.totals.innerSteps > totals.innerSteps,
+    120_000,
+  );
+  await page.getByTestId('samples').screenshot({ path: `${SHOTS}/samples-1280.png` });
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect.poll(() => page.workers().length).toBe(0);
   expect(tab.errors).toEqual([]);
 });

@@ -220,7 +220,7 @@ export const strings = {
       'Your IP address, as in any video call, the name of your graphics card and a random key. No account, no name.',
     kept: 'Kept on this device',
     keptText:
-      'That key, which owns your credits and is used again on your next visit, your settings, the training text, this page’s own files and text samples you asked for. Clearing this site’s data deletes it all.',
+      'That key, which owns your credits and is used again on your next visit, your settings, how many bytes you used this month, the training text, this page’s own files and text samples you asked for. Clearing this site’s data deletes it all.',
     returning: (credits: string, accepted: string) =>
       `Thank you. This tab’s key owns ${credits} credits from ${accepted === '1' ? 'one accepted submission' : `${accepted} accepted submissions`}.`,
     figure: 'Seven browser tabs around the ring of a training round',
