@@ -1,8 +1,9 @@
 /** Strangers' behaviours: what is one, and what is said of what is not. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { testIdentity } from '../src/protocol/testing.ts';
 import { asBehaviour, loadBehaviour } from './behaviour.ts';
 import { BEHAVIOURS } from './behaviours/index.ts';
 
@@ -26,6 +27,20 @@ test("a stranger's module is loaded by its path", async () => {
     `export default { name: 'idle', summary: 'does nothing', attacker: () => ({ act: async () => ({ say: [], serve: [] }) }) };`,
   );
   expect((await loadBehaviour(path)).name).toBe('idle');
+});
+
+test('the example of the documentation is one', async () => {
+  const docs = readFileSync(new URL('../docs/threat-model.md', import.meta.url), 'utf8');
+  const example = /```js\n([^]*?)```/.exec(docs)?.[1] ?? '';
+  const behaviour = await loadBehaviour(file('shrink.mjs', example));
+  expect(behaviour.name).toBe('shrink');
+  const { act } = behaviour.attacker({
+    index: 0,
+    count: 1,
+    identity: await testIdentity(1),
+    allies: new Map(),
+  });
+  expect(act).toBeTypeOf('function');
 });
 
 describe('what is no behaviour says why', () => {
