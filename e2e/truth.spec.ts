@@ -18,23 +18,28 @@ test.afterAll(async () => {
   await gallery.close();
 });
 
-const LOOKS = [
+/** Each scheme and each width. */
+const PAIR = [
   { scheme: 'light', width: 1280, height: 900 },
   { scheme: 'dark', width: 390, height: 844 },
+] as const;
+/** Each scheme at each width. */
+const LOOKS = [
+  ...PAIR,
   { scheme: 'dark', width: 1280, height: 900 },
   { scheme: 'light', width: 390, height: 844 },
 ] as const;
 
-/** Pictures of the page in both schemes and widths; overflow and axe on the way. */
-async function look(page: Page, name: string): Promise<void> {
-  for (const { scheme, width, height } of LOOKS) {
+/** Pictures of the page; overflow and axe on the way. */
+async function look(page: Page, name: string, looks: typeof PAIR | typeof LOOKS = PAIR): Promise<void> {
+  for (const [i, { scheme, width, height }] of looks.entries()) {
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize({ width, height });
     const overflow = await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );
     expect(overflow, `${name} at ${width} px`).toBe(0);
-    if (LOOKS.findIndex((l) => l.scheme === scheme) === LOOKS.findIndex((l) => l.width === width)) {
+    if (i < PAIR.length) {
       const { violations } = await new AxeBuilder({ page }).analyze();
       expect(
         violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.target.join(' ')).join(', ')}`),
@@ -60,7 +65,9 @@ async function serveChain(page: Page): Promise<void> {
 
 test('a certificate made in the page checks out on the verify page; a changed byte does not', async ({
   page,
+  context,
 }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await page.goto(`${gallery.url}?state=training`);
   const panel = page.getByTestId('certificate');
   await panel.getByRole('button', { name: 'Make my certificate' }).click();
@@ -71,6 +78,10 @@ test('a certificate made in the page checks out on the verify page; a changed by
   ]);
   const file = await readFile(await download.path());
   await download.saveAs('artifacts/ui/certificate.png');
+
+  await panel.getByRole('button', { name: 'Copy the link' }).click();
+  await expect(panel.getByText('Link copied.')).toBeVisible();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
 
   const verify = async (bytes: Buffer) => {
     await page
@@ -100,7 +111,20 @@ test('a certificate made in the page checks out on the verify page; a changed by
   await verify(file);
   await expect(verdict).toHaveAttribute('data-verdict', 'all');
   await expect(page.getByText('24 certificates were checked')).toBeVisible();
-  await look(page, 'verify-genuine');
+  await look(page, 'verify-genuine', LOOKS);
+
+  // The link carries the claim alone: the host proves its figures, and without a host it is only signed.
+  await page.goto('about:blank');
+  await page.goto(`${gallery.url}?state=verify${new URL(link).hash}`);
+  await expect(verdict).toHaveAttribute('data-verdict', 'all');
+  await page.unrouteAll();
+  await page.getByLabel('Or a verify link').fill(link);
+  await page.getByRole('button', { name: 'Check', exact: true }).click();
+  await expect(verdict).toHaveAttribute('data-verdict', 'none');
+  await look(page, 'verify-link');
+  await page.getByLabel('Or a verify link').fill('https://example.org/');
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('verify-outcome')).toContainText('This is no verify link.');
 });
 
 test('credits say how they came about, and an estimate says that it is one', async ({ page }) => {
@@ -116,7 +140,7 @@ test('credits say how they came about, and an estimate says that it is one', asy
   await expect(page.getByTestId('credit-estimate')).toContainText('estimate');
   await expect(page.getByTestId('credit-summary')).toContainText('Added up from 42 certificates');
   await expect(page.getByTestId('round-share')).toHaveText('18.1 %');
-  await look(page, 'truth-training');
+  await look(page, 'truth-training', LOOKS);
 });
 
 test('the swarm can be seen and read: many, a few, nobody; directly, relayed', async ({ page }) => {

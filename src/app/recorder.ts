@@ -24,6 +24,8 @@ import { UsageLog } from './usage.ts';
 const TICK_MS = 1000;
 /** Rates are averaged over this many ticks, so that a burst of one blob does not look like a broadband line. */
 const RATE_TICKS = 5;
+/** Sorting everybody's account for the page takes time that catching up needs. */
+const BOARD_MS = 250;
 
 export class Recorder {
   readonly #store: AppStore;
@@ -41,6 +43,8 @@ export class Recorder {
   #busyMs = 0;
   #profiles: ProfileBook | null = null;
   #profilesShown = 0;
+  #boardShownAt = Number.NEGATIVE_INFINITY;
+  #boardTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(store: AppStore, host: HostClient, clock: RunClock) {
     this.#store = store;
@@ -277,7 +281,16 @@ export class Recorder {
     };
   }
 
+  /** At once, or a moment later when it was just done: a tab that catches up reads hundreds of certificates a second. */
   #showBoard(): void {
+    const wait = this.#boardShownAt + BOARD_MS - performance.now();
+    if (wait > 0) {
+      this.#boardTimer ??= setTimeout(() => this.#showBoard(), wait);
+      return;
+    }
+    clearTimeout(this.#boardTimer);
+    this.#boardTimer = undefined;
+    this.#boardShownAt = performance.now();
     const profiles = this.#profiles ?? { get: () => null };
     this.#profilesShown = this.#profiles?.changes ?? 0;
     this.#store.setState({
