@@ -81,6 +81,9 @@ const gauntlet: Manifest['gauntlet'] = {
   maxOverlap: 0.35,
   minAgreement: 0.5,
   minGain: 0.2,
+  // A newcomer's weight rises over its first eight accepted rounds; nobody decides alone.
+  rampRounds: 8,
+  maxShare: 0.5,
 };
 
 /** Commitments to private state cost 12 bytes a parameter to read back and 28 to keep: for models that can afford it. */
