@@ -49,6 +49,7 @@ export function presenceOf(
   run: Uint8Array,
   peer: string,
   head: ChainHead,
+  withLinks: boolean,
 ): MessageOf<'presence'> {
   return {
     kind: 'presence',
@@ -61,7 +62,7 @@ export function presenceOf(
     tokensPerSecond: state.tokensPerSecond,
     root: head.root,
     height: head.height,
-    links: presenceLinks(state.links),
+    ...(withLinks && { links: presenceLinks(state.links) }),
   };
 }
 

@@ -119,7 +119,9 @@ export class Inbox {
   #presence(message: MessageOf<'presence'>, sender: Uint8Array): GossipVerdict {
     const contributor = toHex(sender);
     if (!this.#presences.has(contributor) && this.#presences.size >= MAX_PRESENCES) return 'ignore';
-    this.#presences.set(contributor, { ...message, contributor, heardAt: Date.now() });
+    // Not every presence lists links; the last list stands until the next.
+    const links = message.links ?? this.#presences.get(contributor)?.links ?? [];
+    this.#presences.set(contributor, { ...message, links, contributor, heardAt: Date.now() });
     return 'accept';
   }
 

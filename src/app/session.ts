@@ -38,6 +38,8 @@ import { SwarmPicture } from './swarm-picture.ts';
 
 /** Sign of life to the swarm, and fresh clock samples. */
 const PRESENCE_MS = 4000;
+/** Only every so many presences list links: they are a third of its bytes, and a picture may lag. */
+const LINKS_EVERY = 3;
 const CLOCK_MS = 60_000;
 /** Back-off after a failure that waiting may mend. */
 const RETRY_MIN_MS = 1000;
@@ -383,10 +385,11 @@ class SessionImpl implements SessionActions {
     swarm.onMessage((bytes) => inbox.receive(bytes));
     const stopRecording = this.#recorder.follow(swarm, manifest, inbox);
     const stopPicture = this.#picture.follow({ swarm, identity, runId, inbox });
+    let beats = 0;
     const timers = [
       setInterval(() => void this.#clock.measure(this.#host, 1).catch(() => {}), CLOCK_MS),
       setInterval(() => {
-        const presence = presenceOf(this.store.getState(), runId, swarm.peerId, follower.head);
+        const presence = presenceOf(this.store.getState(), runId, swarm.peerId, follower.head, beats++ % LINKS_EVERY === 0);
         void seal(identity, presence)
           .then((bytes) => swarm.publish(bytes))
           .catch(() => {});
