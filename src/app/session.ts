@@ -389,7 +389,13 @@ class SessionImpl implements SessionActions {
     const timers = [
       setInterval(() => void this.#clock.measure(this.#host, 1).catch(() => {}), CLOCK_MS),
       setInterval(() => {
-        const presence = presenceOf(this.store.getState(), runId, swarm.peerId, follower.head, beats++ % LINKS_EVERY === 0);
+        const presence = presenceOf(
+          this.store.getState(),
+          runId,
+          swarm.peerId,
+          follower.head,
+          beats++ % LINKS_EVERY === 0,
+        );
         void seal(identity, presence)
           .then((bytes) => swarm.publish(bytes))
           .catch(() => {});
