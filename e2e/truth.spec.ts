@@ -122,6 +122,16 @@ test('a certificate made in the page checks out on the verify page; a changed by
   await page.getByRole('button', { name: 'Check', exact: true }).click();
   await expect(verdict).toHaveAttribute('data-verdict', 'none');
   await look(page, 'verify-link');
+  // Dropped anywhere on the page, a picture is as good as chosen.
+  await page.evaluate(
+    (bytes) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([new Uint8Array(bytes)], 'dropped.png', { type: 'image/png' }));
+      document.body.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+    },
+    [...file],
+  );
+  await expect(verdict).toHaveAttribute('data-verdict', 'all');
   await page.getByLabel('Or a verify link').fill('https://example.org/');
   await page.keyboard.press('Enter');
   await expect(page.getByTestId('verify-outcome')).toContainText('This is no verify link.');

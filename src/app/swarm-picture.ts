@@ -19,6 +19,8 @@ import type { AppStore } from './store.ts';
 const TICK_MS = 1000;
 /** The own profile is said again for whoever came since; the host's list is read for whoever left. */
 const REPEAT_MS = 60_000;
+/** By then a tab has found others to tell. */
+const SETTLED_MS = 8000;
 const ASK_HOST_MS = 300_000;
 const MAX_MEMBERS = 200;
 
@@ -67,16 +69,16 @@ export class SwarmPicture {
     };
     const ask = () => void this.#askHost(live, abort.signal);
     tick();
-    this.#say();
     ask();
     const timers = [
+      setTimeout(() => this.#say(), SETTLED_MS),
       setInterval(tick, TICK_MS),
       setInterval(() => this.#say(), REPEAT_MS),
       setInterval(ask, ASK_HOST_MS),
     ];
     return () => {
       abort.abort();
-      for (const timer of timers) clearInterval(timer);
+      for (const timer of timers) clearTimeout(timer);
       this.#live = null;
       this.#o.store.setState({ links: [], members: [] });
     };

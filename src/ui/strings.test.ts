@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { REFUSAL_REASONS } from '../protocol/messages.ts';
 import { strings } from './strings.ts';
-import { pathStrings } from './strings/truth.ts';
+import * as certificate from './strings/certificate.ts';
+import * as truth from './strings/truth.ts';
 
 /** Codes that the type lists; a new one fails to compile in strings.ts, and here if it is given no text. */
 const PROBLEM_CODES = Object.keys(strings.problems);
@@ -32,12 +33,12 @@ describe('strings', () => {
       else if (typeof value === 'object' && value !== null)
         for (const [key, inner] of Object.entries(value)) walk(inner, `${path}.${key}`);
     };
-    walk(strings, 'strings');
+    walk({ ...strings, ...truth, ...certificate }, 'strings');
     expect(empty).toEqual([]);
   });
 
   it('uses singular and plural', () => {
-    expect(pathStrings.some(1)).toMatch(/^One peer /);
-    expect(pathStrings.some(2)).toMatch(/^2 peers /);
+    expect(truth.pathStrings.some(1)).toMatch(/^One peer /);
+    expect(truth.pathStrings.some(2)).toMatch(/^2 peers /);
   });
 });
