@@ -20,7 +20,7 @@ import { gainsOf, stability } from './ranking.ts';
 import { type Signals, signalsOf } from './signals.ts';
 import { playRun, type RunOutcome } from './swarm.ts';
 
-const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 12] [--seed 1] [--json]
+const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 10] [--seed 1] [--json]
 
 NAME: ranking (how many evaluation sequences make the order of gains stable), or an attack:
 ${BEHAVIOURS.map(({ name }) => name).join(', ')}; without one: all attacks.
@@ -52,7 +52,7 @@ async function optionsFrom(argv: readonly string[]): Promise<Options> {
     options: {
       share: { type: 'string', default: '0.3' },
       peers: { type: 'string', default: '20' },
-      rounds: { type: 'string', default: '12' },
+      rounds: { type: 'string', default: '10' },
       seed: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
     },

@@ -7,9 +7,9 @@
  * therefore costs hardly more than the attackers' own judging.
  */
 import { readFileSync } from 'node:fs';
-import { LossError, type LossMeter } from '../src/host/losses.ts';
+import { LossError, type LossMeter } from '../src/gauntlet/loss-meter.ts';
 import { blobPath, prepareData } from '../src/host/prepare.ts';
-import { RoundLosses } from '../src/host/round-losses.ts';
+import { RoundLosses } from '../src/gauntlet/round-losses.ts';
 import { answerProblem, refusedRootMatches } from '../src/gauntlet/audit.ts';
 import { type Inspected, inspectorFor } from '../src/gauntlet/inspect.ts';
 import { compareReplay, judgeReplay, type ReplayedRound } from '../src/gauntlet/replay.ts';

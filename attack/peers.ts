@@ -22,9 +22,11 @@ const HONEST_COMMITS = 3000;
 const ATTACKERS_COMMIT = 500;
 const REVEAL_AFTER = 100;
 
-/** Whether the last round's work was applied. */
-const wasAccepted = ({ verdict }: RoundResult, key: Uint8Array): boolean =>
-  verdict.accepted.some(({ contributor }) => bytesEqual(contributor, key));
+/** 'accepted', the reason of refusal, or null when nothing was heard of it. */
+function outcomeOf({ verdict }: RoundResult, key: Uint8Array): string | null {
+  const own = ({ contributor }: { contributor: Uint8Array }) => bytesEqual(contributor, key);
+  return verdict.accepted.some(own) ? 'accepted' : (verdict.refused.find(own)?.reason ?? null);
+}
 
 /** Trains round after round and keeps what it carries: the part of a peer that does real work. */
 class Worker {
@@ -79,8 +81,10 @@ class Worker {
 
   settle(result: RoundResult): void {
     if (this.#last === null) return;
-    const accepted = wasAccepted(result, this.identity.publicKey);
-    this.#carry = accepted ? this.#last.accepted : this.#last.refused;
+    const outcome = outcomeOf(result, this.identity.publicKey);
+    // As a tab does when the validators have lost the thread of what it carries, or have thrown it out.
+    if (outcome === 'carry') this.#carry = this.#lab.newCarry();
+    else this.#carry = outcome === 'accepted' ? this.#last.accepted : this.#last.refused;
     this.#answer = this.#last;
     this.#last = null;
   }
