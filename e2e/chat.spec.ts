@@ -143,7 +143,7 @@ test('a tab that trains writes a sample of a certified round, goes on training, 
     (s) => s.totals.innerSteps > totals.innerSteps,
     120_000,
   );
-  await page.getByTestId('samples').screenshot({ path: `${SHOTS}/samples-1280.png` });
+  await page.getByTestId('samples').screenshot({ path: `${SHOTS}/samples-dark-390.png` });
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect.poll(() => page.workers().length).toBe(0);
   expect(tab.errors).toEqual([]);
