@@ -165,7 +165,7 @@ test.describe('in a real run', () => {
     const page = await context.newPage();
     await prepare(page);
     await page.goto(`${host.url}${path}`);
-    await page.waitForFunction(() => globalThis.tabswarm?.state().run !== null);
+    await page.waitForFunction(() => (globalThis.tabswarm?.state().run ?? null) !== null);
     return page;
   }
 
@@ -344,7 +344,7 @@ test.describe('in a real run', () => {
       await page.close();
       page = await context.newPage();
       await page.goto(host.url);
-      await page.waitForFunction(() => globalThis.tabswarm?.state().run !== null);
+      await page.waitForFunction(() => (globalThis.tabswarm?.state().run ?? null) !== null);
       expect((await state(page)).intent).toBe('idle');
       await start(page);
       const after = await training('training after the crash');
