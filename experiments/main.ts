@@ -21,7 +21,7 @@ import { CorpusError } from '../src/host/corpus.ts';
 import type { ByteCorpus } from './lib/data.ts';
 import { defaultRuntime, launch, LaunchError } from './lib/launch.ts';
 import { defaultRuns, EXPERIMENTS, runsOf } from './lib/named.ts';
-import { buildReport, type ReportSection } from './lib/report.ts';
+import { buildReport, type ReportSection, sectionsOf } from './lib/report.ts';
 import type { RunResult } from './lib/result.ts';
 import { isSize, type RunSettings, type Scale, SIZES, settingsKey, variantName } from './lib/settings.ts';
 import { ResultStore } from './lib/store.ts';
@@ -167,10 +167,7 @@ function printGaps(sections: readonly ReportSection[]): void {
 
 function report(): void {
   const store = new ResultStore(args.results);
-  const sections = [...EXPERIMENTS.values()].map((experiment) => ({
-    experiment,
-    results: store.list(experiment.name),
-  }));
+  const sections = sectionsOf(new Map(store.experiments().map((name) => [name, store.list(name)])));
   const { markdown, pictures } = buildReport(sections);
   const folder = fileURLToPath(new URL('../docs/', import.meta.url));
   mkdirSync(join(folder, 'images', 'experiments'), { recursive: true });

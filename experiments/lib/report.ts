@@ -1,9 +1,9 @@
 /** Builds docs/experiments.md and its pictures from the results: nothing in the page is typed but the words. */
 import { ANSWERS, HEAD } from './answers.ts';
-import { type Experiment, runsOf } from './named.ts';
+import { type Experiment, EXPERIMENTS, runsOf } from './named.ts';
 import { curves, marks } from './picture.ts';
 import type { RunResult } from './result.ts';
-import { type RunSettings, SIZES, totalTokens } from './settings.ts';
+import { type RunSettings, SIZES, settingsKey, totalTokens, variantName } from './settings.ts';
 import { Baselines, summarise, type Summary } from './summary.ts';
 
 export interface ReportSection {
@@ -77,7 +77,9 @@ function hardware(results: readonly RunResult[]): string {
     .join('; ');
 }
 
-function section({ experiment, results }: ReportSection, baselines: Baselines, picture: string): string[] {
+function section(own: ReportSection, baselines: Baselines, picture: string): string[] {
+  const { experiment, results } = own;
+  const gaps = missing(own);
   const corpora = [...new Set(results.map((r) => r.settings.corpus))];
   const order = runsOf(experiment, { corpora, seeds: [1], scale: {} });
   const texts = corpora.map((c) => (c === 'sotu' ? c : `${c.toUpperCase()}.TXT`));
@@ -96,12 +98,39 @@ function section({ experiment, results }: ReportSection, baselines: Baselines, p
     '',
     ANSWERS[experiment.name] ?? 'No answer has been written yet.',
     '',
+    ...(gaps.length > 0 ? [`Not run yet: ${gaps.join(', ')}.`, ''] : []),
     `Hardware: ${hardware(results)}. Again: \`${command}\`, one row of it with \`--only RUN\`.`,
     '',
   ];
 }
 
-/** The page and its pictures. Experiments without results are left out. */
+/** Every experiment with its results and with those of others that are among its runs, e.g. the default's. */
+export function sectionsOf(results: ReadonlyMap<string, readonly RunResult[]>): ReportSection[] {
+  const all = [...results.values()].flat();
+  const corpora = [...new Set(all.map((r) => r.settings.corpus))];
+  const seeds = [...new Set(all.map((r) => r.settings.seed))];
+  return [...EXPERIMENTS.values()].map((experiment) => {
+    const planned = new Set(runsOf(experiment, { corpora, seeds, scale: {} }).map(settingsKey));
+    const unique = new Map((results.get(experiment.name) ?? []).map((r) => [settingsKey(r.settings), r]));
+    // Without runs of its own an experiment has not begun.
+    if (unique.size > 0)
+      for (const r of all) {
+        const key = settingsKey(r.settings);
+        if (planned.has(key) && !unique.has(key)) unique.set(key, r);
+      }
+    return { experiment, results: [...unique.values()] };
+  });
+}
+
+/** Runs of an experiment's plan that have no result for any seed, by name. */
+function missing({ experiment, results }: ReportSection): string[] {
+  const corpora = [...new Set(results.map((r) => r.settings.corpus))];
+  const done = new Set(results.map((r) => variantName(r.settings)));
+  const planned = runsOf(experiment, { corpora: corpora.slice(0, 1), seeds: [1], scale: {} });
+  return [...new Set(planned.map(variantName))].filter((name) => !done.has(name));
+}
+
+/** The page and its pictures. */
 export function buildReport(sections: readonly ReportSection[]): Report {
   const baselines = new Baselines(sections.flatMap((s) => s.results));
   const pictures = new Map<string, string>();
@@ -116,5 +145,9 @@ export function buildReport(sections: readonly ReportSection[]): Report {
       pictures.set(name, draw(experiment.question, summarise(results, baselines, order)));
       return section(own, baselines, name);
     });
+  const waiting = sections.filter(({ results }) => results.length === 0).map((own) => own.experiment);
+  if (waiting.length > 0) {
+    body.push('## Not run yet', '', ...waiting.map((e) => `- \`${e.name}\`: ${e.question}`));
+  }
   return { markdown: `${[HEAD, ...body].join('\n').trimEnd()}\n`, pictures };
 }

@@ -34,6 +34,13 @@ function baselineKey(s: RunSettings, method: Method): string {
   return JSON.stringify([method, corpus, data, size, seed, workers, batch, sequence, steps, exchange]);
 }
 
+const isBaseline = (s: RunSettings): boolean =>
+  s.method !== 'sparseloco' &&
+  s.learningRate === TUNED[s.method] &&
+  s.unequalSteps === undefined &&
+  s.joiners === undefined &&
+  (s.diloco === undefined || (s.diloco.alpha === DILOCO.alpha && s.diloco.momentum === DILOCO.momentum));
+
 /** The tuned runs of AdamW data-parallel and DiLoCo among all results. */
 export class Baselines {
   readonly #losses = new Map<string, number>();
@@ -51,9 +58,10 @@ export class Baselines {
     }
   }
 
-  /** (loss - baseline) / baseline, the mean over results that have one; null when none has. */
+  /** (loss - baseline) / baseline, the mean over results that have another run as theirs; null when none has. */
   gap(results: readonly RunResult[], method: 'adamw' | 'diloco'): number | null {
     const gaps = results.flatMap(({ settings, loss }) => {
+      if (settings.method === method && isBaseline(settings)) return [];
       const baseline = this.#losses.get(baselineKey(settings, method));
       return baseline === undefined || loss === null ? [] : [(loss - baseline) / baseline];
     });
@@ -86,8 +94,8 @@ export function summarise(
         results: own,
         loss: losses.length === 0 ? null : mean(losses),
         deviation: deviationOf(losses),
-        gapToDiloco: settings.method === 'diloco' ? null : baselines.gap(own, 'diloco'),
-        gapToAdamw: settings.method === 'adamw' ? null : baselines.gap(own, 'adamw'),
+        gapToDiloco: baselines.gap(own, 'diloco'),
+        gapToAdamw: baselines.gap(own, 'adamw'),
         compression: mean(own.map((r) => r.denseBytes / r.bytesSent)),
       };
     })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { defaultRuns, EXPERIMENTS, runsOf } from '../../experiments/lib/named.ts';
-import { buildReport } from '../../experiments/lib/report.ts';
+import { buildReport, sectionsOf } from '../../experiments/lib/report.ts';
 import type { RunResult } from '../../experiments/lib/result.ts';
 import { type RunSettings, totalTokens } from '../../experiments/lib/settings.ts';
 import { ResultStore } from '../../experiments/lib/store.ts';
@@ -39,6 +39,7 @@ describe('the report', () => {
     expect(sparse.gapToDiloco).toBeCloseTo(-0.12, 10);
     expect(sparse.compression).toBe(250);
     expect([adamw.gapToAdamw, diloco.gapToDiloco]).toEqual([null, null]);
+    expect(diloco.gapToAdamw).toBeCloseTo(0.25, 10);
   });
 
   it('has a table, a picture and the command for each experiment with results', () => {
@@ -54,6 +55,24 @@ describe('the report', () => {
     expect(markdown).toContain('4 runs'.replace('4', String(results.length)));
     expect([...pictures.keys()]).toEqual(['gap.svg']);
     expect(pictures.get('gap.svg')).toMatch(/^<svg[^]*<polyline[^]*<\/svg>\n$/);
+  });
+
+  it('shows a shared run in every experiment that has begun, and names what is missing', () => {
+    const [settings] = runsOf(EXPERIMENTS.get('density') ?? gap, scope).filter(
+      (s) => s.sparseloco?.topK === 32,
+    );
+    const sections = sectionsOf(
+      new Map([
+        ['gap', results],
+        ['density', [resultOf(settings, 2.3)]],
+      ]),
+    );
+    const density = sections.find(({ experiment }) => experiment.name === 'density');
+    expect(density?.results).toHaveLength(1 + results.length);
+    expect(sections.find(({ experiment }) => experiment.name === 'beta')?.results).toEqual([]);
+    const { markdown } = buildReport(sections);
+    expect(markdown).toMatch(/Not run yet: sparseloco-k128-/);
+    expect(markdown).toMatch(/## Not run yet\n[^#]*`beta`/);
   });
 
   it('says so when runs diverged', () => {
