@@ -99,7 +99,9 @@ function Painting() {
     });
     learn();
     const release = store.subscribe(learn);
-    paint();
+    // Also paints for the first time. A canvas whose element changes size is stretched until it is painted anew.
+    const resized = new ResizeObserver(paint);
+    resized.observe(canvas);
     seen.observe(canvas);
     scheme.addEventListener('change', recolour);
     still.addEventListener('change', tick);
@@ -108,6 +110,7 @@ function Painting() {
       release();
       clearTimeout(timer);
       seen.disconnect();
+      resized.disconnect();
       scheme.removeEventListener('change', recolour);
       still.removeEventListener('change', tick);
       document.removeEventListener('visibilitychange', tick);
