@@ -217,7 +217,7 @@ export const strings = {
     dataText: (source: string, licence: string) => `${source}; ${licence}`,
     seen: 'What others see',
     seenText:
-      'Your IP address, as in any video call, the name of your graphics card and a random key. No account, no name.',
+      'Your IP address, as in any video call, the name of your graphics card and a random key. No account, and no name unless you give one.',
     kept: 'Kept on this device',
     keptText:
       'That key, which owns your credits and is used again on your next visit, your settings, how many bytes you used this month, the training text, this page’s own files and text samples you asked for. Clearing this site’s data deletes it all.',
