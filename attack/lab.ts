@@ -22,14 +22,7 @@ import { createOrtEvaluator, type OrtEvaluator } from '../src/model/ort-evaluato
 import { type Preset, preset, presetManifest } from '../src/model/presets.ts';
 import { decodeShard } from '../src/model/shards.ts';
 import { concatBytes, sha256Sync, toHex } from '../src/protocol/bytes.ts';
-import {
-  type Carry,
-  type CarryDigests,
-  carryDigests,
-  carryRoot,
-  type CarryRoots,
-  zeroCarry,
-} from '../src/protocol/carry.ts';
+import { type CarryDigests, carryDigests, carryRoot, zeroCarry } from '../src/protocol/carry.ts';
 import { type ChainHead, genesisHead } from '../src/protocol/certificate.ts';
 import { encodeCanonical } from '../src/protocol/codec.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';
@@ -43,6 +36,10 @@ import { assignedBatches, assignmentSeed } from '../src/training/assignment.ts';
 import { createEngine } from '../src/training/engine.ts';
 import { learningRateAt } from '../src/training/learning-rate.ts';
 import type { Batch, TrainingEngine } from '../src/training/types.ts';
+import { outcomesOf, type TrainJob, type Trained } from './history.ts';
+
+/** What a run needs of a lab; tests put made-up training behind it. */
+export type Workshop = Pick<Lab, keyof Lab>;
 
 export interface LabOptions {
   readonly gpu: Gpu;
@@ -50,32 +47,6 @@ export interface LabOptions {
   /** Where prepared text is kept. */
   readonly folder: string;
   readonly rules?: Partial<GauntletRules>;
-}
-
-/** What a contributor carries from round to round; `id` names the history that led to it, 'new' is zeros. */
-export interface History extends Carry {
-  readonly id: string;
-}
-
-export interface TrainJob {
-  readonly contributor: Uint8Array;
-  readonly round: number;
-  readonly head: ChainHead;
-  readonly carry: History;
-  readonly steps: number;
-  /** Other data than what is assigned; `name` tells it apart from all other data. */
-  readonly data?: { readonly name: string; readonly batches: Iterator<Batch, unknown> };
-}
-
-export interface Trained {
-  readonly bytes: Uint8Array;
-  readonly tokens: number;
-  readonly innerSteps: number;
-  readonly carry: CarryRoots;
-  /** What was carried before, and what is when the submission was applied, and when not. */
-  readonly before: History;
-  readonly accepted: History;
-  readonly refused: History;
 }
 
 /** Smallest model that still learns from text in a few seconds on a CPU: one layer, 62 thousand parameters. */
@@ -194,12 +165,6 @@ export class Lab {
     return createIdentity(named(`${this.#seed} ${name}`));
   }
 
-  /** What a newcomer carries: nothing. */
-  newCarry(): History {
-    const zeros = () => new Float32Array(this.layout.elements);
-    return { id: 'new', error: zeros(), moment1: zeros(), moment2: zeros(), step: 0 };
-  }
-
   /**
    * The beacon that data is assigned by. In a live run it is the certificate's hash; here it is the round's alone, so
    * that an attack changes nobody's data and its run can be compared with the clean one, peer by peer.
@@ -261,25 +226,9 @@ export class Lab {
     return {
       tokens,
       innerSteps: steps,
-      ...(await this.outcomes(carry, { id, error, ...moments }, bytes)),
+      ...(await outcomesOf(this.layout, carry, { id, error, ...moments }, compressed.update)),
+      bytes,
     };
-  }
-
-  /** What a submission leaves, whichever way it is judged, when `after` is left if it is accepted. */
-  async outcomes(
-    before: History,
-    after: History,
-    bytes: Uint8Array,
-  ): Promise<Pick<Trained, 'bytes' | 'carry' | 'before' | 'accepted' | 'refused'>> {
-    const owed = after.error.slice();
-    addScaled(owed, this.decode(bytes), this.layout, 1);
-    const accepted = { ...after, id: `${after.id}+` };
-    const refused = { ...after, id: `${after.id}-`, error: owed };
-    const roots = await Promise.all(
-      [before, accepted, refused].map(async (carry) => carryRoot(await carryDigests(carry))),
-    );
-    const carry = { before: roots[0], accepted: roots[1], refused: roots[2] };
-    return { bytes, carry, before, accepted, refused };
   }
 
   /** Replays what contributors claim, on the same engine as everybody's here. */
@@ -318,16 +267,6 @@ export class Lab {
 
   decode(bytes: Uint8Array): SparseUpdate {
     return decodeSubmission(bytes, this.layout, this.manifest.sparseloco).update;
-  }
-
-  /** Whether bytes are a submission at all. */
-  decodes(bytes: Uint8Array): boolean {
-    try {
-      this.decode(bytes);
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   encode(update: SparseUpdate, contributor: Uint8Array, round: number): Uint8Array {

@@ -11,9 +11,10 @@ import {
 import { bytesEqual, sha256Sync, toHex } from '../src/protocol/bytes.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import { randomSource } from '../src/sparseloco/testing.ts';
-import { addScaled } from '../src/sparseloco/update.ts';
+import { addScaled, type SparseUpdate } from '../src/sparseloco/update.ts';
 import type { AttackRound, Attacker, OthersWork, SubmitOptions, TrainOptions } from './behaviour.ts';
-import type { History, Lab, Trained } from './lab.ts';
+import { type History, newHistory, outcomesOf, type Trained } from './history.ts';
+import type { Workshop } from './lab.ts';
 
 /** Inner steps of honest devices, as shares of the most that count: two strong ones, two laptops, a phone. */
 export const DEVICES = [1, 1, 0.75, 0.5, 0.25];
@@ -28,19 +29,28 @@ function outcomeOf({ verdict }: RoundResult, key: Uint8Array): string | null {
   return verdict.accepted.some(own) ? 'accepted' : (verdict.refused.find(own)?.reason ?? null);
 }
 
+/** Null when the bytes are no submission. */
+function decoded(lab: Workshop, bytes: Uint8Array): SparseUpdate | null {
+  try {
+    return lab.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
 /** Trains round after round and keeps what it carries: the part of a peer that does real work. */
 class Worker {
   readonly identity: Identity;
-  readonly #lab: Lab;
+  readonly #lab: Workshop;
   #carry: History;
   #last: (Trained & { readonly round: number }) | null = null;
   /** Of the round before, for an audit. */
   #answer: (Trained & { readonly round: number }) | null = null;
 
-  constructor(lab: Lab, identity: Identity) {
+  constructor(lab: Workshop, identity: Identity) {
     this.#lab = lab;
     this.identity = identity;
-    this.#carry = lab.newCarry();
+    this.#carry = newHistory(lab.layout.elements);
   }
 
   async train({ round, head }: RoundView, steps: number, data?: TrainOptions['data']): Promise<Trained> {
@@ -58,18 +68,19 @@ class Worker {
   async carryFor(bytes: Uint8Array, round: number): Promise<Trained['carry'] | undefined> {
     if (this.#last?.bytes === bytes) return this.#last.carry;
     const lab = this.#lab;
-    if (!lab.decodes(bytes)) return this.#last?.carry;
+    const sent = decoded(lab, bytes);
+    if (sent === null) return this.#last?.carry;
     const last = this.#last?.round === round ? this.#last : null;
-    const before = last === null ? lab.newCarry() : last.before;
+    const before = last === null ? newHistory(lab.layout.elements) : last.before;
     let after = before;
     if (last !== null) {
       const error = last.refused.error.slice();
-      addScaled(error, lab.decode(bytes), lab.layout, -1);
+      addScaled(error, sent, lab.layout, -1);
       after = { ...last.accepted, error };
     }
     const id = `${before.id} ${toHex(sha256Sync(bytes))}`;
-    const outcomes = await lab.outcomes(before, { ...after, id }, bytes);
-    this.#last = { tokens: 0, innerSteps: 0, ...outcomes, round };
+    const outcomes = await outcomesOf(lab.layout, before, { ...after, id }, sent);
+    this.#last = { tokens: 0, innerSteps: 0, bytes, ...outcomes, round };
     return outcomes.carry;
   }
 
@@ -83,7 +94,7 @@ class Worker {
     if (this.#last === null) return;
     const outcome = outcomeOf(result, this.identity.publicKey);
     // As a tab does when the validators have lost the thread of what it carries, or have thrown it out.
-    if (outcome === 'carry') this.#carry = this.#lab.newCarry();
+    if (outcome === 'carry') this.#carry = newHistory(this.#lab.layout.elements);
     else this.#carry = outcome === 'accepted' ? this.#last.accepted : this.#last.refused;
     this.#answer = this.#last;
     this.#last = null;
@@ -98,7 +109,7 @@ export class HonestPeer implements Peer {
   readonly #index: number;
   #work: { round: number; work: Promise<Trained> } | null = null;
 
-  constructor(lab: Lab, identity: Identity, index: number) {
+  constructor(lab: Workshop, identity: Identity, index: number) {
     this.identity = identity;
     this.#worker = new Worker(lab, identity);
     this.#index = index;
@@ -137,7 +148,7 @@ export class HonestPeer implements Peer {
 }
 
 export interface DishonestOptions {
-  readonly lab: Lab;
+  readonly lab: Workshop;
   readonly identity: Identity;
   /** Name of the behaviour. */
   readonly name: string;

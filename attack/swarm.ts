@@ -3,11 +3,11 @@ import type { LossMeasurement } from '../src/gauntlet/scores.ts';
 import { type RoundResult, Simulation, type Trainer } from '../src/gauntlet/simulation.ts';
 import { toHex } from '../src/protocol/bytes.ts';
 import type { Behaviour, OthersWork } from './behaviour.ts';
-import type { Lab } from './lab.ts';
+import type { Workshop } from './lab.ts';
 import { DishonestPeer, HonestPeer } from './peers.ts';
 
 export interface RunOptions {
-  readonly lab: Lab;
+  readonly lab: Workshop;
   readonly honest: number;
   /** Dishonest peers; a behaviour may make more identities of them. */
   readonly attackers: number;
