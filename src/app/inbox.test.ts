@@ -1,0 +1,67 @@
+/** What gossip says of others, as far as the picture of the swarm uses it. */
+import { expect, it } from 'vitest';
+import { toHex } from '../protocol/bytes.ts';
+import { seal } from '../protocol/envelope.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
+import { Follower } from './follower.ts';
+import { HostClient } from './host-client.ts';
+import { Inbox } from './inbox.ts';
+import { Submissions } from './submissions.ts';
+import { MemoryNetwork } from './testing.ts';
+
+const run = testHash('run');
+
+function inbox(): Inbox {
+  const swarm = new MemoryNetwork().join('me');
+  const manifest = testManifest(testHash('organizer'), []);
+  const submissions = new Submissions(swarm);
+  const sources = { host: new HostClient('http://localhost'), swarm, onCorrupt: () => {} };
+  return new Inbox({
+    manifest,
+    runId: run,
+    follower: new Follower({ manifest, runId: run, sources, submissions, onHead: () => {} }),
+    submissions,
+    ownKey: testHash('me'),
+    round: () => 1,
+    onNoCertificate: () => {},
+    onAudit: () => {},
+    onGap: () => {},
+    onVersion: () => {},
+  });
+}
+
+const presence = (links?: MessageOf<'presence'>['links'], of = run): MessageOf<'presence'> => ({
+  kind: 'presence',
+  run: of,
+  round: 1,
+  peer: '12D3KooW-ada',
+  role: 'contributor',
+  state: 'training',
+  adapter: '',
+  tokensPerSecond: 1,
+  root: testHash('root'),
+  height: 1,
+  ...(links !== undefined && { links }),
+});
+
+it('keeps the links that somebody listed until the next list', async () => {
+  const ada = await testIdentity('ada');
+  const box = inbox();
+  await box.receive(await seal(ada, presence([['bbbbbbbb', 'direct', 5]])));
+  expect(await box.receive(await seal(ada, presence()))).toBe('accept');
+  expect(box.presences()).toMatchObject([{ links: [['bbbbbbbb', 'direct', 5]] }]);
+  await box.receive(await seal(ada, presence([])));
+  expect(box.presences()).toMatchObject([{ links: [] }]);
+});
+
+it('takes names for this run only, and passes a repeated one on', async () => {
+  const ada = await testIdentity('ada');
+  const box = inbox();
+  const profile = { kind: 'profile', run, name: 'Ada', team: '', time: 5 } as const;
+  expect(await box.receive(await seal(ada, { ...profile, run: testHash('other') }))).toBe('reject');
+  expect(await box.receive(await seal(ada, profile))).toBe('accept');
+  expect(await box.receive(await seal(ada, profile))).toBe('accept');
+  expect(await box.receive(await seal(ada, { ...profile, name: 'Old', time: 4 }))).toBe('ignore');
+  expect(box.profiles.get(toHex(ada.publicKey))?.name).toBe('Ada');
+});
