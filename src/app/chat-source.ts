@@ -9,7 +9,7 @@ import type { TrainerClient } from '../worker/client.ts';
 import { type BlobSources, fetchBlob, fetchKept } from './blobs.ts';
 import type { HostClient } from './host-client.ts';
 
-/** A trainer that does not answer by then is gone; reading 500 MB back from a GPU takes a second or two. */
+/** A trainer that does not answer by then hangs; reading 500 MB back from a GPU takes a second or two. */
 const TRAINER_MS = 30_000;
 
 export interface ChatSource {
@@ -48,7 +48,7 @@ export function chatSource({ host, manifest, trainer }: ChatSourceOptions): Chat
   };
 }
 
-/** Null without a trainer that holds a state and answers: one that was terminated never does. */
+/** Null without a trainer that holds a state and answers. */
 async function thetaOf(trainer: TrainerClient | null, signal: AbortSignal): Promise<Int32Array | null> {
   if (trainer === null) return null;
   const gaveUp = AbortSignal.any([signal, AbortSignal.timeout(TRAINER_MS)]);

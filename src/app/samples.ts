@@ -106,8 +106,8 @@ export class Samples {
       write(key(run), JSON.stringify(kept));
       this.store.setState({ samples: kept, writing: false, problem: null });
     } catch (error) {
-      // Stop is no failure. Otherwise rest until asked again: the next try would most likely fail in the same way.
-      const stopped = this.#session.getState().intent === 'idle';
+      // Stop and Unload are no failures. Otherwise rest until asked again: the next try would most likely fail alike.
+      const stopped = error instanceof DOMException && error.name === 'AbortError';
       this.store.setState(
         stopped ? { writing: false } : { writing: false, enabled: false, problem: messageOf(error) },
       );

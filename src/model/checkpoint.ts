@@ -93,8 +93,8 @@ export function decodeCheckpoint(bytes: Uint8Array, config: ModelConfig): Checkp
   for (const at of [20, 120, 124])
     if (view.getUint32(at, true) !== 0)
       throw new CheckpointError('reserved bytes of the checkpoint are not zero');
-  const theta = new Int32Array(elements);
-  for (let i = 0; i < elements; i++) theta[i] = view.getInt32(HEADER_BYTES + 4 * i, true);
+  // A copy of the bytes and not a loop: a tab reads 500 MB here. Every platform of ours is little-endian.
+  const theta = new Int32Array(new Uint8Array(bytes.subarray(HEADER_BYTES)).buffer);
   return {
     runId: new Uint8Array(bytes.subarray(24, 56)),
     height: view.getUint32(12, true),

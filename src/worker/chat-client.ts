@@ -1,6 +1,7 @@
-/** Starts the chat worker and hands out its interface; `terminate` ends it whatever it is doing. */
-import { proxy, releaseProxy, type Remote, transfer, wrap } from 'comlink';
+/** Starts the chat worker and hands out its interface; `terminate` ends it and fails what has not answered. */
+import { proxy, type Remote, transfer, wrap } from 'comlink';
 import type { ChatAnswer, ChatApi, ChatOpened, ChatOpenRequest, ChatRequest } from './chat-api.ts';
+import { endable } from './endable.ts';
 
 export interface ChatClient {
   open(request: ChatOpenRequest): Promise<ChatOpened>;
@@ -12,18 +13,15 @@ export interface ChatClient {
 export function startChat(): ChatClient {
   const worker = new Worker(new URL('./chat.worker.ts', import.meta.url), { type: 'module', name: 'chat' });
   const remote: Remote<ChatApi> = wrap<ChatApi>(worker);
+  const { ask, end } = endable(worker, remote, 'chat worker');
   return {
     open: (request) => {
       const { state } = request;
-      return remote.open(
-        transfer(request, [state.kind === 'theta' ? state.theta.buffer : state.bytes.buffer]),
-      );
+      const { buffer } = state.kind === 'theta' ? state.theta : state.bytes;
+      return ask(() => remote.open(transfer(request, [buffer])));
     },
-    generate: (request, onText) => remote.generate(request, proxy(onText)),
-    stop: () => remote.stop(),
-    terminate: () => {
-      remote[releaseProxy]();
-      worker.terminate();
-    },
+    generate: (request, onText) => ask(() => remote.generate(request, proxy(onText))),
+    stop: () => ask(() => remote.stop()),
+    terminate: () => end('The model was closed.'),
   };
 }

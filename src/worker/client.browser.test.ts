@@ -65,7 +65,7 @@ test('ending a trainer fails the calls under way and all later ones: nobody wait
   const hanging = startTrainer();
   const opening = hanging.open(manifest);
   hanging.terminate();
-  await expect(opening).rejects.toMatchObject({ name: 'TrainerEndedError' });
-  await expect(hanging.theta()).rejects.toMatchObject({ name: 'TrainerEndedError' });
+  await expect(opening).rejects.toMatchObject({ name: 'WorkerEndedError' });
+  await expect(hanging.theta()).rejects.toMatchObject({ name: 'WorkerEndedError' });
   hanging.terminate();
 });
