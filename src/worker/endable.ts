@@ -9,9 +9,9 @@ export class WorkerEndedError extends Error {
 
 export interface Endable {
   /** Makes a call that fails when the worker ends. */
-  ask<T>(call: () => Promise<T>): Promise<T>;
+  readonly ask: <T>(call: () => Promise<T>) => Promise<T>;
   /** Ends the worker whatever it is doing. */
-  end(reason: string): void;
+  readonly end: (reason: string) => void;
 }
 
 /** `name` as in "The trainer could not be loaded". */
