@@ -13,6 +13,7 @@ export default defineConfig({
       '@ipld/dag-cbor',
       '@noble/curves/ed25519.js',
       '@noble/hashes/sha2.js',
+      'onnxruntime-web',
       'onnxruntime-web/wasm',
       'onnxruntime-web/webgpu',
     ],

@@ -1,6 +1,7 @@
 /** `tabswarm start`: the organizer's process, with start-up lines that say what runs and who can reach it. */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import { EVALUATORS } from '../host/losses.ts';
 import { type HostOptions, startHost } from '../host/run.ts';
 import { MAX_AUDITS } from '../protocol/limits.ts';
 import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
@@ -74,7 +75,7 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
       `  Run        ${manifest.name} (${host.runId.slice(0, 12)}), ${created ? 'new' : `continued at height ${head.height}`}`,
     );
     out(
-      `  Rounds     ${manifest.schedule.roundMs / 1000} s each; this host relays, validates on the CPU and keeps the ledger`,
+      `  Rounds     ${manifest.schedule.roundMs / 1000} s each; this host relays, validates and keeps the ledger`,
     );
     out(`  Text       ${manifest.data.source}`);
     out(`  Data       ${store.dir}`);
@@ -134,6 +135,9 @@ function hostOptions(args: readonly string[]): HostOptions {
   // Contents are checked by the manifest's own schema, which knows every bound.
   const overrides = { training, schedule, sparseloco, gauntlet, admission, credits } as RunParts['overrides'];
   const port = numberOption('port', values.port, 0, 65_535);
+  const evaluator = EVALUATORS.find((name) => name === (values.evaluator ?? 'auto'));
+  if (evaluator === undefined)
+    throw new UsageError(`--evaluator is ${EVALUATORS.join(', ')}, not "${values.evaluator}".`);
   const audits = numberOption('audits', values.audits, 0, MAX_AUDITS);
   const seconds = numberOption('round-seconds', values['round-seconds'], 5, 86_400);
   const ice = (values.ice ?? []).map((urls) => {
@@ -154,6 +158,7 @@ function hostOptions(args: readonly string[]): HostOptions {
     ...(values.listen === undefined ? {} : { listen: values.listen }),
     ...(values.corpus === undefined ? {} : { corpus: values.corpus }),
     ...(values.name === undefined ? {} : { name: values.name }),
+    evaluator,
     ...(audits === undefined ? {} : { audits }),
     ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),
     ...(values['public-url'] === undefined

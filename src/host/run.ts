@@ -14,10 +14,11 @@ import type { Manifest } from '../protocol/manifest.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
 import { Auditor } from './auditor.ts';
 import { Chain } from './chain.ts';
-import { createLossMeter, type LossMeter } from './losses.ts';
+import type { LossMeter } from '../gauntlet/loss-meter.ts';
+import { createLossMeter, type EvaluatorName } from './losses.ts';
 import { type NewRun, type OpenedRun, openRun } from './open-run.ts';
 import { openReplays } from './replays.ts';
-import { RoundLosses } from './round-losses.ts';
+import { RoundLosses } from '../gauntlet/round-losses.ts';
 import { createApp } from './server.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
 import { StaticFiles } from './static-files.ts';
@@ -56,7 +57,9 @@ export interface HostOptions extends Omit<NewRun, 'preset'> {
    * number, replayed only where there is a real GPU.
    */
   readonly audits?: number | undefined;
-  /** For tests. Default: onnxruntime-web in a worker thread. */
+  /** What measures losses, in a worker thread. Default: auto. */
+  readonly evaluator?: EvaluatorName | undefined;
+  /** For tests. */
   readonly lossMeter?: LossMeter;
 }
 
@@ -122,14 +125,20 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const chain = await Chain.open(manifest, runId, store);
     const swarm = await createHostSwarm({ privateKeySeed: run.nodeSeed, topic: toHex(runId), server });
     stops.push(() => swarm.stop());
-    const meter =
-      options.lossMeter ??
-      createLossMeter({
+    let machine = 'CPU';
+    let meter = options.lossMeter;
+    if (meter === undefined) {
+      const named = createLossMeter({
+        evaluator: options.evaluator ?? 'auto',
         model: manifest.model,
         sparseloco: manifest.sparseloco,
         sequence: manifest.training.sequence,
       });
-    stops.push(() => meter.close());
+      stops.push(() => named.close());
+      machine = await named.name();
+      log(`losses are measured on: ${machine}`);
+      meter = named;
+    }
     const losses = new RoundLosses({
       manifest,
       runId,
@@ -147,6 +156,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     if (!audited) log('audits are off: the run was made without them (--audits)');
     else if (options.audits === 0) log('audits are off on this host (--audits 0)');
     const validator = new Validator({
+      machine,
       carries,
       onCarries: (book) => store.saveNote(CARRIES_NOTE, book.encode()),
       auditor,

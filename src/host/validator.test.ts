@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { checkCertificate } from '../protocol/certificate.ts';
 import { Chain } from './chain.ts';
-import { RoundLosses } from './round-losses.ts';
+import { RoundLosses } from '../gauntlet/round-losses.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
 import { PretendedContributor, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { committed, createWorld, revealed } from './testing/world.ts';

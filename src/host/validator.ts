@@ -24,13 +24,15 @@ import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { Auditor } from './auditor.ts';
 import type { Chain } from './chain.ts';
 import { refusalSummary, roundLine } from './log.ts';
-import type { RoundLosses } from './round-losses.ts';
+import type { RoundLosses } from '../gauntlet/round-losses.ts';
 
 export interface ValidatorOptions {
   readonly chain: Chain;
   readonly swarm: Pick<Swarm, 'publish' | 'fetch' | 'serve' | 'forget' | 'peerId'>;
   readonly identity: Identity;
   readonly losses: RoundLosses;
+  /** What losses are measured on, for the picture of the swarm. */
+  readonly machine?: string;
   /** Swarm time, epoch ms: the host's clock is the run's. */
   readonly now?: () => number;
   readonly log: (line: string) => void;
@@ -520,7 +522,7 @@ export class Validator {
         peer: swarm.peerId,
         role: 'validator',
         state: phase === 'judge' || phase === 'reveal' ? 'judging' : 'waiting',
-        adapter: 'CPU (onnxruntime-web)',
+        adapter: (this.#o.machine ?? 'CPU').slice(0, 120),
         tokensPerSecond: 0,
         root: chain.head.root,
         height: chain.head.height,

@@ -6,6 +6,9 @@
 import { messageOf } from '../protocol/errors.ts';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
+/** Lets Node run the sources as they are. */
+const REGISTER = new URL('../../scripts/register.mjs', import.meta.url).href;
+
 export type WorkerReply<R> =
   | { readonly id: number; readonly ok: true; readonly value: R }
   | { readonly id: number; readonly ok: false; readonly error: string };
@@ -42,7 +45,11 @@ export class WorkerCalls<Q extends object, R> {
 
   /** Starts the worker now, so that its first question is under way. */
   start(): Worker {
-    const worker = new Worker(this.#o.script, this.#o.worker ?? {});
+    const worker = new Worker(this.#o.script, {
+      ...this.#o.worker,
+      // A thread has module hooks of its own: without them it could not read kernels.
+      execArgv: ['--import', REGISTER],
+    });
     this.#worker = worker;
     worker.on('message', (reply: WorkerReply<R>) => {
       const waiter = this.#waiting.get(reply.id);

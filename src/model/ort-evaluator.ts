@@ -14,7 +14,11 @@ export interface OrtEvaluatorOptions {
   readonly sequence: number;
   /** WebAssembly threads. Default: half of the machine's cores, 1 to 4. */
   readonly threads?: number;
+  /** Loads onnxruntime-web; a browser's bundle has a build of its own. Default: what Node resolves. */
+  readonly runtime?: () => Promise<OrtModule>;
 }
+
+export type OrtModule = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor' | 'env'>;
 
 /** The runtime could not be loaded or refused to run; the message says what to do, `cause` has the details. */
 export class EvaluatorError extends Error {
@@ -39,7 +43,7 @@ export async function createOrtEvaluator(
   const { batch, sequence } = options;
   const { elements } = parameterLayout(config);
   const model = exportOnnx(config, { batch, sequence, output: 'loss' });
-  const ort = await loadRuntime(options.threads);
+  const ort = await loadRuntime(options);
   let session: InferenceSession;
   try {
     session = await ort.InferenceSession.create(model.bytes, {
@@ -119,12 +123,13 @@ export async function createOrtEvaluator(
   };
 }
 
-type Runtime = typeof import('onnxruntime-web');
-
-async function loadRuntime(threads: number | undefined): Promise<Runtime> {
-  let ort: Runtime;
+async function loadRuntime({
+  threads,
+  runtime = () => import('onnxruntime-web'),
+}: OrtEvaluatorOptions): Promise<OrtModule> {
+  let ort: OrtModule;
   try {
-    ort = await import('onnxruntime-web');
+    ort = await runtime();
   } catch (cause) {
     throw new EvaluatorError('onnxruntime-web is not installed: run `npm ci`.', { cause });
   }

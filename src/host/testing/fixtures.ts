@@ -18,7 +18,7 @@ import { randomSource } from '../../sparseloco/testing.ts';
 import { BlobUnavailableError, type FetchOptions } from '../../swarm/types.ts';
 import { CarryKeeper } from '../../worker/carry.ts';
 import type { Batch } from '../../training/types.ts';
-import type { LossMeter } from '../losses.ts';
+import type { LossMeter } from '../../gauntlet/loss-meter.ts';
 import type { NewRun } from '../open-run.ts';
 
 /** A folder that is removed by the returned function. */

@@ -6,7 +6,7 @@ import type { ChainHead } from '../../protocol/certificate.ts';
 import { deadlines } from '../../protocol/clock.ts';
 import { Chain } from '../chain.ts';
 import { type NewRun, openRun } from '../open-run.ts';
-import { RoundLosses } from '../round-losses.ts';
+import { RoundLosses } from '../../gauntlet/round-losses.ts';
 import { Validator, type ValidatorOptions } from '../validator.ts';
 import { MemorySwarm, PretendedContributor, PretendedLosses, smallRun, START } from './fixtures.ts';
 

@@ -12,12 +12,12 @@ import {
 import type { Batch } from '../training/types.ts';
 import { decodeShard } from '../model/shards.ts';
 import { concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
-import type { Candidate } from '../gauntlet/book.ts';
-import type { LossMeasurement } from '../gauntlet/scores.ts';
+import type { Candidate } from './book.ts';
+import type { LossMeasurement } from './scores.ts';
 import type { ChainHead } from '../protocol/certificate.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { BlobRef } from '../protocol/schema.ts';
-import { LossError, type LossMeter } from './losses.ts';
+import { LossError, type LossMeter } from './loss-meter.ts';
 
 export interface RoundLossesOptions {
   readonly manifest: Manifest;
