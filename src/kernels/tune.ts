@@ -18,7 +18,7 @@ import {
 import { defaultChoice, type KernelChoice, type Storage } from './choice.ts';
 import { type AdapterReport, adapterLine, type Gpu } from './gpu.ts';
 import { matmulLaunch, scalarBytes } from './matmul.ts';
-import { type MatmulShape, type MatmulVariant, shapeName } from './matmul-shape.ts';
+import { type MatmulShape, type MatmulVariant, ROW_PADDING, shapeName } from './matmul-shape.ts';
 import { MATMUL_VARIANTS, runsOn } from './matmul-variants.ts';
 import { type BufferRange, COPY_DST, type Launch, Programs, STORAGE, UNIFORM } from './program.ts';
 
@@ -95,7 +95,10 @@ export async function tune(gpu: Gpu, shapes: TuningShapes, options: TuneOptions 
       if (m % 64 !== 0 || n % 64 !== 0 || k % 64 !== 0 || shapeName(each) in measured) continue;
       if (performance.now() > end) break;
       const kind = `${form} ${f16}`;
-      const speeds = await productSpeeds(gpu, each, finalists.get(kind) ?? all, end);
+      // As much of it as one dispatch would do: longer ones would freeze a slow device and say nothing more.
+      const rows = Math.floor(defaultChoice(adapter).dispatchFlops / (2 * n * k) / ROW_PADDING) * ROW_PADDING;
+      const part = { ...each, m: Math.min(m, Math.max(ROW_PADDING, rows)) };
+      const speeds = await productSpeeds(gpu, part, finalists.get(kind) ?? all, end);
       const ranked = all
         .filter(({ name }) => name in speeds)
         .sort((a, b) => (speeds[b.name] ?? 0) - (speeds[a.name] ?? 0));

@@ -115,10 +115,14 @@ export function planStep(input: PlanInput): PlanSpecs {
   const matmul = (
     l: MatmulLaunch,
     operands: 'ab' | 'b' | 'none' = l.form === 'NT' ? 'ab' : 'b',
-  ): LaunchSpec[] =>
-    splitMatmul(half && operands !== 'none' ? { ...l, f16: operands } : l, choice.dispatchFlops).map((part) =>
-      matmulLaunch(choice.matmul(part), part),
+  ): LaunchSpec[] => {
+    const whole = half && operands !== 'none' ? { ...l, f16: operands } : l;
+    // The tuning run measured whole products, so that is what the choice knows.
+    const variant = choice.matmul(whole);
+    return splitMatmul(whole, choice.dispatchFlops).map((part) =>
+      matmulLaunch(variant.supports(part) ? variant : choice.matmul(part), part),
     );
+  };
 
   const layerNames = (i: number) => {
     const p = `model.layers.${i}.`;
