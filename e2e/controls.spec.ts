@@ -150,7 +150,9 @@ test.describe('in a real run', () => {
   const state = (page: Page): Promise<AppState> => page.evaluate(() => globalThis.tabswarm.state());
   const reaches = (page: Page, what: string, condition: (s: AppState) => boolean) =>
     until(what, () => state(page), condition, MINUTE);
-  const status = (page: Page) => page.getByTestId('status');
+  /** While a round's work is handed in, the page says that instead. */
+  const says = (page: Page, words: string | RegExp) =>
+    expect(page.getByTestId('status')).toContainText(words, { timeout: MINUTE });
   const start = (page: Page) => page.getByRole('button', { name: 'Start', exact: true }).click();
 
   async function open(
@@ -247,8 +249,8 @@ test.describe('in a real run', () => {
         await dialog.getByLabel('To', { exact: true }).fill(`${two((hour + 1) % 24)}:00`);
       });
       await start(page);
-      await expect(status(page)).toContainText(`${two(hour)}:00`);
-      await expect(status(page)).toContainText('off the network');
+      await says(page, `${two(hour)}:00`);
+      await says(page, 'off the network');
       expect((await state(page)).peerId).toBeNull();
       expect(page.workers()).toHaveLength(0);
       await page.getByRole('button', { name: 'Train anyway' }).click();
@@ -258,10 +260,10 @@ test.describe('in a real run', () => {
 
     await test.step('battery: pauses below one threshold, resumes from the other', async () => {
       await page.evaluate(() => fakes.charge(0.39, false));
-      await expect(status(page)).toContainText('The battery is at 39 %; training goes on from 60 %.');
+      await says(page, 'The battery is at 39 %; training goes on from 60 %.');
       const { innerSteps } = (await state(page)).totals;
       await page.evaluate(() => fakes.charge(0.59, true));
-      await expect(status(page)).toContainText('59 %');
+      await says(page, '59 %');
       // The step that was under way may have ended after the reading.
       expect((await state(page)).totals.innerSteps - innerSteps).toBeLessThanOrEqual(1);
       await page.evaluate(() => fakes.charge(0.6, true));
@@ -277,18 +279,18 @@ test.describe('in a real run', () => {
         await dialog.getByRole('button', { name: 'Notice other windows too' }).click();
         await expect(dialog.getByText('in any window')).toBeVisible();
       });
-      await expect(status(page)).toContainText('after 3 min without input');
+      await says(page, 'after 3 min without input');
       await page.evaluate(() => fakes.idle('idle'));
       await training('training while nobody is there');
       await rules(page, (dialog) => dialog.getByRole('radio', { name: 'Slow down' }).click());
       await page.evaluate(() => fakes.idle('active'));
-      await expect(status(page)).toContainText('Slowed to 30 %');
+      await says(page, 'Slowed to 30 %');
       await rules(page, (dialog) => dialog.getByRole('radio', { name: 'Go on as always' }).click());
     });
 
     await test.step('a metered line: the round in hand is settled, then the tab leaves', async () => {
       await page.evaluate(() => fakes.connect('cellular'));
-      await expect(status(page)).toContainText('off the network');
+      await says(page, 'off the network');
       await expect.poll(() => page.workers().length, { timeout: MINUTE }).toBe(0);
       const away = await state(page);
       expect(away.peers).toEqual([]);
@@ -319,9 +321,7 @@ test.describe('in a real run', () => {
       await rules(page, (dialog) =>
         dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill('0.000001'),
       );
-      await expect(status(page)).toContainText(
-        /used [\d.]+ [kM]B of 1.00 kB this month, and going on needs about [\d.]+ [kM]B/,
-      );
+      await says(page, /used [\d.]+ [kM]B of 1.00 kB this month, and going on needs about [\d.]+ [kM]B/);
       await rules(page, (dialog) => dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill(''));
       await training('training without a monthly limit');
     });
