@@ -1,21 +1,14 @@
-/** In Chromium: one matrix size on every engine, interleaved. Called by matmul.ts through Playwright. */
+/** In Chromium: one matrix size on every engine. Called by matmul.ts through Playwright, which interleaves the rounds. */
 import { ENGINES, type MatmulRun } from './engines.ts';
 
-export interface MatmulPlan {
-  readonly n: number;
-  readonly rounds: number;
-  /** Milliseconds that one engine may take in all. */
-  readonly shareMs: number;
-}
-
-export interface MatmulResult {
+export interface MatmulEntry {
   readonly name: string;
   readonly peer: boolean;
   readonly adapter: string;
   readonly variant?: string;
   readonly error?: string;
-  /** Milliseconds per product, one entry a round. */
-  readonly ms: readonly number[];
+  /** Products in a round. */
+  readonly repeats: number;
 }
 
 /** A round queues so many products that reading back hides behind them. */
@@ -23,7 +16,12 @@ const ROUND_MS = 150;
 /** Entries of the product that are checked against doubles. */
 const CHECKS = 2;
 
-async function multiply({ n, rounds, shareMs }: MatmulPlan): Promise<MatmulResult[]> {
+let running: (MatmulRun | undefined)[] = [];
+
+/** Loads size `n` on every engine, checks some entries of each product, and sees how many products make a round. */
+async function load(n: number): Promise<MatmulEntry[]> {
+  for (const run of running) run?.dispose();
+  running = [];
   const random = (seed: number) => {
     let state = seed;
     return Float32Array.from({ length: n * n }, () => {
@@ -32,21 +30,12 @@ async function multiply({ n, rounds, shareMs }: MatmulPlan): Promise<MatmulResul
     });
   };
   const [a, b] = [random(1), random(2)];
-  const loaded: (MatmulResult & {
-    ms: number[];
-    run?: MatmulRun;
-    error?: string;
-    repeats: number;
-    spent: number;
-  })[] = [];
+  const entries: MatmulEntry[] = [];
   for (const engine of ENGINES) {
     const { name, peer } = engine;
-    const entry: (typeof loaded)[number] = { name, peer, adapter: 'none', ms: [], repeats: 1, spent: 0 };
-    loaded.push(entry);
     try {
       const adapter = await engine.start();
       const run = await engine.load(n, a, b);
-      Object.assign(entry, { adapter, run, variant: run.variant });
       for (let i = 0; i < CHECKS; i++)
         await check(run, n, a, b, Math.floor(((i + 0.5) / CHECKS) * n * n) + i);
       // The first call compiled; a second one says how many fit a round.
@@ -54,30 +43,29 @@ async function multiply({ n, rounds, shareMs }: MatmulPlan): Promise<MatmulResul
       run.run();
       await run.finish(0);
       const once = performance.now() - begin;
-      entry.repeats = Math.max(1, Math.min(100, Math.round(ROUND_MS / once)));
-      console.log(`${n}: ${name} ${once.toFixed(1)} ms, then ${entry.repeats} a round`);
+      const repeats = Math.max(1, Math.min(100, Math.round(ROUND_MS / once)));
+      console.log(`${n}: ${name} ${once.toFixed(1)} ms, then ${repeats} a round`);
+      running.push(run);
+      entries.push({ name, peer, adapter, repeats, ...(run.variant && { variant: run.variant }) });
     } catch (error) {
-      entry.error = (error instanceof Error ? error.message : String(error)).slice(0, 300);
-      console.log(`${n}: ${name} failed: ${entry.error}`);
+      const message = (error instanceof Error ? error.message : String(error)).slice(0, 300);
+      console.log(`${n}: ${name} failed: ${message}`);
+      running.push(undefined);
+      entries.push({ name, peer, adapter: 'none', repeats: 0, error: message });
     }
   }
-  for (let round = 0; round < rounds; round++) {
-    for (const entry of loaded) {
-      const { run, error, repeats } = entry;
-      if (run === undefined || error !== undefined || (round > 0 && entry.spent > shareMs)) continue;
-      await run.select?.();
-      const begin = performance.now();
-      for (let i = 0; i < repeats; i++) run.run();
-      await run.finish(round);
-      const ms = performance.now() - begin;
-      entry.spent += ms;
-      entry.ms.push(ms / repeats);
-    }
-  }
-  return loaded.map(({ run, name, peer, adapter, variant, error, ms }) => {
-    run?.dispose();
-    return { name, peer, adapter, ms, ...(variant && { variant }), ...(error && { error }) };
-  });
+  return entries;
+}
+
+/** Milliseconds of `repeats` products on one engine. */
+async function round({ engine, repeats }: { engine: number; repeats: number }): Promise<number> {
+  const run = running[engine];
+  if (run === undefined) return Number.NaN;
+  await run.select?.();
+  const begin = performance.now();
+  for (let i = 0; i < repeats; i++) run.run();
+  await run.finish(0);
+  return performance.now() - begin;
 }
 
 async function check(
@@ -97,4 +85,4 @@ async function check(
   if (!(Math.abs(got - expected) <= 1e-6 * n)) throw new Error(`wrong product: ${got}, not ${expected}`);
 }
 
-Object.assign(globalThis, { multiply });
+Object.assign(globalThis, { load, round });
