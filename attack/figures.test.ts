@@ -29,8 +29,8 @@ test('an attack that changes nothing meets every target', () => {
 test('credits compare one attacker with one honest peer, or all identities of one worker with it', () => {
   const attacked = outcome({ attackerCredits: [20, 10, 0] });
   expect(of(attacked)['attack.credit_ratio']).toEqual([0.05, true]);
-  expect(of(attacked, true)['attack.credit_ratio']).toEqual([0.15, true]);
-  expect(of(outcome({ attackerCredits: [201, 0] }), true)['attack.credit_ratio'][1]).toBe(false);
+  expect(of(attacked, true)['attack.credit_ratio']).toEqual([0.1, true]);
+  expect(of(outcome({ attackerCredits: [310, 0] }), true)['attack.credit_ratio'][1]).toBe(false);
   expect(of(outcome({ attackerCredits: [20, 1] }))['attack.credit_ratio'][1]).toBe(false);
 });
 

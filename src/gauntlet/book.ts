@@ -143,7 +143,7 @@ export class RoundBook {
       this.#o.carryProblem?.(contributor, commit) ??
       null;
     if (problem !== null) return this.#refuseStray(contributor, problem);
-    const stranger = (this.#o.standings?.get(key)?.verified ?? 0) === 0;
+    const stranger = (this.#o.standings?.get(key)?.verified ?? 0) <= 0;
     if (stranger && this.#strangers === MAX_STRANGERS) {
       const full = refusal('capacity', `${MAX_STRANGERS} newcomers in this round already`);
       return this.#refuseStray(contributor, full);

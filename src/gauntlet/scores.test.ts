@@ -77,6 +77,14 @@ describe('gain gate', () => {
     expect(reason({ ...phone, tokens: 1000 })).toBe('loss');
   });
 
+  test('many phones do not lower what a claim of many tokens must gain', () => {
+    const phones = Array.from({ length: 7 }, (_, i) =>
+      gained(0.008, { seed: 50 + i, noise: 0.001, tokens: 250 }),
+    );
+    expect(reason(gained(0.03, { noise: 0.001 }), phones)).toBe(null);
+    expect(reason(gained(0.004, { noise: 0.001 }), phones)).toBe('loss');
+  });
+
   test('what noise may explain is not refused, nor who is alone', () => {
     expect(reason(gained(0, { noise: 0.2 }))).toBe(null);
     expect(reason(gained(-1), [])).toBe(null);
@@ -124,6 +132,16 @@ describe('weights', () => {
     const ramped = { ...rules, rampRounds: 3 };
     const entries = [0, 1, 2, 3, 9].map((verifiedRounds) => ({ tokens: 1000, verifiedRounds }));
     expect(weightsOf(entries, ramped)).toEqual([256, 512, 768, 1024, 1024]);
+  });
+
+  test('who failed an audit weighs next to nothing, and takes nothing from the others', () => {
+    const liar = { tokens: 5000, verifiedRounds: -1 };
+    const honest = work(1000, 500);
+    expect(weightsOf([liar, ...honest], { ...rules, maxShare: 0.6 })).toEqual([
+      1,
+      ...weightsOf(honest, { ...rules, maxShare: 0.6 }),
+    ]);
+    expect(weightsOf([liar], rules)).toEqual([1]);
   });
 
   test('no identity above its share, and the order stays', () => {

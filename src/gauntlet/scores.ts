@@ -79,13 +79,17 @@ export interface Gained {
 }
 
 /**
- * How much less a step of fewer tokens may gain: with the square of their ratio. A few steps' top-k is mostly noise, so
- * gains fall faster than tokens do: measured to 0.05 to 0.2 at a quarter of the steps, 0.15 to 0.5 at half.
+ * What the gain of a step of `other` tokens says of one of `own`. Gains grow faster than tokens, since a few steps' top-k
+ * is mostly noise (a quarter of the steps gained 0.05 to 0.2, half 0.15 to 0.5 of all): scaled down with the square of
+ * the ratio and up with the ratio itself, too little is expected rather than too much.
  */
-const scale = (own: number, other: number): number => Math.min(1, own / other) ** 2;
+const scale = (own: number, other: number): number => {
+  const ratio = own / other;
+  return ratio < 1 ? ratio ** 2 : ratio;
+};
 
 /**
- * Refuses a step whose gain is beyond doubt under `least` times the median of the others', each scaled down to its
+ * Refuses a step whose gain is beyond doubt under `least` times the median of the others', each scaled to its
  * tokens. Compared sequence by sequence, so that the text's own difficulty cancels; an honest majority is the yardstick.
  */
 export function gainProblem(own: Gained, others: readonly Gained[], least: number): Refusal | null {

@@ -128,3 +128,23 @@ describe('selection', () => {
     expect(mixed[0]).toEqual(crowd[29]);
   });
 });
+
+test('a failed audit leaves no verified rounds, and none come back before an audit is passed', () => {
+  const liar = key('liar');
+  const entry = {
+    contributor: liar,
+    submission: { hash: liar, size: 1 },
+    tokens: 1,
+    innerSteps: 1,
+    weight: 1,
+  };
+  let standings: Standings = new Map();
+  const after = (round: number, outcome?: 'passed' | 'failed') => {
+    const audits = outcome === undefined ? [] : [{ contributor: liar, round, outcome, detail: '' }];
+    standings = updateStandings(standings, { ...verdict(round, []), accepted: [entry], audits });
+    return standings.get(toHex(liar))?.verified;
+  };
+  expect([after(0), after(1)]).toEqual([1, 2]);
+  expect([after(2, 'failed'), after(3), after(4)]).toEqual([-1, -1, -1]);
+  expect([after(5, 'passed'), after(6)]).toEqual([0, 1]);
+});

@@ -5,7 +5,8 @@
  * - rating: Plackett-Luce over the order of unassigned loss gains within each round (rating.ts);
  * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. Who really
  *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation) and is refused;
- * - verified: rounds accepted, for the newcomers' ramp. A provable lie or a failed audit costs all of it, a bad round half.
+ * - verified: rounds accepted, for the newcomers' ramp. A provable lie costs all of it, a bad round half; a failed audit
+ *   makes it -1, and the weight the least there is, until an audit is passed.
  */
 import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
@@ -18,6 +19,7 @@ export interface Standing {
   /** -1..1; 0 before the first measurement. */
   readonly work: number;
   readonly measurements: number;
+  /** -1: failed an audit and has passed none since. */
   readonly verified: number;
   readonly lastRound: number;
 }
@@ -102,16 +104,17 @@ export function updateStandings(standings: Standings, verdict: MessageOf<'verdic
     }));
   });
   for (const { contributor } of verdict.accepted) {
-    change(contributor, (old) => ({ verified: old.verified + 1 }));
+    change(contributor, ({ verified }) => ({ verified: verified < 0 ? verified : verified + 1 }));
   }
   for (const { contributor, reason } of verdict.refused) {
     // Somebody unknown has nothing to lose, and must not fill our memory by being refused.
     if (!next.has(toHex(contributor))) continue;
-    if (LIES.has(reason)) change(contributor, () => ({ verified: 0 }));
+    if (LIES.has(reason)) change(contributor, (old) => ({ verified: Math.min(0, old.verified) }));
     else if (reason === 'loss') change(contributor, (old) => ({ verified: old.verified >> 1 }));
   }
   for (const { contributor, outcome } of verdict.audits) {
-    if (outcome === 'failed' && next.has(toHex(contributor))) change(contributor, () => ({ verified: 0 }));
+    if (!next.has(toHex(contributor))) continue;
+    change(contributor, ({ verified }) => ({ verified: outcome === 'failed' ? -1 : Math.max(0, verified) }));
   }
   if (next.size > MAX_STANDINGS) forget(next);
   return next;

@@ -4,19 +4,23 @@ import type { GauntletRules } from '../protocol/manifest.ts';
 
 export interface Work {
   readonly tokens: number;
-  /** Rounds in which this contributor was accepted before, less what it lost by misbehaviour. */
+  /** Rounds in which this contributor was accepted before, less what it lost by misbehaviour; -1: see standings.ts. */
   readonly verifiedRounds: number;
 }
 
-/** Weight 1..MAX_WEIGHT of each entry; the most work in the round gets MAX_WEIGHT. */
+/** Weight 1..MAX_WEIGHT of each entry; the most work in the round gets MAX_WEIGHT, who failed an audit 1. */
 export function weightsOf(work: readonly Work[], rules: GauntletRules): number[] {
   const ramp = rules.rampRounds ?? 0;
-  const values = work.map(({ tokens, verifiedRounds }) =>
+  const trusted = work.filter(({ verifiedRounds }) => verifiedRounds >= 0);
+  const values = trusted.map(({ tokens, verifiedRounds }) =>
     ramp === 0 ? tokens : tokens * Math.min(1, (verifiedRounds + 1) / (ramp + 1)),
   );
-  const capped = capShares(values, Math.max(rules.maxShare ?? 1, 1 / Math.max(1, work.length)));
+  const capped = capShares(values, Math.max(rules.maxShare ?? 1, 1 / Math.max(1, trusted.length)));
   const most = Math.max(...capped);
-  return capped.map((value) => Math.max(1, Math.round((MAX_WEIGHT * value) / most)));
+  const weights = new Map(
+    trusted.map((entry, i) => [entry, Math.max(1, Math.round((MAX_WEIGHT * capped[i]) / most))]),
+  );
+  return work.map((entry) => weights.get(entry) ?? 1);
 }
 
 /**
