@@ -9,6 +9,9 @@
  *   --hardware                  the machine's GPU, not SwiftShader
  *   --no-node                   leave Node out
  *   --no-deep                   leave out the 12 layers on which only ours is measured: JavaScript and dispatches
+ *
+ * On a CPU driver a step also has its `cpu_ms`, the processor time of Chromium's GPU process, and the ratio its `cpu`: other
+ * work on the machine lengthens these far less than the clock's.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -53,8 +56,8 @@ let failed = false;
 const rate = (size: Size, ms: number) => (size.batch * size.sequence * 1000) / ms;
 
 /** How many times faster ours was, round by round: both met the same load of the machine then. */
-const pairedRatios = (own: CandidateResult, peer: CandidateResult) =>
-  peer.stepMs.map((ms, round) => ms / (own.stepMs[round] ?? Number.NaN)).filter(Number.isFinite);
+const pairedRatios = (own: readonly number[], peer: readonly number[]) =>
+  peer.map((ms, round) => ms / (own[round] ?? Number.NaN)).filter(Number.isFinite);
 
 function describe(name: string, size: Size, runtime: string, result: CandidateResult): void {
   const where = { size: name, runtime, engine: result.name, adapter: result.adapter };
@@ -73,6 +76,7 @@ function describe(name: string, size: Size, runtime: string, result: CandidateRe
     p90: rounded(quantile(perSecond, 0.9)),
     steps: perSecond.length,
     step_ms: rounded(median(result.stepMs)),
+    ...(!values.hardware && result.cpuMs.length > 0 && { cpu_ms: rounded(median(result.cpuMs)) }),
     loss_error: result.lossError,
   });
   figure('train.dispatches_per_step', result.dispatches, 'dispatches', { layers: size.config.layers });
@@ -109,7 +113,11 @@ for (const { name, size, names } of runs) {
     if (own === undefined) continue;
     const compared = results
       .filter((result) => result.peer && result.stepMs.length > 0)
-      .map((result) => ({ name: result.name, ratios: pairedRatios(own, result) }))
+      .map((result) => ({
+        name: result.name,
+        ratios: pairedRatios(own.stepMs, result.stepMs),
+        cpu: median(pairedRatios(own.cpuMs, result.cpuMs)),
+      }))
       .sort((x, y) => median(x.ratios) - median(y.ratios));
     const [best] = compared;
     if (best === undefined) continue;
@@ -123,6 +131,7 @@ for (const { name, size, names } of runs) {
       p10: rounded(quantile(best.ratios, 0.1)),
       p90: rounded(quantile(best.ratios, 0.9)),
       peers: Object.fromEntries(compared.map((peer) => [peer.name, rounded(median(peer.ratios))])),
+      ...(!values.hardware && { cpu: rounded(Math.min(...compared.map((peer) => peer.cpu))) }),
       adapter: own.adapter,
     });
   } finally {

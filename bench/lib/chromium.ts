@@ -21,7 +21,10 @@ export interface ChromiumPage {
   readonly version: string;
   /** Calls the module's `globalThis[name](argument)` in the page; argument and result are JSON. */
   call<T>(name: string, argument: unknown): Promise<T>;
-  /** Processor time of the browser's GPU process so far, in ms: on a CPU driver, the work done, whatever else the machine runs. */
+  /**
+   * Processor time of the browser's GPU process so far, in ms: on a CPU driver, the work done, whatever else the machine
+   * runs. The page has it too, as `globalThis.gpuProcessMs()`.
+   */
   gpuProcessMs(): Promise<number>;
   close(): Promise<void>;
 }
@@ -69,6 +72,11 @@ export async function openChromium(options: ChromiumOptions): Promise<ChromiumPa
   try {
     const page = await browser.newPage();
     const system = await browser.newBrowserCDPSession();
+    const gpuProcessMs = async () => {
+      const { processInfo } = await system.send('SystemInfo.getProcessInfo');
+      return 1000 * (processInfo.find(({ type }) => type === 'GPU')?.cpuTime ?? Number.NaN);
+    };
+    await page.exposeFunction('gpuProcessMs', gpuProcessMs);
     const failure = watch(page, options.onLog);
     const { port } = server.address() as AddressInfo;
     await page.goto(`http://127.0.0.1:${port}/`);
@@ -83,10 +91,7 @@ export async function openChromium(options: ChromiumOptions): Promise<ChromiumPa
           page.evaluate<never>(`globalThis[${JSON.stringify(name)}](${JSON.stringify(argument)})`),
           failure,
         ]),
-      async gpuProcessMs() {
-        const { processInfo } = await system.send('SystemInfo.getProcessInfo');
-        return 1000 * (processInfo.find(({ type }) => type === 'GPU')?.cpuTime ?? Number.NaN);
-      },
+      gpuProcessMs,
       close,
     };
   } catch (error) {

@@ -30,6 +30,8 @@ export interface CandidateResult {
   readonly lossError: number;
   readonly stepMs: readonly number[];
   readonly javascriptMs: readonly number[];
+  /** Processor time of each step where a CPU driver does it, in ms; else empty. */
+  readonly cpuMs: readonly number[];
   readonly dispatches: number;
   readonly bytes: number;
   readonly peakBytes: number;
@@ -44,6 +46,7 @@ interface Running {
   lossError: number;
   stepMs: number[];
   javascriptMs: number[];
+  cpuMs: number[];
 }
 
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, 500);
@@ -53,12 +56,14 @@ export async function compareTraining(
   kinds: readonly CandidateKind[],
   plan: Plan,
   log: (line: string) => void,
+  /** The processor time so far of what draws, in ms. */
+  processorMs?: () => Promise<number>,
 ): Promise<CandidateResult[]> {
   const problem = makeProblem(plan.size);
   const all: Running[] = [];
   for (const kind of kinds) {
     countFor(kind.name);
-    const blank = { kind, losses: [], lossError: 0, stepMs: [], javascriptMs: [] };
+    const blank = { kind, losses: [], lossError: 0, stepMs: [], javascriptMs: [], cpuMs: [] };
     let adapter = 'none';
     try {
       adapter = await kind.start();
@@ -93,9 +98,11 @@ export async function compareTraining(
       countFor(kind.name);
       const counts = countsOf(kind.name);
       const before = counts.dispatches;
+      const cpu = await processorMs?.();
       const start = performance.now();
       await candidate.step();
       running.stepMs.push(performance.now() - start);
+      if (processorMs !== undefined && cpu !== undefined) running.cpuMs.push((await processorMs()) - cpu);
       dispatches.set(kind, counts.dispatches - before);
       if (candidate.javascriptMs !== undefined) running.javascriptMs.push(candidate.javascriptMs);
     }

@@ -15,5 +15,6 @@ Object.assign(globalThis, {
       kinds.filter((kind) => !kind.peer || names.length === 0 || names.includes(kind.name)),
       plan,
       (line) => console.log(line),
+      (globalThis as { gpuProcessMs?: () => Promise<number> }).gpuProcessMs,
     ),
 });
