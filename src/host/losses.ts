@@ -1,6 +1,5 @@
-/** Losses measured in a worker thread, so that the relay and the HTTP server never wait for a forward pass. */
+/** Losses measured in a helper, so that the relay and the HTTP server never wait for a forward pass. */
 import { availableParallelism } from 'node:os';
-import { SHARE_ENV } from 'node:worker_threads';
 import { LossError, type LossMeter, type TrialStep } from '../gauntlet/loss-meter.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
@@ -36,7 +35,7 @@ export interface NamedLossMeter extends LossMeter {
   name(): Promise<string>;
 }
 
-/** Starts the worker thread; it comes up again by itself after a crash, with the state it had. */
+/** Starts the helper; it comes up again by itself after a crash, with the state it had. */
 export function createLossMeter(options: LossMeterOptions): NamedLossMeter {
   const threads = Math.max(1, Math.min(4, availableParallelism() >> 1));
   return new WorkerLossMeter({ threads, evaluator: 'ort', ...options });
@@ -46,11 +45,11 @@ class WorkerLossMeter implements NamedLossMeter {
   readonly #calls: WorkerCalls<LossQuestion, LossAnswer>;
   #theta: Int32Array | null = null;
 
-  constructor(workerData: LossWorkerData) {
+  constructor(data: LossWorkerData) {
     this.#calls = new WorkerCalls({
       script: new URL('./losses.worker.ts', import.meta.url),
-      // Dawn's loader reads the real environment, which a worker has only when it shares it.
-      worker: { workerData, env: SHARE_ENV },
+      kind: data.evaluator === 'ort' ? 'thread' : 'process',
+      data,
       failure: (message) => new LossError(message),
       first: () => (this.#theta === null ? null : { kind: 'load', theta: this.#theta }),
     });

@@ -1,19 +1,17 @@
-/** Worker thread that measures losses, on the CPU or on a GPU; holds one state θ at a time. Asked through losses.ts. */
-import { workerData } from 'node:worker_threads';
+/** Helper that measures losses, on the CPU or on a GPU; holds one state θ at a time. Asked through losses.ts. */
 import { GpuLossMeter } from '../gauntlet/gpu-losses.ts';
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
 import { OrtLossMeter } from '../gauntlet/ort-losses.ts';
 import { adapterLine } from '../kernels/gpu.ts';
 import { openNodeGpu } from '../kernels/testing.ts';
 import type { LossAnswer, LossQuestion, LossWorkerData } from './losses.ts';
-import { serveCalls } from './serve-calls.ts';
+import { helperData, serveCalls } from './serve-calls.ts';
 
-const data = workerData as LossWorkerData;
 const opened = open();
 opened.catch(() => {}); // reported by the first question
 
 async function open(): Promise<{ meter: LossMeter; name: string }> {
-  const { evaluator, threads, ...options } = data;
+  const { evaluator, threads, ...options } = (await helperData()) as LossWorkerData;
   const cpu = () => ({
     meter: new OrtLossMeter({ ...options, threads }),
     name: 'CPU (onnxruntime-web)',

@@ -1,8 +1,8 @@
-/** Replays of audited rounds, done in a worker thread with a GPU of its own, so that the relay never waits for them. */
-import { SHARE_ENV } from 'node:worker_threads';
+/** Replays of audited rounds, done in a process with a GPU of its own, so that the relay never waits for them. */
 import type { ReplayFigures, RoundClaim } from '../gauntlet/replay.ts';
 import type { ReplayJob } from '../gauntlet/replayer.ts';
 import { parameterLayout } from '../model/layout.ts';
+import { messageOf } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
@@ -17,6 +17,12 @@ export interface ReplayRequest {
 export interface Replays {
   replay(request: ReplayRequest): Promise<ReplayFigures>;
   close(): Promise<void>;
+}
+
+/** What the process is started with. `software`: a CPU driver will do. */
+export interface ReplayWorkerData {
+  readonly manifest: Manifest;
+  readonly software: boolean;
 }
 
 export type ReplayQuestion = { readonly kind: 'open' } | ({ readonly kind: 'replay' } & ReplayRequest);
@@ -40,27 +46,32 @@ class ReplayError extends Error {
 export async function openReplays(
   manifest: Manifest,
   software: boolean,
+  signal: AbortSignal,
 ): Promise<{ readonly replays: Replays; readonly adapter: string } | { readonly why: string }> {
   const calls = new WorkerCalls<ReplayQuestion, ReplayAnswer>({
     script: new URL('./replays.worker.ts', import.meta.url),
-    // Dawn's loader reads the real environment, which a worker has only when it shares it.
-    worker: { workerData: manifest, env: SHARE_ENV },
+    kind: 'process',
+    data: { manifest, software } satisfies ReplayWorkerData,
     failure: (message) => new ReplayError(message),
     first: () => null,
   });
+  const close = (): void => void calls.close();
+  signal.addEventListener('abort', close, { once: true });
   try {
     const answer = await calls.ask({ kind: 'open' });
     if (answer.kind !== 'opened') throw new ReplayError('the replay worker answered something else');
     const { elements } = parameterLayout(manifest.model);
-    if (!answer.software || (software && elements <= MAX_SOFTWARE_PARAMETERS))
+    if (!answer.software || elements <= MAX_SOFTWARE_PARAMETERS)
       return { adapter: answer.adapter, replays: new WorkerReplays(calls) };
     await calls.close();
     return {
-      why: `this machine has only a software GPU (${answer.adapter}); --audits N replays small models on it`,
+      why: `this machine has only a software GPU (${answer.adapter}), too slow for ${(elements / 1e6).toFixed(1)} M parameters`,
     };
   } catch (error) {
     await calls.close();
-    return { why: `this machine's GPU cannot be used: ${(error as Error).message}` };
+    return { why: `this machine's GPU cannot be used: ${messageOf(error).replace(/\.$/, '')}` };
+  } finally {
+    signal.removeEventListener('abort', close);
   }
 }
 

@@ -1,30 +1,29 @@
-/** Worker thread that replays audited rounds on the host's GPU (Dawn). Asked through replays.ts. */
-import { workerData } from 'node:worker_threads';
+/** Process that replays audited rounds on the host's GPU (Dawn). Asked through replays.ts. */
 import { compareReplay, type ReplayFigures } from '../gauntlet/replay.ts';
 import { Replayer } from '../gauntlet/replayer.ts';
 import { openNodeGpu } from '../kernels/testing.ts';
 import { parameterLayout } from '../model/layout.ts';
-import type { Manifest } from '../protocol/manifest.ts';
 import { decodeSubmission } from '../sparseloco/wire.ts';
 import { adapterLine } from '../kernels/gpu.ts';
-import type { ReplayAnswer, ReplayQuestion } from './replays.ts';
-import { serveCalls } from './serve-calls.ts';
+import type { ReplayAnswer, ReplayQuestion, ReplayWorkerData } from './replays.ts';
+import { helperData, serveCalls } from './serve-calls.ts';
 
-const manifest = workerData as Manifest;
-const layout = parameterLayout(manifest.model);
-let opened: Promise<{ replayer: Replayer; adapter: string; software: boolean }> | null = null;
+const opened = open();
+opened.catch(() => {}); // reported by the first question
 
-function open() {
-  opened ??= (async () => {
-    const gpu = await openNodeGpu();
-    const replayer = await Replayer.open(gpu, manifest);
-    return { replayer, adapter: adapterLine(gpu.adapter), software: gpu.adapter.software };
-  })();
-  return opened;
+async function open() {
+  const { manifest, software } = (await helperData()) as ReplayWorkerData;
+  // By itself a host uses a real GPU only; asked for audits, it takes the CPU driver that tests run on.
+  const gpu = await openNodeGpu(software ? {} : { hardware: true });
+  if (gpu.adapter.software && !software)
+    throw new Error(`there is only a software GPU (${adapterLine(gpu.adapter)}); --audits N takes that too`);
+  const replayer = await Replayer.open(gpu, manifest);
+  const layout = parameterLayout(manifest.model);
+  return { manifest, layout, replayer, adapter: adapterLine(gpu.adapter), software: gpu.adapter.software };
 }
 
 serveCalls<ReplayQuestion, ReplayAnswer>(async (question) => {
-  const { replayer, adapter, software } = await open();
+  const { manifest, layout, replayer, adapter, software } = await opened;
   if (question.kind === 'open') return { kind: 'opened', adapter, software };
   const { job, claim, submission } = question;
   const replayed = await replayer.replay(job);

@@ -135,8 +135,16 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         sequence: manifest.training.sequence,
       });
       stops.push(() => named.close());
-      machine = await named.name();
-      log(`losses are measured on: ${machine}`);
+      // Not waited for: opening a GPU takes a while, and the page can be served before.
+      named.name().then(
+        (name) => {
+          machine = name;
+          log(`losses are measured on ${name}`);
+        },
+        (error: unknown) => {
+          if (stops.length > 0) log(`losses cannot be measured: ${messageOf(error)}`);
+        },
+      );
       meter = named;
     }
     const losses = new RoundLosses({
@@ -148,18 +156,12 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     });
     const audited = (manifest.gauntlet.auditsPerRound ?? 0) > 0;
     const carries = audited ? await openCarries(manifest, store.note(CARRIES_NOTE)) : null;
-    const auditor =
-      audited && options.audits !== 0
-        ? await openAuditor(run, chain, swarm, losses, options.audits !== undefined, log)
-        : null;
-    if (auditor !== null) stops.push(() => auditor.stop());
     if (!audited) log('audits are off: the run was made without them (--audits)');
     else if (options.audits === 0) log('audits are off on this host (--audits 0)');
     const validator = new Validator({
-      machine,
+      machine: () => machine,
       carries,
       onCarries: (book) => store.saveNote(CARRIES_NOTE, book.encode()),
-      auditor,
       chain,
       swarm,
       identity: run.validator,
@@ -183,7 +185,18 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       startedAt: Date.now(),
     };
     app = createApp({ view, files, log });
-    void validator.prepare();
+    // A failure is in the log, and the first measurement tries again.
+    validator.prepare().catch(() => {});
+    if (audited && options.audits !== 0) {
+      const leaving = new AbortController();
+      const software = options.audits !== undefined;
+      const opening = openAuditor({ run, chain, swarm, losses, software, log }, leaving.signal);
+      stops.push(async () => {
+        leaving.abort();
+        await (await opening)?.stop();
+      });
+      void opening.then((auditor) => validator.setAuditor(auditor));
+    }
     validator.start();
 
     const scheme = options.tls === undefined ? 'http' : 'https';
@@ -291,16 +304,22 @@ async function openCarries(manifest: Manifest, note: Uint8Array | null): Promise
   return new CarryBook(carryRoot(await zeroCarry(elements)), note);
 }
 
+interface AuditorParts {
+  readonly run: OpenedRun;
+  readonly chain: Chain;
+  readonly swarm: HostSwarm;
+  readonly losses: RoundLosses;
+  /** A CPU driver will do. */
+  readonly software: boolean;
+  readonly log: (line: string) => void;
+}
+
 /** Null, with the reason in the log, where this machine cannot replay a round. */
-async function openAuditor(
-  { manifest, validator }: OpenedRun,
-  chain: Chain,
-  swarm: HostSwarm,
-  losses: RoundLosses,
-  software: boolean,
-  log: (line: string) => void,
-): Promise<Auditor | null> {
-  const opened = await openReplays(manifest, software);
+async function openAuditor(parts: AuditorParts, signal: AbortSignal): Promise<Auditor | null> {
+  const { chain, swarm, losses, software, log } = parts;
+  const { manifest, validator } = parts.run;
+  const opened = await openReplays(manifest, software, signal);
+  if (signal.aborted) return null;
   if ('why' in opened) {
     log(`audits are off: ${opened.why}. Submissions are judged by their loss alone.`);
     return null;

@@ -32,7 +32,7 @@ export interface ValidatorOptions {
   readonly identity: Identity;
   readonly losses: RoundLosses;
   /** What losses are measured on, for the picture of the swarm. */
-  readonly machine?: string;
+  readonly machine?: () => string;
   /** Swarm time, epoch ms: the host's clock is the run's. */
   readonly now?: () => number;
   readonly log: (line: string) => void;
@@ -40,8 +40,6 @@ export interface ValidatorOptions {
   readonly carries?: CarryBook | null;
   /** Called after each round with the roots to keep. */
   readonly onCarries?: (carries: CarryBook) => void;
-  /** Null: this machine cannot replay, or the run has no audits. */
-  readonly auditor?: Auditor | null;
   readonly standings?: Standings;
   /** Called after each round with the standings to keep. */
   readonly onStandings?: (standings: Standings) => void;
@@ -88,6 +86,7 @@ export class Validator {
   #joinsSince = 0;
   readonly #served: Uint8Array[][] = [];
   #round: OpenRound | null = null;
+  #auditor: Auditor | null = null;
   #standings: Standings;
   /** What the last certificate applied, for finding who hands it in again. */
   #applied: readonly Inspected[] = [];
@@ -109,6 +108,11 @@ export class Validator {
     this.#joins = new JoinBox(options.chain.runId);
     this.#standings = options.standings ?? new Map();
     this.#lastWord = options.chain.last?.stored.message ?? null;
+  }
+
+  /** Has accepted work audited from now on. Null: this machine cannot replay, or the run has no audits. */
+  setAuditor(auditor: Auditor | null): void {
+    this.#auditor = auditor;
   }
 
   /** Loads the certified state for measuring, without starting any timer. */
@@ -167,7 +171,7 @@ export class Validator {
       case 'join':
         return this.#join(message, sender);
       case 'carry':
-        return this.#o.auditor?.take(sender, message) ?? 'ignore';
+        return this.#auditor?.take(sender, message) ?? 'ignore';
       case 'commit':
       case 'reveal': {
         this.advance();
@@ -221,7 +225,7 @@ export class Validator {
   /** Does what is due: opens a round, fetches, begins to judge. Cheap when nothing is. */
   advance(): void {
     if (this.#abort.signal.aborted) return;
-    this.#o.auditor?.advance();
+    this.#auditor?.advance();
     const now = this.#now();
     const number = roundAt(this.#o.chain.manifest.schedule, now);
     if (number < 0) return;
@@ -411,7 +415,7 @@ export class Validator {
       const joined = this.#joins.joined(this.#o.chain.head);
       const verdict = await round.book.judge({
         joined,
-        audits: this.#o.auditor?.outcomes(round.round) ?? [],
+        audits: this.#auditor?.outcomes(round.round) ?? [],
       });
       if (this.#abort.signal.aborted) return;
       this.#standings = updateStandings(this.#standings, verdict);
@@ -456,7 +460,8 @@ export class Validator {
   }
 
   async #certify(round: OpenRound, verdict: MessageOf<'verdict'>): Promise<void> {
-    const { chain, swarm, identity, losses, log, auditor } = this.#o;
+    const { chain, swarm, identity, losses, log } = this.#o;
+    const auditor = this.#auditor;
     await this.#stateLoaded;
     const start = { head: chain.head, theta: auditor == null ? null : await chain.theta() };
     const heldOutLoss = await losses.heldOut();
@@ -522,7 +527,7 @@ export class Validator {
         peer: swarm.peerId,
         role: 'validator',
         state: phase === 'judge' || phase === 'reveal' ? 'judging' : 'waiting',
-        adapter: (this.#o.machine ?? 'CPU').slice(0, 120),
+        adapter: (this.#o.machine?.() ?? 'CPU').slice(0, 120),
         tokensPerSecond: 0,
         root: chain.head.root,
         height: chain.head.height,

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { toHex } from '../../protocol/bytes.ts';
 import type { ChainHead } from '../../protocol/certificate.ts';
 import { deadlines } from '../../protocol/clock.ts';
+import type { Auditor } from '../auditor.ts';
 import { Chain } from '../chain.ts';
 import { type NewRun, openRun } from '../open-run.ts';
 import { RoundLosses } from '../../gauntlet/round-losses.ts';
 import { Validator, type ValidatorOptions } from '../validator.ts';
 import { MemorySwarm, PretendedContributor, PretendedLosses, smallRun, START } from './fixtures.ts';
 
-type Extra = Partial<Pick<ValidatorOptions, 'carries' | 'auditor'>>;
+type Extra = Partial<Pick<ValidatorOptions, 'carries'>> & { readonly auditor?: Auditor };
 /** What the auditor under test is made of. */
 export interface WorldParts {
   readonly chain: Chain;
@@ -40,8 +41,8 @@ export async function createWorld({ folder, corpus, overrides, extra = () => ({}
   const clock = { now: START + 1000 };
   const lines: string[] = [];
   const more = await extra({ chain, swarm, run, clock, lines });
-  const make = (own: Chain) =>
-    new Validator({
+  const make = (own: Chain) => {
+    const made = new Validator({
       chain: own,
       swarm,
       identity: run.validator,
@@ -54,8 +55,11 @@ export async function createWorld({ folder, corpus, overrides, extra = () => ({}
       }),
       now: () => clock.now,
       log: (line) => lines.push(line),
-      ...more,
+      ...(more.carries === undefined ? {} : { carries: more.carries }),
     });
+    made.setAuditor(more.auditor ?? null);
+    return made;
+  };
   const at = (round: number) => deadlines(run.manifest.schedule, round);
   const validator = make(chain);
   await validator.prepare();
