@@ -3,9 +3,9 @@
  * names, and a contribution certificate that was made in the page checks out on the verify page, and only unbent.
  */
 import { readFile } from 'node:fs/promises';
-import { AxeBuilder } from '@axe-core/playwright';
 import { expect, type Page, test } from '@playwright/test';
 import { galleryChain } from '../src/ui/gallery/fake-contribution.ts';
+import { axeFaults } from './support/axe.ts';
 import { type Gallery, openGallery } from './support/gallery.ts';
 
 let gallery: Gallery;
@@ -40,10 +40,7 @@ async function look(page: Page, name: string, looks: typeof PAIR | typeof LOOKS 
     );
     expect(overflow, `${name} at ${width} px`).toBe(0);
     if (i < PAIR.length) {
-      const { violations } = await new AxeBuilder({ page }).analyze();
-      expect(
-        violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.target.join(' ')).join(', ')}`),
-      ).toEqual([]);
+      expect(await axeFaults(page)).toEqual([]);
     }
     await page.screenshot({ path: `artifacts/ui/${name}-${scheme}-${width}.png`, fullPage: true });
   }

@@ -2,9 +2,9 @@
  * The page in every state it can be in, driven by a pretended session: looks (screenshots at two widths, light and
  * dark), accessibility (axe), consent, and that it stays calm under fifty state changes a second.
  */
-import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
 import { scenarios } from '../src/ui/gallery/scenarios.ts';
+import { axeFaults } from './support/axe.ts';
 import { type Gallery, openGallery } from './support/gallery.ts';
 
 const WIDTHS = [1280, 390] as const;
@@ -56,9 +56,7 @@ for (const scheme of SCHEMES) {
             () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
           );
           if (overflow !== 0) faults.push(`${state}: ${overflow} px wider than the screen`);
-          const { violations } = await new AxeBuilder({ page }).analyze();
-          for (const { id, nodes } of violations)
-            faults.push(`${state}: ${id} at ${nodes.map((n) => n.target.join(' ')).join(', ')}`);
+          for (const fault of await axeFaults(page)) faults.push(`${state}: ${fault}`);
           if (PICTURED.has(state))
             await page.screenshot({ path: `artifacts/ui/${state}-${scheme}-${width}.png`, fullPage: true });
         }
