@@ -64,7 +64,7 @@ report({ name: 'ui.longtasks', value: long, unit: 'tasks', over: LONG_MS, clock,
 for (const { wall, cpu, what } of longest(5))
   report({ name: 'ui.longest_task', value: cpu, unit: 'ms', wall: Math.round(wall * 10) / 10, what });
 
-const soak = await runUiSoak(Number(options.rounds));
+const soak = await runUiSoak({ rounds: Number(options.rounds) });
 report({
   name: 'ui.heap_growth',
   value: soak.growth,

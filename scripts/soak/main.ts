@@ -1,8 +1,9 @@
 /** `npm run soak -- NAME [--json] [--steps N]`: runs too long for the test command. Exits 1 where a bound is broken. */
 import { soakEngine } from './engine.ts';
+import { soakSession } from './session.ts';
 import { soakUi } from './ui.ts';
 
-const SOAKS = { engine: soakEngine, ui: soakUi } as const;
+const SOAKS = { engine: soakEngine, session: soakSession, ui: soakUi } as const;
 
 const [name, ...rest] = process.argv.slice(2);
 if (name === undefined || !(name in SOAKS)) {

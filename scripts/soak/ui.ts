@@ -14,11 +14,17 @@ import { CHROMIUM_ARGS, chromiumPath } from '../browsers.ts';
 /** 8 h of 30 s. */
 const ROUNDS = 960;
 /** Until everything was drawn in every state. */
-const WARM_UP = 100;
+const WARM_UP = 50;
 /** Growth that is measurement noise: feedback of the engine, layout that is kept for what was shown last. */
 const MOST_GROWTH = 0.05;
 /** A handful of nodes may come and go with what happens to be shown. */
 const MOST_NODES = 50;
+
+/** Compiled code would count as heap and grow for as long as the engine finds something to optimise. */
+export const COUNTED_ARGS = ['--js-flags=--no-opt --no-maglev --no-sparkplug --no-flush-bytecode'];
+
+/** Between two collections. */
+const SETTLE_MS = 500;
 
 export interface PageCounts {
   /** JavaScript heap in use after a collection, bytes. */
@@ -36,21 +42,27 @@ export interface UiSoak {
   readonly ok: boolean;
 }
 
-/** What a page holds on to. Collects twice: finalisers of the first pass free more. */
+/** What a page holds on to. Collects several times: finalisers and weak references of one pass free more in the next. */
 export async function countPage(cdp: CDPSession): Promise<PageCounts> {
   await cdp.send('HeapProfiler.enable');
-  await cdp.send('HeapProfiler.collectGarbage');
-  await cdp.send('HeapProfiler.collectGarbage');
+  for (let pass = 0; pass < 3; pass++) {
+    await cdp.send('HeapProfiler.collectGarbage');
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  }
   const { usedSize } = await cdp.send('Runtime.getHeapUsage');
   const { nodes, jsEventListeners } = await cdp.send('Memory.getDOMCounters');
   return { heap: usedSize, nodes, listeners: jsEventListeners };
 }
 
-/** Plays the soak; `onProgress` hears of each tenth. */
-export async function runUiSoak(
-  rounds = ROUNDS,
-  onProgress: (done: number, counts: PageCounts) => void = () => {},
-): Promise<UiSoak> {
+interface UiSoakOptions {
+  readonly rounds?: number | undefined;
+  /** Counts in so many equal parts, the last at the end. */
+  readonly parts?: number;
+  readonly onCount?: (round: number, counts: PageCounts) => void;
+}
+
+export async function runUiSoak(options: UiSoakOptions = {}): Promise<UiSoak> {
+  const { rounds = ROUNDS, parts = 10, onCount } = options;
   const outDir = mkdtempSync(join(tmpdir(), 'tabswarm-soak-'));
   const input = join(import.meta.dirname, 'ui-page.html');
   await build({
@@ -68,8 +80,7 @@ export async function runUiSoak(
   });
   const browser = await chromium.launch({
     executablePath: chromiumPath() ?? undefined,
-    // Compiled code would count as heap and grow for as long as the engine finds something to optimise.
-    args: [...CHROMIUM_ARGS, '--js-flags=--no-opt --no-maglev --no-sparkplug --no-flush-bytecode'],
+    args: [...CHROMIUM_ARGS, ...COUNTED_ARGS],
   });
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
@@ -86,14 +97,13 @@ export async function runUiSoak(
     const cdp = await page.context().newCDPSession(page);
     await play(WARM_UP);
     const before = await countPage(cdp);
-    onProgress(0, before);
+    onCount?.(0, before);
     let after = before;
-    const steps = 10;
-    for (let i = 1; i <= steps; i++) {
-      const done = Math.round((rounds * i) / steps);
-      await play(done - Math.round((rounds * (i - 1)) / steps));
+    for (let i = 1; i <= parts; i++) {
+      const done = Math.round((rounds * i) / parts);
+      await play(done - Math.round((rounds * (i - 1)) / parts));
       after = await countPage(cdp);
-      onProgress(done, after);
+      onCount?.(done, after);
     }
     const growth = after.heap / before.heap - 1;
     const ok =
@@ -111,9 +121,11 @@ export async function runUiSoak(
 export async function soakUi(options: { json: boolean; steps?: number | undefined }): Promise<boolean> {
   const print = (name: string, value: number, unit: string, extra: object = {}) =>
     console.log(options.json ? JSON.stringify({ name, value, unit, ...extra }) : `${name} ${value} ${unit}`);
-  const soak = await runUiSoak(options.steps, (round, { heap, nodes, listeners }) =>
-    print('soak.ui.heap', Math.round(heap / 1024), 'KiB', { round, nodes, listeners }),
-  );
+  const soak = await runUiSoak({
+    rounds: options.steps,
+    onCount: (round, { heap, nodes, listeners }) =>
+      print('soak.ui.heap', Math.round(heap / 1024), 'KiB', { round, nodes, listeners }),
+  });
   const { rounds, before, after } = soak;
   print('soak.ui.heap_growth', Math.round(soak.growth * 1000) / 1000, 'share', { rounds });
   print('soak.ui.node_growth', after.nodes - before.nodes, 'nodes', { rounds });
