@@ -31,6 +31,8 @@ export interface AccountView {
   readonly vested: number;
   readonly provisional: number;
   readonly forfeited: number;
+  readonly auditsPassed: number;
+  readonly auditsFailed: number;
   readonly accepted: number;
   readonly refused: number;
   readonly tokens: number;
@@ -95,6 +97,8 @@ export function accounts(view: HostView): AccountView[] {
       vested: a.vested,
       provisional: a.provisional,
       forfeited: a.forfeited,
+      auditsPassed: a.auditsPassed,
+      auditsFailed: a.auditsFailed,
       accepted: a.accepted,
       refused: a.refused,
       tokens: a.tokens,
