@@ -49,15 +49,15 @@ const shared = {
   rounds: state.rounds.length,
   innerSteps: state.totals.innerSteps,
 };
-const times = (of: 'wall' | 'cpu', min = 0) => tasks.map((t) => t[of]).filter((ms) => ms >= min);
-const p99 = (of: 'wall' | 'cpu', min = 0) => quantile(times(of, min), 0.99);
+const times = (kind: 'wall' | 'cpu', min = 0) => tasks.map((t) => t[kind]).filter((ms) => ms >= min);
+const p99 = (kind: 'wall' | 'cpu', min = 0) => quantile(times(kind, min), 0.99);
 const clock = state.adapter?.software === true ? 'cpu' : 'wall';
 const counted = times(clock, 1).length;
 report({ name: 'ui.longtask_p99', value: p99(clock, 1), unit: 'ms', clock, tasks: counted, ...shared });
-for (const of of ['wall', 'cpu'] as const) {
-  report({ name: `ui.longtask_p99_${of}`, value: p99(of, 1), unit: 'ms', ...shared });
-  report({ name: `ui.task_p99_${of}`, value: p99(of), unit: 'ms', tasks: tasks.length, ...shared });
-  report({ name: `ui.task_max_${of}`, value: Math.max(...times(of)), unit: 'ms', ...shared });
+for (const kind of ['wall', 'cpu'] as const) {
+  report({ name: `ui.longtask_p99_${kind}`, value: p99(kind, 1), unit: 'ms', ...shared });
+  report({ name: `ui.task_p99_${kind}`, value: p99(kind), unit: 'ms', tasks: tasks.length, ...shared });
+  report({ name: `ui.task_max_${kind}`, value: Math.max(...times(kind)), unit: 'ms', ...shared });
 }
 const long = times(clock, LONG_MS).length;
 report({ name: 'ui.longtasks', value: long, unit: 'tasks', over: LONG_MS, clock, ...shared });
