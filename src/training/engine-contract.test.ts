@@ -138,6 +138,9 @@ it('refuses wrong input before touching the GPU', async () => {
   bad.tokens[3] = config.vocabSize;
   await expect(engine.step([bad], 1e-3)).rejects.toThrow('outside the vocabulary');
   expect(() => engine.setParameters(new Float32Array(3))).toThrow(RangeError);
+  const { device, adapter } = await testGpu();
+  const without = { device, adapter: { ...adapter, shaderF16: false } };
+  await expect(engineFor({ gpu: without, storage: 'f16' })).rejects.toThrow('shader-f16');
   expect(await engine.readParameters()).toEqual(start(config));
   engine.destroy();
 });

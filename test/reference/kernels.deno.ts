@@ -1,6 +1,6 @@
 /**
  * In Deno (wgpu, on an adapter with shader-f16): products with operands stored f16, of each kind of variant,
- * and attention in the blocks that GPUs use, against the plain f64 forms. Prints one JSON line: the relative errors by name.
+ * and attention in the blocks that GPUs use, against the plain f64 forms; the memory estimate. Prints one JSON line: the relative errors by name.
  */
 import { attentionBackwardReference, attentionReference } from '../../src/kernels/attention.reference.ts';
 import { type AttentionShape, ropeTable } from '../../src/kernels/attention-frame.ts';
@@ -17,6 +17,9 @@ import { isHalf, type MatmulShape, ROW_PADDING } from '../../src/kernels/matmul-
 import { MATMUL_VARIANTS } from '../../src/kernels/matmul-variants.ts';
 import type { BufferRange } from '../../src/kernels/program.ts';
 import { toHalfLaunch } from '../../src/kernels/rows.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
+import { createEngine } from '../../src/training/engine.ts';
+import { estimateMemory } from '../../src/training/memory.ts';
 import {
   free,
   noise,
@@ -100,6 +103,28 @@ for (const variant of MATMUL_VARIANTS.filter((v) => CHECKED.includes(v.name))) {
     await readBack(gpu, dqkv),
     attentionBackwardReference(s, input, gradient),
   );
+}
+
+// The estimate holds with f16 storage too.
+{
+  const config: ModelConfig = {
+    vocabSize: 128,
+    hiddenSize: 64,
+    intermediateSize: 64,
+    layers: 1,
+    heads: 2,
+    kvHeads: 1,
+    tiedEmbeddings: false,
+    ropeTheta: 10_000,
+    rmsNormEps: 1e-5,
+  };
+  const optimizer = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 };
+  const size = { config, batch: 1, sequence: 9, accumulation: 1, storage: 'f16' } as const;
+  const engine = await createEngine({ gpu, ...size, optimizer });
+  const maxBinding = gpu.adapter.maxStorageBufferBindingSize;
+  const { total } = estimateMemory(config, 1, 9, { storage: 'f16', maxBinding });
+  errors['memory estimate'] = Math.abs(engine.allocatedBytes / total - 1);
+  engine.destroy();
 }
 
 console.log(JSON.stringify({ adapter: adapterLine(gpu.adapter), shaderF16: gpu.adapter.shaderF16, errors }));
