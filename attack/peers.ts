@@ -11,7 +11,7 @@ import {
 import { bytesEqual, sha256Sync, toHex } from '../src/protocol/bytes.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import { randomSource } from '../src/sparseloco/testing.ts';
-import { addScaled, type SparseUpdate } from '../src/sparseloco/update.ts';
+import { addScaled, CODES, type SparseUpdate } from '../src/sparseloco/update.ts';
 import type { AttackRound, Attacker, OthersWork, SubmitOptions, TrainOptions } from './behaviour.ts';
 import { type History, newHistory, outcomesOf, type Trained } from './history.ts';
 import type { Workshop } from './lab.ts';
@@ -28,6 +28,13 @@ function outcomeOf({ verdict }: RoundResult, key: Uint8Array): string | null {
   const own = ({ contributor }: { contributor: Uint8Array }) => bytesEqual(contributor, key);
   return verdict.accepted.some(own) ? 'accepted' : (verdict.refused.find(own)?.reason ?? null);
 }
+
+/** An update that changes nothing. */
+const noUpdate = ({ layout }: Workshop): SparseUpdate => ({
+  starts: new Uint32Array(layout.chunks + 1),
+  entries: new Uint16Array(0),
+  tables: new Int16Array(layout.chunks * CODES),
+});
 
 /** Null when the bytes are no submission. */
 function decoded(lab: Workshop, bytes: Uint8Array): SparseUpdate | null {
@@ -69,7 +76,11 @@ class Worker {
     if (this.#last?.bytes === bytes) return this.#last.carry;
     const lab = this.#lab;
     const sent = decoded(lab, bytes);
-    if (sent === null) return this.#last?.carry;
+    if (sent === null) {
+      // Bytes that are no submission need no explanation.
+      const zero = newHistory(lab.layout.elements);
+      return this.#last?.carry ?? (await outcomesOf(lab.layout, zero, zero, noUpdate(lab))).carry;
+    }
     const last = this.#last?.round === round ? this.#last : null;
     const before = last === null ? newHistory(lab.layout.elements) : last.before;
     let after = before;

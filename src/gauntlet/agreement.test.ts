@@ -60,6 +60,19 @@ test('a minority of any size of lie gets no honest peer refused, and is refused 
   );
 });
 
+test('liars who all keep the same coordinates do not outvote the honest ones there', () => {
+  const concentrated = (seed: number): SignedPositions => {
+    // The same 64 of each chunk for all of them, with the wrong sign.
+    const common = signed(77, 0);
+    return {
+      positions: common.positions,
+      negative: common.negative.map((n, i) => (i % 50 === seed ? 1 - n : n)),
+    };
+  };
+  const found = reasons([...honest(9), ...[0, 1, 2, 3].map(concentrated)]);
+  expect(found).toEqual([...new Array<null>(9).fill(null), ...new Array<string>(4).fill('direction')]);
+});
+
 describe('nobody is refused where nothing can be said', () => {
   test('alone, with one other, or with nothing shared', () => {
     expect(reasons([signed(1, 0)])).toEqual([null]);

@@ -2,12 +2,11 @@
  * Whether a submission pulls the way the others pull: the signs it has where others moved the same coordinates.
  *
  * Honest peers train the same model on text of the same kind, so where two keep the same coordinate they nearly always
- * agree on its sign: 95 to 100 % in the runs of docs/gauntlet.md, 90 % for a phone's few steps in the first round.
- * Made-up signs agree with half, flipped ones with none. No loss need be measured, and it costs one pass.
+ * agree on its sign (docs/gauntlet.md). Made-up signs agree with half, flipped ones with none. No loss need be measured.
  *
- * Agreement = 2 (share of matching signs) - 1, over the coordinates on which the others' votes are not even; each other
- * submission has one vote on each of its coordinates. The yardstick is the median of the others, so an honest
- * majority sets it.
+ * Agreement of two = 2 (share of matching signs) - 1 over the coordinates that both keep. A submission's own is that of
+ * the middle fifth of its pairs, taken together: a median with less noise. Pairs, and not votes on each coordinate:
+ * attackers who all keep the same coordinates would outvote there the honest ones, who spread.
  */
 import { lowerMedian, type Refusal, refusal } from './checks.ts';
 import { chunkSample } from './overlap.ts';
@@ -29,37 +28,75 @@ export interface Agreement {
 
 /** Standard errors by which agreement must fall short to do so beyond doubt. */
 const DOUBT = 3;
+/** Pairs that count, in the order of their agreement: robust against two fifths of liars on either side. */
+const MIDDLE = [0.4, 0.6] as const;
+/** Pairs that share fewer coordinates say nothing. */
+const MIN_SHARED = 4;
 
-/** Agreement of each submission with all others. Long ones are compared on chunks that `seed` draws. */
+interface Pair {
+  readonly same: number;
+  readonly shared: number;
+}
+
+/** Agreement of each submission with the others. Long ones are compared on chunks that `seed` draws. */
 export function agreements(submissions: readonly SignedPositions[], seed: number): Agreement[] {
   const inSample = chunkSample(Math.max(0, ...submissions.map(({ positions }) => positions.length)), seed);
-  const votes = new Map<number, number>();
-  const each = (visit: (position: number, sign: number, i: number) => void) => {
-    submissions.forEach(({ positions, negative }, i) => {
-      positions.forEach((position, at) => {
-        if (inSample(position >>> 12)) visit(position, negative[at] === 1 ? -1 : 1, i);
-      });
-    });
-  };
-  each((position, sign) => {
-    votes.set(position, (votes.get(position) ?? 0) + sign);
+  const samples = submissions.map((submission) => sampleOf(submission, inSample));
+  const pairs: Pair[][] = samples.map(() => []);
+  for (let i = 0; i < samples.length; i++) {
+    for (let j = 0; j < i; j++) {
+      const pair = compare(samples[i], samples[j]);
+      if (pair.shared < MIN_SHARED) continue;
+      pairs[i].push(pair);
+      pairs[j].push(pair);
+    }
+  }
+  return pairs.map((own) => agreementOf(own));
+}
+
+/** Positions with their sign in the lowest bit, in the order of positions. */
+function sampleOf(
+  { positions, negative }: SignedPositions,
+  inSample: (chunk: number) => boolean,
+): Float64Array {
+  const kept: number[] = [];
+  positions.forEach((position, i) => {
+    if (inSample(position >>> 12)) kept.push(2 * position + negative[i]);
   });
-  const same = submissions.map(() => 0);
-  const shared = submissions.map(() => 0);
-  each((position, sign, i) => {
-    const others = (votes.get(position) ?? 0) - sign;
-    if (others === 0) return;
-    shared[i]++;
-    if (others > 0 === sign > 0) same[i]++;
-  });
-  return submissions.map((_, i) => {
-    const n = shared[i];
-    // Agresti and Coull's interval (1998) for a share: half of DOUBT^2 successes and failures are added.
-    const total = n + DOUBT ** 2;
-    const share = (same[i] + DOUBT ** 2 / 2) / total;
-    const most = share + DOUBT * Math.sqrt((share * (1 - share)) / total);
-    return { value: n === 0 ? 0 : (2 * same[i]) / n - 1, most: 2 * most - 1, shared: n };
-  });
+  return Float64Array.from(kept);
+}
+
+function compare(a: Float64Array, b: Float64Array): Pair {
+  let same = 0;
+  let shared = 0;
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    const [x, y] = [a[i], b[j]];
+    const [p, q] = [Math.floor(x / 2), Math.floor(y / 2)];
+    if (p === q) {
+      shared++;
+      if (x === y) same++;
+    }
+    if (p <= q) i++;
+    if (q <= p) j++;
+  }
+  return { same, shared };
+}
+
+function agreementOf(pairs: readonly Pair[]): Agreement {
+  const sorted = [...pairs].sort((a, b) => a.same / a.shared - b.same / b.shared);
+  const [from, to] = MIDDLE;
+  const middle = sorted.slice(Math.floor(from * sorted.length), Math.ceil(to * sorted.length));
+  let same = 0;
+  let shared = 0;
+  for (const pair of middle) {
+    same += pair.same;
+    shared += pair.shared;
+  }
+  // Agresti and Coull's interval (1998) for a share: half of DOUBT^2 successes and failures are added.
+  const total = shared + DOUBT ** 2;
+  const share = (same + DOUBT ** 2 / 2) / total;
+  const most = share + DOUBT * Math.sqrt((share * (1 - share)) / total);
+  return { value: shared === 0 ? 0 : (2 * same) / shared - 1, most: 2 * most - 1, shared };
 }
 
 /** Refuses agreement that is beyond doubt under `least` times the median of the others. */

@@ -6,13 +6,14 @@
  */
 import { compareBytes, bytesEqual, concatBytes, sha256, sha256Sync } from '../protocol/bytes.ts';
 import { type CarryDigests, carryRoot, type CarryRoots, partBytes } from '../protocol/carry.ts';
+import type { Account } from '../protocol/ledger.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import type { ParameterLayout } from '../model/layout.ts';
 import { addScaled, type SparseUpdate } from '../sparseloco/update.ts';
 
 /**
  * The contributors to audit: at most `count`, those with the fewest audits first. `seed`: the round's lot seed
- * (RoundBook.lotSeed); `audits`: how many a contributor has had, from the ledger.
+ * (RoundBook.lotSeed); `audits`: place in the line ({@link auditsOf}).
  */
 export function drawAudits(
   contributors: readonly Uint8Array[],
@@ -30,6 +31,13 @@ export function drawAudits(
     .slice(0, count)
     .map(({ contributor }) => contributor);
 }
+
+/**
+ * An account's place in the line of those to be audited: never audited, then failed and passed none, then by audits
+ * passed. So liars who come back again and again keep nobody from being looked at for the first time.
+ */
+export const auditsOf = (account: Pick<Account, 'auditsPassed' | 'auditsFailed'> | undefined): number =>
+  account === undefined || account.auditsPassed + account.auditsFailed === 0 ? -1 : account.auditsPassed;
 
 /** What is wrong with the digests that an answer shows; null when they are those committed to. */
 export function answerProblem(

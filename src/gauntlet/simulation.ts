@@ -25,7 +25,7 @@ import type { Manifest } from '../protocol/manifest.ts';
 import type { AuditEntry, CertificateBody, Message, MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
 import { foldMembers, isMember, JoinBox, type Members } from './admission.ts';
-import { drawAudits } from './audit.ts';
+import { auditsOf, drawAudits } from './audit.ts';
 import { type Evaluate, type Receipt, RoundBook } from './book.ts';
 import { CarryBook } from './carries.ts';
 import type { Inspect, Inspected } from './inspect.ts';
@@ -322,10 +322,9 @@ export class Simulation {
     const { auditor, manifest } = this.#o;
     const count = manifest.gauntlet.auditsPerRound ?? 0;
     if (auditor === undefined || count === 0) return;
-    const passed = (contributor: Uint8Array) =>
-      this.ledger.accounts.get(toHex(contributor))?.auditsPassed ?? 0;
+    const line = (contributor: Uint8Array) => auditsOf(this.ledger.accounts.get(toHex(contributor)));
     const contributors = applied.map(({ contributor }) => contributor);
-    for (const contributor of drawAudits(contributors, book.lotSeed, passed, count)) {
+    for (const contributor of drawAudits(contributors, book.lotSeed, line, count)) {
       const work = applied.find((one) => one.contributor === contributor) as Applied;
       const peer = peers.find(({ identity }) => bytesEqual(identity.publicKey, contributor));
       const answer = (await peer?.answer?.(book.round)) ?? null;

@@ -4,7 +4,7 @@
  *
  * A contributor is asked twice. Who has not answered by then failed: otherwise a liar would just keep silent.
  */
-import { answerProblem, drawAudits, refusedRootMatches } from '../gauntlet/audit.ts';
+import { answerProblem, auditsOf, drawAudits, refusedRootMatches } from '../gauntlet/audit.ts';
 import type { RoundBook } from '../gauntlet/book.ts';
 import { judgeReplay } from '../gauntlet/replay.ts';
 import { parameterLayout } from '../model/layout.ts';
@@ -81,8 +81,7 @@ export class Auditor {
     const drawn = drawAudits(
       verdict.accepted.map((entry) => entry.contributor).filter((key) => !busy(key)),
       book.lotSeed,
-      // Only passed ones count: whoever failed stays first in line.
-      (key) => chain.ledger.accounts.get(toHex(key))?.auditsPassed ?? 0,
+      (key) => auditsOf(chain.ledger.accounts.get(toHex(key))),
       count,
     );
     for (const contributor of drawn) {
