@@ -111,6 +111,13 @@ describe('generate', () => {
     expect((await run(scripted([65, 66, 67]), 'a', 50, 2)).ended).toBe('stopped');
   });
 
+  it('does not end a text of its own before it began', async () => {
+    const { tokens, ended } = await run(scripted([tokenizer.endOfText, 66]), '');
+    expect(tokens).toHaveLength(2);
+    expect(ended).toBe('end');
+    expect((await run(scripted([tokenizer.endOfText]), 'x')).tokens).toEqual([]);
+  });
+
   it('goes on with the newest half when the memory is full, and cuts a long prompt', async () => {
     const model = scripted(
       Array.from({ length: 30 }, (_, i) => 65 + (i % 20)),

@@ -102,7 +102,10 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
       model.reset();
       unread = text.slice(-half);
     }
-    const id = pickToken(await model.feed(Int32Array.from(unread)), sampling, random);
+    const logits = await model.feed(Int32Array.from(unread));
+    // A text of the model's own that is over before it began is nothing to show.
+    if (prompt.length === 0 && tokens.length === 0) logits[tokenizer.endOfText] = Number.NEGATIVE_INFINITY;
+    const id = pickToken(logits, sampling, random);
     if (id === tokenizer.endOfText) {
       ended = 'end';
       break;
