@@ -21,7 +21,7 @@ export const REFERENCE_TOLERANCES: Readonly<Record<ReferenceDtype, Tolerances>> 
     logits: 1e-5,
     gradient: 1e-4,
     gradientNorm: 1e-5,
-    gradientNormAfter: 2e-5,
+    gradientNormAfter: 3e-5,
     update: 5e-3,
     lossAfter: 1e-4,
   },
