@@ -33,6 +33,9 @@ const COMMIT_MARGIN_MS = 400;
 /** Before the first compression was measured: a share of the round, but not more than compiling kernels takes. */
 const FIRST_COMPRESS_SHARE = 0.05;
 const FIRST_COMPRESS_MAX_MS = 4000;
+/** Before it leaves, a tab whose last work was accepted waits so long to be drawn for an audit, and then shows so long. */
+const AUDIT_ASK_MS = 2500;
+const AUDIT_SHOW_MS = 15_000;
 /** With less of the training window left than this share, a newcomer waits for the next round. */
 const WORTH_STARTING = 0.15;
 
@@ -69,6 +72,7 @@ export class Contributor {
   #fetchedAhead = false;
   /** Parts served for the last audit. */
   #shown: readonly Uint8Array[] = [];
+  #shownRound = -1;
   /** The last submission while it counts as not applied. */
   #owed: OwnSubmission | null = null;
   /** How long compressing and hashing lately took here, so that a slow machine stops training early enough. */
@@ -108,6 +112,20 @@ export class Contributor {
     const { before, after } = { before: shown.before?.digests ?? null, after: shown.after.digests };
     const answer: Message = { kind: 'carry', run: runId, round, before, after, peer: swarm.peerId };
     await swarm.publish(await sign(identity, answer));
+    this.#shownRound = round;
+    this.#nudge();
+  }
+
+  /** Stays to answer an audit of the last round: silence counts as a lie. */
+  async #linger(signal: AbortSignal): Promise<void> {
+    const { manifest, clock, follower, identity, onActivity } = this.#o;
+    const last = follower.last?.body;
+    const accepted = last?.accepted.some((entry) => bytesEqual(entry.contributor, identity.publicKey));
+    if ((manifest.gauntlet.auditsPerRound ?? 0) === 0 || accepted !== true) return;
+    onActivity('waiting', 'Staying a moment: a validator may ask to see the last round’s work.');
+    const asked = () => this.#shownRound === last?.round;
+    await this.#waitFor(asked, clock.now() + AUDIT_ASK_MS, signal);
+    if (asked()) await clock.until(clock.now() + AUDIT_SHOW_MS, signal);
   }
 
   /** Whether the round in hand is the last: {@link run} returns once it is handed in and judged. */
@@ -144,6 +162,7 @@ export class Contributor {
       }
       await this.#round(round, start, signal);
     }
+    if (this.#last) await this.#linger(signal);
   }
 
   /** The round to work for next: this one while its training window is worth starting, else the next. */

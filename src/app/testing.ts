@@ -100,9 +100,10 @@ export class FakeTrainer implements TrainerClient {
 
   async finish(tag: { run: Uint8Array; round: number; contributor: Uint8Array }): Promise<RoundWork | null> {
     if (this.#steps === 0) return null;
-    const moved = this.#replica
-      .parameters()
-      .map((p, i) => p - this.#nudge * Math.sin(i * (12.9898 + tag.contributor[0]) + tag.round));
+    // A noise of its own for every contributor and round: two that looked alike would be taken for copies.
+    const own = tag.contributor[0] + 256 * tag.contributor[1] + tag.round;
+    const noise = (i: number) => (Math.sin(12.9898 * i + 78.233 * own) * 43_758.5453) % 1;
+    const moved = this.#replica.parameters().map((p, i) => p - this.#nudge * noise(i));
     const { bytes } = await this.#replica.compress(moved, tag);
     const { batch, sequence, accumulation } = this.#manifest.training;
     return {

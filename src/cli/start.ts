@@ -82,9 +82,11 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     for (const line of reachLines(host.otherUrls, options)) out(`  ${line}`);
     out('  Stop       Ctrl-C; the next start continues where this one ended');
     out('');
-    if (!created && newRunOptions(args).length > 0) {
+    // An existing run may be hosted without replaying its audits: that option does something.
+    const idle = newRunOptions(args).filter((name) => name !== '--audits' || options.audits !== 0);
+    if (!created && idle.length > 0) {
       err(
-        `tabswarm: the run in ${store.dir} was made before, so ${newRunOptions(args).join(', ')} changed nothing. For a new run, name another folder with --data.`,
+        `tabswarm: the run in ${store.dir} was made before, so ${idle.join(', ')} changed nothing. For a new run, name another folder with --data.`,
       );
     }
     await new Promise<void>((resolve) => {
@@ -118,7 +120,7 @@ function reachLines(otherUrls: readonly string[], options: HostOptions): string[
   return lines;
 }
 
-const NEW_RUN_OPTIONS = ['--preset', '--round-seconds', '--corpus', '--name', '--config'];
+const NEW_RUN_OPTIONS = ['--preset', '--round-seconds', '--corpus', '--name', '--audits', '--config'];
 
 const newRunOptions = (args: readonly string[]): string[] =>
   NEW_RUN_OPTIONS.filter((name) => args.some((arg) => arg === name || arg.startsWith(`${name}=`)));

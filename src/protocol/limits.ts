@@ -5,7 +5,7 @@ export const PROTOCOL_VERSION = 2;
 
 /**
  * Gossip carries announcements only; bulk goes by hash over direct streams. The largest legal certificate (64 accepted,
- * 64 refused, 64 audits, 256 joined, 64 signatures) is 83 KiB; an ordinary one is under 8.
+ * 64 refused, 64 audits, 256 joined, 64 signatures) is 67 KiB; an ordinary one is under 8.
  */
 export const MAX_GOSSIP_BYTES = 96 * 1024;
 /** A manifest names every data shard; 1 MiB is about 10,000 of them. */
