@@ -33,11 +33,13 @@ export function drawAudits(
 }
 
 /**
- * An account's place in the line of those to be audited: never audited, then failed and passed none, then by audits
- * passed. So liars who come back again and again keep nobody from being looked at for the first time.
+ * An account's place in the line of those to be audited: never audited, then who ever failed, then by audits passed. So
+ * liars who come back again and again keep nobody from being looked at for the first time.
  */
-export const auditsOf = (account: Pick<Account, 'auditsPassed' | 'auditsFailed'> | undefined): number =>
-  account === undefined || account.auditsPassed + account.auditsFailed === 0 ? -1 : account.auditsPassed;
+export function auditsOf(account: Pick<Account, 'auditsPassed' | 'auditsFailed'> | undefined): number {
+  if (account === undefined || account.auditsPassed + account.auditsFailed === 0) return -1;
+  return account.auditsFailed > 0 ? 0 : account.auditsPassed;
+}
 
 /** What is wrong with the digests that an answer shows; null when they are those committed to. */
 export function answerProblem(

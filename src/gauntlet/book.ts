@@ -264,6 +264,7 @@ export class RoundBook {
       .filter(({ refused }) => refused === null);
     const measureAtMost = rules.maxAccepted + Math.ceil(rules.maxAccepted * RESERVES);
     const scores = await this.#measureAll(candidates.slice(0, measureAtMost));
+    for (const entry of candidates) if (entry.refused === null) this.#tryAgain(entry);
     const good = candidates.slice(0, measureAtMost).filter(({ refused }) => refused === null);
     const accepted = good.slice(0, rules.maxAccepted);
     for (const entry of [...good.slice(rules.maxAccepted), ...candidates.slice(measureAtMost)])
@@ -306,6 +307,13 @@ export class RoundBook {
   /** A contributor's commit. */
   commitOf(contributor: Uint8Array): Commit | null {
     return this.#entries.get(toHex(contributor))?.commit ?? null;
+  }
+
+  /** Whose work can be audited: what was accepted, and what only waits for a passed audit. Call it after judge(). */
+  auditable(): Uint8Array[] {
+    return [...this.#entries]
+      .filter(([key, { refused }]) => this.#accepted.has(key) || refused?.reason === 'on-trial')
+      .map(([, { contributor }]) => contributor);
   }
 
   /** What was accepted, as it was inspected: the next round's `previous`. */
@@ -451,6 +459,12 @@ export class RoundBook {
       entry.refused ??= workProblem(standings?.get(toHex(entry.contributor)));
     }
     return scores;
+  }
+
+  /** Work of who failed an audit is looked at, but not applied, until one is passed. */
+  #tryAgain(entry: Entry): void {
+    const { verified = 0 } = this.#o.standings?.get(toHex(entry.contributor)) ?? {};
+    if (verified < 0) entry.refused = refusal('on-trial', 'failed an audit; counts again once one is passed');
   }
 
   /** Refusals for the verdict: whoever came furthest is told first, should there be more than it can list. */

@@ -313,22 +313,24 @@ export class Simulation {
     }));
     const result = { round, verdict, certificate, applied, problems, unopened };
     for (const peer of peers) peer.settle?.(result);
-    await this.#audit(book, applied, peers, head);
+    await this.#audit(book, peers, head);
     return result;
   }
 
-  /** Asks some of those who were accepted for what they carried, and replays their round. */
-  async #audit(book: RoundBook, applied: readonly Applied[], peers: readonly Peer[], head: ChainHead) {
+  /** Asks some of those whose work can be audited for what they carried, and replays their round. */
+  async #audit(book: RoundBook, peers: readonly Peer[], head: ChainHead) {
     const { auditor, manifest } = this.#o;
     const count = manifest.gauntlet.auditsPerRound ?? 0;
     if (auditor === undefined || count === 0) return;
     const line = (contributor: Uint8Array) => auditsOf(this.ledger.accounts.get(toHex(contributor)));
-    const contributors = applied.map(({ contributor }) => contributor);
-    for (const contributor of drawAudits(contributors, book.lotSeed, line, count)) {
-      const work = applied.find((one) => one.contributor === contributor) as Applied;
+    for (const contributor of drawAudits(book.auditable(), book.lotSeed, line, count)) {
+      const commit = book.commitOf(contributor);
+      const bytes = book.bytesOf(contributor);
+      if (commit === null || bytes === null) continue;
+      const work = { contributor, bytes, tokens: commit.tokens, innerSteps: commit.innerSteps };
       const peer = peers.find(({ identity }) => bytesEqual(identity.publicKey, contributor));
       const answer = (await peer?.answer?.(book.round)) ?? null;
-      const roots = book.commitOf(contributor)?.carry;
+      const roots = commit.carry;
       const judged: Pick<AuditEntry, 'outcome' | 'detail'> =
         answer === null || roots === undefined
           ? { outcome: 'failed', detail: 'no answer' }

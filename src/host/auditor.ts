@@ -64,22 +64,17 @@ export class Auditor {
   }
 
   /**
-   * Draws from the accepted work of a judged round and asks. `head` and `theta`: what the round started from, so call
+   * Draws from the work of a judged round, what was accepted and what waits for an audit, and asks. `head` and `theta`: what the round started from, so call
    * it before the round is certified.
    */
-  async draw(
-    verdict: MessageOf<'verdict'>,
-    book: RoundBook,
-    head: ChainHead,
-    theta: Int32Array,
-  ): Promise<void> {
+  async draw(book: RoundBook, head: ChainHead, theta: Int32Array): Promise<void> {
     const { chain } = this.#o;
     const room = MAX_OPEN - this.#open.length;
     const count = Math.min(room, chain.manifest.gauntlet.auditsPerRound ?? 0);
-    if (count <= 0 || verdict.accepted.length === 0) return;
+    if (count <= 0) return;
     const busy = (key: Uint8Array) => this.#open.some((one) => bytesEqual(one.contributor, key));
     const drawn = drawAudits(
-      verdict.accepted.map((entry) => entry.contributor).filter((key) => !busy(key)),
+      book.auditable().filter((key) => !busy(key)),
       book.lotSeed,
       (key) => auditsOf(chain.ledger.accounts.get(toHex(key))),
       count,

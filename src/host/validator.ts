@@ -483,7 +483,7 @@ export class Validator {
     await swarm.publish(message);
     log(roundLine(link, heldOutLoss));
     auditor?.recorded(verdict.audits);
-    if (start.theta !== null) await auditor?.draw(verdict, round.book, start.head, start.theta);
+    if (start.theta !== null) await auditor?.draw(round.book, start.head, start.theta);
     this.#loadState();
   }
 

@@ -65,6 +65,10 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
     title: 'Did not help',
     text: 'On test text the model got worse with this change, or far less better than with the work of others.',
   },
+  'on-trial': {
+    title: 'Waits for an audit',
+    text: 'A check of this tab’s work failed earlier. Its work counts again as soon as a check is passed; keep the tab open.',
+  },
   work: {
     title: 'No trace of its text',
     text: 'Over many rounds this tab’s work was no better on the text it was given than on any other text.',
