@@ -8,6 +8,8 @@ test('what was measured is found again, under its key only', async () => {
     key: '1 a gpu',
     matmul: { 'NN 64x64x64': 'tiled' },
     measured: { 'NN 64x64x64': { tiled: 900 } },
+    storage: 'f32',
+    attention: { plain64: 12 },
   };
   expect(await loadTuning('1 a gpu shapes')).toBeUndefined();
   await saveTuning('1 a gpu shapes', tuning);
