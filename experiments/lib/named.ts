@@ -155,7 +155,7 @@ const list: readonly Experiment[] = [
     picture: 'marks',
     seeds: [1],
     runs: (scale, seed) =>
-      [1, 3, 10, 30, 120].flatMap((h) => [
+      [1, 4, 10, 40, 80].flatMap((h) => [
         diloco(withInnerSteps(scale, h), seed),
         sparse(withInnerSteps(scale, h), seed),
       ]),
@@ -215,6 +215,24 @@ const list: readonly Experiment[] = [
     picture: 'curves',
     seeds: [1, 2],
     runs: (scale, seed) => [sparse(scale, seed), sparse(scale, seed, {}, { late: true })],
+  },
+  {
+    name: 'tied',
+    question:
+      'The same with two layers and tied embeddings, where training first stalls at single-byte frequencies',
+    picture: 'marks',
+    seeds: [1, 2],
+    runs: (base, seed) => {
+      const scale = { ...base, size: '0.1m' as const, rounds: 24 };
+      const published = [0.1, 0.2, 0.7].map((alpha) => ({ diloco: { alpha, momentum: NESTEROV } }));
+      return [
+        ...baselines(scale, seed),
+        ...published.map((change) => diloco(scale, seed, change)),
+        sparse(scale, seed),
+        sparse(scale, seed, { average: 'all' }),
+        ...[32, 128, 256].map((topK) => sparse(scale, seed, { topK })),
+      ];
+    },
   },
   {
     name: 'longer',
