@@ -35,10 +35,33 @@ const MAX_SHARDS = 64;
 /** Fewer than this say too little about a candidate: three standard errors of two numbers are no doubt at all. */
 const MIN_SEQUENCES = 4;
 
-/** Some text with its losses before any step. */
-interface MeasuredText {
+/** Share of a round that measuring ahead, before any step, may take on this machine. */
+const AHEAD_SHARE = 0.25;
+
+/** Some text with its losses before any step: as many sequences as were asked for so far. */
+class MeasuredText {
   readonly batch: Promise<Batch>;
-  readonly before: Promise<number[]>;
+  readonly #meter: LossMeter;
+  readonly #sequence: number;
+  #before: Promise<number[]> = Promise.resolve([]);
+
+  constructor(batch: Promise<Batch>, meter: LossMeter, sequence: number) {
+    this.batch = batch;
+    this.#meter = meter;
+    this.#sequence = sequence;
+  }
+
+  /** Losses of the first `count` sequences, or of all when there are not more. */
+  before(count: number): Promise<number[]> {
+    const extended = this.#before.then(async (known) => {
+      const batch = rows(await this.batch, known.length, count, this.#sequence);
+      return batch.tokens.length === 0 ? known : [...known, ...(await this.#meter.losses(batch))];
+    });
+    // A failure is its caller's; the next one tries again from what is known.
+    const known = this.#before;
+    this.#before = extended.catch(() => known);
+    return extended.then((losses) => losses.slice(0, count));
+  }
 }
 
 export class RoundLosses {
@@ -49,6 +72,8 @@ export class RoundLosses {
   /** Time of one forward pass over a sequence here, ms, as last measured beside whatever else this machine does. */
   #msPerSequence = 0;
   #round = -1;
+  /** Texts of the busiest round so far. */
+  #mostTexts = 1;
   #unassignedText: MeasuredText | null = null;
   /** By contributor. */
   readonly #assignedTexts = new Map<string, MeasuredText>();
@@ -92,10 +117,19 @@ export class RoundLosses {
    */
   anticipate(round: number, head: ChainHead, contributor?: Uint8Array): void {
     if (head.height !== this.#height) return;
-    this.#unassigned(round, head);
+    this.#measureAhead(this.#unassigned(round, head));
     const most = 2 * this.#o.manifest.gauntlet.maxAccepted;
     if (contributor !== undefined && this.#assignedTexts.size < most)
-      this.#assigned(round, head, contributor);
+      this.#measureAhead(this.#assigned(round, head, contributor));
+  }
+
+  /** As much of a text as this machine can measure beside everybody else's; what is missing later is added then. */
+  #measureAhead(text: MeasuredText): void {
+    const { schedule } = this.#o.manifest;
+    this.#mostTexts = Math.max(this.#mostTexts, this.#assignedTexts.size + 1);
+    // One pass a sequence, where affordable() counts on two for each of two texts.
+    const count = this.affordable(2 * AHEAD_SHARE * schedule.roundMs, this.#mostTexts);
+    text.before(count).catch(() => {}); // whoever measures a candidate with it hears of it
   }
 
   /**
@@ -123,8 +157,8 @@ export class RoundLosses {
     const { manifest, meter } = this.#o;
     const step = { bytes: candidate.bytes, scale: manifest.gauntlet.evaluationScale };
     const around = async (text: MeasuredText) => ({
-      before: (await text.before).slice(0, sequences),
-      after: await meter.losses(firstRows(await text.batch, sequences, manifest.training.sequence), step),
+      before: await text.before(sequences),
+      after: await meter.losses(rows(await text.batch, 0, sequences, manifest.training.sequence), step),
     });
     return {
       unassigned: await around(this.#unassigned(round, head)),
@@ -168,9 +202,8 @@ export class RoundLosses {
 
   #text(seed: Uint8Array): MeasuredText {
     const batch = this.#batch(seed);
-    const before = batch.then((b) => this.#o.meter.losses(b));
-    before.catch(() => {}); // whoever measures a candidate with it hears of it
-    return { batch, before };
+    batch.catch(() => {}); // whoever measures with it hears of it
+    return new MeasuredText(batch, this.#o.meter, this.#o.manifest.training.sequence);
   }
 
   async #batch(seed: Uint8Array): Promise<Batch> {
@@ -208,10 +241,10 @@ export class RoundLosses {
   }
 }
 
-/** The first `rows` sequences of a batch; all of them when there are not more. */
-function firstRows(batch: Batch, rows: number, sequence: number): Batch {
-  const end = rows * sequence;
-  return { tokens: batch.tokens.slice(0, end), targets: batch.targets.slice(0, end) };
+/** Sequences `from` to `to` (exclusive) of a batch, as far as it has them. */
+function rows(batch: Batch, from: number, to: number, sequence: number): Batch {
+  const [start, end] = [from * sequence, Math.max(from, to) * sequence];
+  return { tokens: batch.tokens.slice(start, end), targets: batch.targets.slice(start, end) };
 }
 
 function mean(values: readonly number[]): number {
