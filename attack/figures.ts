@@ -2,7 +2,7 @@
 import type { RunOutcome } from './swarm.ts';
 
 /** Most that each figure may be; a run that exceeds one has failed. */
-export interface Targets {
+interface Targets {
   readonly lossIncrease: number;
   readonly creditRatio: number;
   readonly honestRefused: number;
@@ -11,12 +11,8 @@ export interface Targets {
 
 const TARGETS: Targets = { lossIncrease: 0.01, creditRatio: 0.05, honestRefused: 0.01, roundsLost: 0 };
 
-/**
- * One worker behind many identities may together earn what one honest worker does. A hundredth more is the crumbs: no
- * accepted weight is less than 1 of 1024.
- */
-export const targetsFor = (oneWorker: boolean): Targets =>
-  oneWorker ? { ...TARGETS, creditRatio: 1.01 } : TARGETS;
+/** One worker behind many identities may together earn what one honest worker does. */
+const targetsFor = (oneWorker: boolean): Targets => (oneWorker ? { ...TARGETS, creditRatio: 1 } : TARGETS);
 
 export interface Figure {
   readonly name: string;

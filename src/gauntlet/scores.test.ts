@@ -134,16 +134,6 @@ describe('weights', () => {
     expect(weightsOf(entries, ramped)).toEqual([256, 512, 768, 1024, 1024]);
   });
 
-  test('who failed an audit weighs next to nothing, and takes nothing from the others', () => {
-    const liar = { tokens: 5000, verifiedRounds: -1 };
-    const honest = work(1000, 500);
-    expect(weightsOf([liar, ...honest], { ...rules, maxShare: 0.6 })).toEqual([
-      1,
-      ...weightsOf(honest, { ...rules, maxShare: 0.6 }),
-    ]);
-    expect(weightsOf([liar], rules)).toEqual([1]);
-  });
-
   test('no identity above its share, and the order stays', () => {
     fc.assert(
       fc.property(

@@ -6,7 +6,7 @@
  * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. Who really
  *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation) and is refused;
  * - verified: rounds accepted, for the newcomers' ramp. A provable lie costs all of it, a bad round half; a failed audit
- *   makes it -1, and the weight the least there is, until an audit is passed.
+ *   makes it -1, and nothing is accepted until an audit is passed (book.ts).
  */
 import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { MessageOf, RefusalReason } from '../protocol/messages.ts';

@@ -4,23 +4,19 @@ import type { GauntletRules } from '../protocol/manifest.ts';
 
 export interface Work {
   readonly tokens: number;
-  /** Rounds in which this contributor was accepted before, less what it lost by misbehaviour; -1: see standings.ts. */
+  /** Rounds in which this contributor was accepted before, less what it lost by misbehaviour. */
   readonly verifiedRounds: number;
 }
 
-/** Weight 1..MAX_WEIGHT of each entry; the most work in the round gets MAX_WEIGHT, who failed an audit 1. */
+/** Weight 1..MAX_WEIGHT of each entry; the most work in the round gets MAX_WEIGHT. */
 export function weightsOf(work: readonly Work[], rules: GauntletRules): number[] {
   const ramp = rules.rampRounds ?? 0;
-  const trusted = work.filter(({ verifiedRounds }) => verifiedRounds >= 0);
-  const values = trusted.map(({ tokens, verifiedRounds }) =>
+  const values = work.map(({ tokens, verifiedRounds }) =>
     ramp === 0 ? tokens : tokens * Math.min(1, (verifiedRounds + 1) / (ramp + 1)),
   );
-  const capped = capShares(values, Math.max(rules.maxShare ?? 1, 1 / Math.max(1, trusted.length)));
+  const capped = capShares(values, Math.max(rules.maxShare ?? 1, 1 / Math.max(1, work.length)));
   const most = Math.max(...capped);
-  const weights = new Map(
-    trusted.map((entry, i) => [entry, Math.max(1, Math.round((MAX_WEIGHT * capped[i]) / most))]),
-  );
-  return work.map((entry) => weights.get(entry) ?? 1);
+  return capped.map((value) => Math.max(1, Math.round((MAX_WEIGHT * value) / most)));
 }
 
 /**
