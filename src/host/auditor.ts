@@ -64,8 +64,8 @@ export class Auditor {
   }
 
   /**
-   * Draws from the work of a judged round, what was accepted and what waits for an audit, and asks. `head` and `theta`: what the round started from, so call
-   * it before the round is certified.
+   * Draws from the work of a judged round, what was accepted and what waits for an audit, and asks. `head` and
+   * `theta`: what the round started from.
    */
   async draw(book: RoundBook, head: ChainHead, theta: Int32Array): Promise<void> {
     const { chain } = this.#o;
