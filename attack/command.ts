@@ -108,7 +108,7 @@ async function rank({ peers, rounds, seed, json }: Options): Promise<boolean> {
   const gpu = await openAnyGpu();
   const adapter = adapterLine(gpu.adapter);
   const rules = { evaluationSequences: RANKING_SEQUENCES };
-  const lab = await Lab.open({ gpu, seed, folder: FOLDER, rules });
+  const lab = await Lab.open({ gpu, seed, rounds, folder: FOLDER, rules });
   const measured: Map<string, readonly number[]>[] = [];
   const signals: Signals[] = [];
   let last: readonly Inspected[] = [];
@@ -171,7 +171,7 @@ async function main(options: Options): Promise<boolean> {
   const { honest, attackers, rounds, share, peers, seed, json } = options;
   const gpu = await openAnyGpu();
   const adapter = adapterLine(gpu.adapter);
-  const lab = await Lab.open({ gpu, seed, folder: FOLDER });
+  const lab = await Lab.open({ gpu, seed, rounds, folder: FOLDER });
   if (!json)
     console.log(`${honest} honest and ${attackers} dishonest peers, ${rounds} rounds, on ${adapter}`);
   const clean = await playRun({ lab, honest, attackers: 0, rounds, behaviour: null });

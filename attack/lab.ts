@@ -46,11 +46,13 @@ export interface LabOptions {
   readonly seed: number;
   /** Where prepared text is kept. */
   readonly folder: string;
+  /** Over which the learning rate falls: without that the last rounds' noise would drown what an attack does. */
+  readonly rounds: number;
   readonly rules?: Partial<GauntletRules>;
 }
 
 /** Smallest model that still learns from text in a few seconds on a CPU: one layer, 62 thousand parameters. */
-const base = (): Preset => {
+const base = (rounds: number): Preset => {
   const tiny = preset('tiny');
   return {
     ...tiny,
@@ -61,7 +63,7 @@ const base = (): Preset => {
       sequence: 32,
       maxInnerSteps: 16,
       learningRate: 3e-3,
-      totalRounds: 60,
+      totalRounds: rounds,
     },
   };
 };
@@ -94,7 +96,7 @@ export class Lab {
   #engineFree: Promise<unknown> = Promise.resolve();
 
   static async open(options: LabOptions): Promise<Lab> {
-    const settings = base();
+    const settings = base(options.rounds);
     const { model, training, sparseloco } = settings;
     const prepared = await prepareData(options.folder, {
       vocabSize: model.vocabSize,
