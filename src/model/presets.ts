@@ -60,11 +60,15 @@ export const scheduleFor = (roundMs: number): Preset['schedule'] => {
   };
 };
 
+/** Rows are docs/experiments.md's; β and α are the paper's (arXiv 2508.15706), not yet swept by us. */
 const sparseloco: Manifest['sparseloco'] = {
+  // Experiment `tied`, rows k32 to k256: half as many do as well, more do worse and cost more bytes.
   topK: 64,
+  // Fewest bytes (docs/wire.md); its loss against two bits is experiment `quantiser`.
   quantiser: 'sign1',
   beta: 0.95,
   alpha: 1,
+  // Experiments `average` and `tied`, rows with and without "all".
   average: 'senders',
   fractionBits: 24,
 };
