@@ -17,7 +17,7 @@ bytes, the adapter and the seconds. Only the words are typed (\`experiments/lib/
 - **Equal tokens.** A worker's windows depend on seed, round and worker only, so every method trains on the same
   sequences. AdamW data-parallel takes all workers' sequences in one step, H times as often as the others exchange.
 - **Loss** is nats per byte on 128 windows spaced over the held-out documents (every tenth), of the agreed state. ± is the
-  standard deviation over seeds. A gap is relative, paired by seed, to the tuned AdamW or DiLoCo run of the same data,
+  standard deviation over seeds, their number in brackets. A gap is relative, paired by seed, to the tuned AdamW or DiLoCo run of the same data,
   model and tokens (DiLoCo: same H).
 - **Tuned alike.** The peak learning rate is swept for each method (\`lr\`), DiLoCo's α too (\`alpha\`), on one text and one
   seed; AdamW's eps is 1e-8 for all. The schedule is the project's: warm-up of about 20 steps, cosine to a tenth.
@@ -50,7 +50,7 @@ Results are named after what differs from the base: method, α of DiLoCo's outer
 `;
 
 export const ANSWERS: Readonly<Record<string, string>> = {
-  gap: `Not there yet at this scale. The default sends over 200 times fewer bytes than dense fp32 and ends a few per cent above
+  gap: `Not there at this scale. The default sends over 200 times fewer bytes than dense fp32 and ends some per cent above
 plain averaging, which is the best dense outer step we found, and further above AdamW data-parallel, which exchanges
 gradients ten times as often. The target (at most DiLoCo's loss, within 1 % of AdamW's) is missed against both tuned
 baselines. The curves show where the loss is made: a sparse update moves few coordinates, so the first rounds go by

@@ -22,7 +22,7 @@ const percent = (x: number | null): string =>
 
 function lossCell({ loss, deviation, results }: Summary): string {
   if (loss === null) return 'diverged';
-  const spread = deviation === null ? '' : ` ± ${deviation.toFixed(3)}`;
+  const spread = deviation === null ? '' : ` ± ${deviation.toFixed(3)} (${results.length})`;
   const diverged = results.filter((r) => r.loss === null).length;
   return `${loss.toFixed(3)}${spread}${diverged > 0 ? ` (${diverged} diverged)` : ''}`;
 }
@@ -107,17 +107,17 @@ function section(own: ReportSection, baselines: Baselines, picture: string): str
 /** Every experiment with its results and with those of others that are among its runs, e.g. the default's. */
 export function sectionsOf(results: ReadonlyMap<string, readonly RunResult[]>): ReportSection[] {
   const all = [...results.values()].flat();
-  const corpora = [...new Set(all.map((r) => r.settings.corpus))];
-  const seeds = [...new Set(all.map((r) => r.settings.seed))];
   return [...EXPERIMENTS.values()].map((experiment) => {
+    // Only texts and seeds that it ran itself: rows of different seeds are not to be compared.
+    const own = results.get(experiment.name) ?? [];
+    const corpora = [...new Set(own.map((r) => r.settings.corpus))];
+    const seeds = [...new Set(own.map((r) => r.settings.seed))];
     const planned = new Set(runsOf(experiment, { corpora, seeds, scale: {} }).map(settingsKey));
-    const unique = new Map((results.get(experiment.name) ?? []).map((r) => [settingsKey(r.settings), r]));
-    // Without runs of its own an experiment has not begun.
-    if (unique.size > 0)
-      for (const r of all) {
-        const key = settingsKey(r.settings);
-        if (planned.has(key) && !unique.has(key)) unique.set(key, r);
-      }
+    const unique = new Map(own.map((r) => [settingsKey(r.settings), r]));
+    for (const r of all) {
+      const key = settingsKey(r.settings);
+      if (planned.has(key) && !unique.has(key)) unique.set(key, r);
+    }
     return { experiment, results: [...unique.values()] };
   });
 }

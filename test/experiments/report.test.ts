@@ -68,7 +68,8 @@ describe('the report', () => {
       ]),
     );
     const density = sections.find(({ experiment }) => experiment.name === 'density');
-    expect(density?.results).toHaveLength(1 + results.length);
+    // Those of the one seed that it ran itself.
+    expect(density?.results).toHaveLength(1 + results.length / 2);
     expect(sections.find(({ experiment }) => experiment.name === 'beta')?.results).toEqual([]);
     const { markdown } = buildReport(sections);
     expect(markdown).toMatch(/Not run yet: sparseloco-k128-/);
