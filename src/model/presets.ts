@@ -97,7 +97,7 @@ const MICRO = 1_000_000;
 /** 100 credits a round at first, 2,100,000 in all: the first halving comes after 10,500 rounds. */
 const credits: Manifest['credits'] = { perRound: 100 * MICRO, total: 2_100_000 * MICRO, vestRounds: 20 };
 
-/** 2^17 hashes take a laptop a third of a second, a phone one or two. */
+/** 2^17 hashes took 0.2 s on one core of a shared server; a phone may take a second or two. */
 const admission: Manifest['admission'] = { joinBits: 17, joinTarget: 16, idleRounds: 60 };
 
 const PRESETS: Readonly<Record<PresetName, Preset>> = {
