@@ -20,7 +20,7 @@ import { gainsOf, stability } from './ranking.ts';
 import { type Signals, signalsOf } from './signals.ts';
 import { playRun, type RunOutcome } from './swarm.ts';
 
-const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 10] [--seed 1] [--json]
+const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 10] [--audits 4] [--seed 1] [--json]
 
 NAME: ranking (how many evaluation sequences make the order of gains stable), or an attack:
 ${BEHAVIOURS.map(({ name }) => name).join(', ')}; without one: all attacks.
@@ -40,6 +40,8 @@ interface Options {
   readonly share: number;
   readonly peers: number;
   readonly rounds: number;
+  /** Audits a round. */
+  readonly audits: number;
   readonly seed: number;
   readonly json: boolean;
 }
@@ -53,6 +55,7 @@ async function optionsFrom(argv: readonly string[]): Promise<Options> {
       share: { type: 'string', default: '0.3' },
       peers: { type: 'string', default: '20' },
       rounds: { type: 'string', default: '10' },
+      audits: { type: 'string', default: '4' },
       seed: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
     },
@@ -71,6 +74,7 @@ async function optionsFrom(argv: readonly string[]): Promise<Options> {
     share,
     peers,
     rounds: wholeIn('rounds', values.rounds, 1, 1000),
+    audits: wholeIn('audits', values.audits, 0, 64),
     seed: wholeIn('seed', values.seed, 0, 2 ** 31),
     json: values.json,
   };
@@ -168,17 +172,17 @@ async function rank({ peers, rounds, seed, json }: Options): Promise<boolean> {
 }
 
 async function main(options: Options): Promise<boolean> {
-  const { honest, attackers, rounds, share, peers, seed, json } = options;
+  const { honest, attackers, rounds, share, peers, audits, seed, json } = options;
   const gpu = await openAnyGpu();
   const adapter = adapterLine(gpu.adapter);
-  const lab = await Lab.open({ gpu, seed, rounds, folder: FOLDER });
+  const lab = await Lab.open({ gpu, seed, rounds, folder: FOLDER, rules: { auditsPerRound: audits } });
   if (!json)
     console.log(`${honest} honest and ${attackers} dishonest peers, ${rounds} rounds, on ${adapter}`);
   const clean = await playRun({ lab, honest, attackers: 0, rounds, behaviour: null });
   let met = true;
   const print = (attack: string, figures: readonly Figure[], details: Record<string, unknown>) => {
     met &&= figures.every((figure) => figure.met);
-    const context = { attack, share, peers, rounds, seed, adapter };
+    const context = { attack, share, peers, rounds, audits, seed, adapter };
     if (json) {
       for (const { value, ...figure } of figures)
         console.log(

@@ -81,7 +81,7 @@ const gauntlet: Manifest['gauntlet'] = {
   evaluationSequences: 16,
   heldOutSequences: 32,
   maxNormRatio: 10,
-  // Honest contributors share up to 0.2 (docs/gauntlet.md); templar penalises from 0.4 and bans from 0.6.
+  // Honest contributors share up to 0.21 (docs/gauntlet.md); templar penalises from 0.4 and bans from 0.6.
   maxOverlap: 0.35,
   minAgreement: 0.5,
   minGain: 0.2,
