@@ -8,7 +8,7 @@ import {
   type RunSettings,
   type Scale,
   type SparseSettings,
-  TUNED,
+  tunedRate,
 } from './settings.ts';
 
 /** What the command line may change in every run of an experiment. */
@@ -35,7 +35,7 @@ const adamw = (scale: Scale, seed: number, change: Partial<RunSettings> = {}): R
   ...scale,
   method: 'adamw',
   seed,
-  learningRate: TUNED.adamw,
+  learningRate: tunedRate('adamw', scale.size),
   ...change,
 });
 
@@ -43,7 +43,7 @@ const diloco = (scale: Scale, seed: number, change: Partial<RunSettings> = {}): 
   ...scale,
   method: 'diloco',
   seed,
-  learningRate: TUNED.diloco,
+  learningRate: tunedRate('diloco', scale.size),
   diloco: DILOCO,
   ...change,
 });
@@ -57,7 +57,7 @@ const sparse = (
   ...scale,
   method: 'sparseloco',
   seed,
-  learningRate: TUNED.sparseloco,
+  learningRate: tunedRate('sparseloco', scale.size),
   sparseloco: { ...DEFAULT, ...own },
   ...change,
 });

@@ -94,7 +94,10 @@ const WARMUP_STEPS = 20;
 export const warmupRounds = (s: RunSettings): number => Math.max(1, Math.round(WARMUP_STEPS / s.innerSteps));
 
 /** Best peak learning rate of each method in experiment `lr`; a baseline is tuned as hard as ours. */
-export const TUNED: Readonly<Record<Method, number>> = { adamw: 4e-3, diloco: 8e-3, sparseloco: 4e-3 };
+const TUNED: Readonly<Record<Method, number>> = { adamw: 4e-3, diloco: 8e-3, sparseloco: 4e-3 };
+
+/** The tied two-layer model is best at another rate, the same for all methods (experiment `tied`). */
+export const tunedRate = (method: Method, size: SizeName): number => (size === '0.1m' ? 2e-3 : TUNED[method]);
 
 /** DiLoCo's momentum as published. */
 export const NESTEROV = 0.9;

@@ -1,6 +1,6 @@
 /** From single results to what a table shows: means over seeds, and gaps to the tuned baselines of the same seed. */
 import type { RunResult } from './result.ts';
-import { DILOCO, type Method, type RunSettings, settingsKey, TUNED, variantName } from './settings.ts';
+import { DILOCO, type Method, type RunSettings, settingsKey, tunedRate, variantName } from './settings.ts';
 
 /** All seeds of one variant on one corpus. */
 export interface Summary {
@@ -36,7 +36,7 @@ function baselineKey(s: RunSettings, method: Method): string {
 
 const isBaseline = (s: RunSettings): boolean =>
   s.method !== 'sparseloco' &&
-  s.learningRate === TUNED[s.method] &&
+  s.learningRate === tunedRate(s.method, s.size) &&
   s.unequalSteps === undefined &&
   s.joiners === undefined &&
   (s.diloco === undefined || (s.diloco.alpha === DILOCO.alpha && s.diloco.momentum === DILOCO.momentum));
@@ -49,7 +49,7 @@ export class Baselines {
     for (const { settings: s, loss } of results) {
       const plain =
         s.method !== 'sparseloco' &&
-        s.learningRate === TUNED[s.method] &&
+        s.learningRate === tunedRate(s.method, s.size) &&
         s.unequalSteps === undefined &&
         s.joiners === undefined &&
         (s.diloco === undefined ||
