@@ -72,7 +72,8 @@ averaging is the dense baseline that the gaps are measured to. For SparseLoCo no
   'inner-steps': `Shorter rounds did not help SparseLoCo: with H cut from 10 to 4 it had two and a half times the exchanges for the same
 tokens, and ended where it was (one seed). So what it lacks to AdamW is not frequency of exchange alone. Longer rounds
 have not been run.`,
-  'zero-idle': `The cost in loss is in the table. The gain in time is the share of a round in which nobody trains: by the presets'
+  'zero-idle': `Too dear as built: with the update one round late, training went unstable and ended far worse at equal tokens (one seed).
+A late step at a sender's full size answers a state that has moved on; a smaller α has not been tried. The gain in time is the share of a round in which nobody trains: by the presets'
 schedule training ends at 78 % of a round at the latest, so a round would be at most 1.28 times as productive; training
 already resumes as soon as the certificate is there, which leaves less to gain. Each worker starts from the agreed state
 less its own progress of the round under way, so a replica's state is no longer the agreed one while it trains.`,
