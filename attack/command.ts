@@ -220,6 +220,7 @@ const detailsOf = (outcome: RunOutcome): Record<string, unknown> => ({
   heldOutLoss: outcome.heldOutLoss,
   attackers: Object.fromEntries(outcome.attackerOutcomes),
   honest: Object.fromEntries(outcome.honestRefused),
+  honestOnTrial: outcome.honestOnTrial,
 });
 
 const describe = (details: Record<string, unknown>): string =>

@@ -10,6 +10,7 @@ const outcome = (change: Partial<RunOutcome> = {}): RunOutcome => ({
   attackerCredits: [],
   honestSubmissions: 200,
   honestRefused: new Map(),
+  honestOnTrial: 0,
   attackerOutcomes: new Map(),
   ...change,
 });

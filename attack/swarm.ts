@@ -29,6 +29,8 @@ export interface RunOutcome {
   /** Honest submissions, and those of them that were refused, by reason, other than for want of room. */
   readonly honestSubmissions: number;
   readonly honestRefused: ReadonlyMap<string, number>;
+  /** Honest submissions that waited for their sender's first audit: not applied, not lost, and not counted as refused. */
+  readonly honestOnTrial: number;
   /** What became of attackers in each round: 'joined', 'accepted' or a reason, 'not heard'. */
   readonly attackerOutcomes: ReadonlyMap<string, number>;
 }
@@ -58,6 +60,7 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
   let roundsLost = 0;
   let honestSubmissions = 0;
   const honestRefused = new Map<string, number>();
+  let honestOnTrial = 0;
   const attackerOutcomes = new Map<string, number>();
   for (let round = 0; round < rounds; round++) {
     const result = await simulation.playRound(round, [...honest, ...dishonest]);
@@ -68,7 +71,9 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
       const outcome = outcomes.get(toHex(identity.publicKey)) ?? 'not heard';
       if (outcome === 'joined') continue;
       honestSubmissions++;
-      if (outcome !== 'accepted' && outcome !== 'capacity') count1(honestRefused, outcome);
+      const failed = simulation.ledger.accounts.get(toHex(identity.publicKey))?.auditsFailed ?? 0;
+      if (outcome === 'on-trial' && failed === 0) honestOnTrial++;
+      else if (outcome !== 'accepted' && outcome !== 'capacity') count1(honestRefused, outcome);
     }
     for (const { identity } of dishonest) {
       count1(attackerOutcomes, outcomes.get(toHex(identity.publicKey)) ?? 'not heard');
@@ -84,6 +89,7 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     attackerCredits: creditsOf(dishonest),
     honestSubmissions,
     honestRefused,
+    honestOnTrial,
     attackerOutcomes,
   };
 }

@@ -12,7 +12,7 @@ import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { randomSource } from '../sparseloco/testing.ts';
 import { type BookOptions, type Evaluate, noCertificate, RoundBook } from './book.ts';
 import { inspectorFor } from './inspect.ts';
-import { newStanding } from './standings.ts';
+import { newStanding, type Standing } from './standings.ts';
 
 const RUN = testHash('run');
 const ROUND = 2;
@@ -106,6 +106,50 @@ test('a quiet round: all accepted, weighted by tokens, scores kept', async () =>
   expect(verdict.scores[0].unassigned).toBeCloseTo(0.1, 9);
   expect(book.entries().map((entry) => entry.state)).toEqual(new Array(4).fill('accepted'));
   expect(book.bytesOf(peers[1].publicKey)).toBe(works[1]);
+});
+
+describe('newcomers in a round with audited work', () => {
+  const standing = (i: number, change: Partial<Standing>): [string, Standing] => {
+    const { publicKey } = peers[i];
+    return [toHex(publicKey), { ...newStanding(publicKey), ...change }];
+  };
+
+  async function judged(change: Partial<BookOptions>) {
+    const rules = { ...manifest.gauntlet, trialFrom: 2 };
+    const book = bookOf({ manifest: { ...manifest, gauntlet: rules }, audited: true, ...change });
+    for (const i of peers.keys()) await submit(book, i);
+    const verdict = await book.judge();
+    const accepted = new Set(verdict.accepted.map(({ contributor }) => toHex(contributor)));
+    return {
+      accepted: peers.map(({ publicKey }) => accepted.has(toHex(publicKey))),
+      reasons: new Set(verdict.refused.map(({ reason }) => reason)),
+      auditable: book.auditable().length,
+    };
+  }
+
+  test('are judged and can be audited, but wait for their first audit', async () => {
+    const standings = new Map([standing(0, { proven: true }), standing(2, { proven: true, verified: 3 })]);
+    expect(await judged({ standings })).toEqual({
+      accepted: [true, false, true, false],
+      reasons: new Set(['on-trial']),
+      auditable: 4,
+    });
+  });
+
+  test('count at once while too few others are audited', async () => {
+    const standings = new Map([standing(0, { proven: true }), standing(1, { verified: 3 })]);
+    expect((await judged({ standings })).accepted).toEqual([true, true, true, true]);
+  });
+
+  test('count at once where nobody holds audits: else they would wait forever', async () => {
+    const standings = new Map([standing(0, { proven: true }), standing(1, { proven: true })]);
+    expect((await judged({ standings, audited: false })).accepted).toEqual([true, true, true, true]);
+  });
+
+  test('whose audit failed wait in any case', async () => {
+    const standings = new Map([standing(3, { verified: -1 })]);
+    expect((await judged({ standings })).accepted).toEqual([true, true, true, false]);
+  });
 });
 
 test('nothing is fetched before commits close; then what was revealed, until it is there or lost', async () => {

@@ -73,6 +73,8 @@ export interface BookOptions {
   readonly previous?: readonly Inspected[];
   /** What is wrong with a commit's private state (carries.ts). Absent: nothing, as in a run without audits. */
   readonly carryProblem?: (contributor: Uint8Array, commit: Commit) => Refusal | null;
+  /** Audits are held at present, so that who waits for one will get it. Default: false. */
+  readonly audited?: boolean;
 }
 
 /** What else a verdict records: who joined, and audits of earlier rounds that ended. */
@@ -264,7 +266,7 @@ export class RoundBook {
       .filter(({ refused }) => refused === null);
     const measureAtMost = rules.maxAccepted + Math.ceil(rules.maxAccepted * RESERVES);
     const scores = await this.#measureAll(candidates.slice(0, measureAtMost));
-    for (const entry of candidates) if (entry.refused === null) this.#tryAgain(entry);
+    this.#putOnTrial(candidates);
     const good = candidates.slice(0, measureAtMost).filter(({ refused }) => refused === null);
     const accepted = good.slice(0, rules.maxAccepted);
     for (const entry of [...good.slice(rules.maxAccepted), ...candidates.slice(measureAtMost)])
@@ -461,10 +463,22 @@ export class RoundBook {
     return scores;
   }
 
-  /** Work of who failed an audit is looked at, but not applied, until one is passed. */
-  #tryAgain(entry: Entry): void {
-    const { verified = 0 } = this.#o.standings?.get(toHex(entry.contributor)) ?? {};
-    if (verified < 0) entry.refused = refusal('on-trial', 'failed an audit; counts again once one is passed');
+  /**
+   * Work of who failed an audit is looked at, but not applied, until one is passed; and that of newcomers too, once the
+   * round has work of enough others who passed one (`trialFrom`): a liar then does no harm before it is found out.
+   */
+  #putOnTrial(candidates: readonly Entry[]): void {
+    const good = candidates.filter(({ refused }) => refused === null);
+    const standing = (entry: Entry) => this.#o.standings?.get(toHex(entry.contributor));
+    const proven = good.filter((entry) => standing(entry)?.proven === true).length;
+    const { trialFrom } = this.#o.manifest.gauntlet;
+    const enough = this.#o.audited === true && trialFrom !== undefined && proven >= trialFrom;
+    for (const entry of good) {
+      if ((standing(entry)?.verified ?? 0) < 0)
+        entry.refused = refusal('on-trial', 'failed an audit; counts again once one is passed');
+      else if (enough && standing(entry)?.proven !== true)
+        entry.refused = refusal('on-trial', `not audited yet, and ${proven} others of this round are`);
+    }
   }
 
   /** Refusals for the verdict: whoever came furthest is told first, should there be more than it can list. */

@@ -256,6 +256,7 @@ export class Simulation {
       previous: this.#previous,
       isMember: isAdmitted,
       carryProblem: (contributor, commit) => this.#carries?.problem(contributor, commit) ?? null,
+      audited: (manifest.gauntlet.auditsPerRound ?? 0) > 0,
     });
     const deliveries = acts
       .flatMap(({ say }, i) => say.flatMap((delivery) => this.#route(peers[i], delivery)))

@@ -55,6 +55,22 @@ function afterRounds(count: number): Standings {
 }
 
 describe('standings', () => {
+  test('proven is who passed the last audit', () => {
+    const after = (...outcomes: ('passed' | 'failed')[]) => {
+      let standings = updateStandings(new Map(), verdict(0, [['a', 0.2, 0.1]]));
+      for (const [i, outcome] of outcomes.entries()) {
+        const audits = [{ contributor: key('a'), round: i, outcome, detail: '' }];
+        standings = updateStandings(standings, { ...verdict(i + 1, []), audits });
+      }
+      const { proven, verified } = of(standings, 'a');
+      return { proven, verified };
+    };
+    expect(after()).toEqual({ proven: false, verified: 1 });
+    expect(after('passed')).toEqual({ proven: true, verified: 1 });
+    expect(after('passed', 'failed')).toEqual({ proven: false, verified: -1 });
+    expect(after('failed', 'passed')).toEqual({ proven: true, verified: 0 });
+  });
+
   test('honest work ranks above a copy, whose assigned gain is chance, and above idleness', () => {
     const standings = afterRounds(60);
     expect(of(standings, 'honest').work).toBeGreaterThan(0.9);

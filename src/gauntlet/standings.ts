@@ -6,7 +6,8 @@
  * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. Who really
  *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation) and is refused;
  * - verified: rounds accepted, for the newcomers' ramp. A provable lie costs all of it, a bad round half; a failed audit
- *   makes it -1, and nothing is accepted until an audit is passed (book.ts).
+ *   makes it -1, and nothing is accepted until an audit is passed (book.ts);
+ * - proven: passed an audit. Where enough contributors are, only theirs is applied (`trialFrom`).
  */
 import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
@@ -21,6 +22,8 @@ export interface Standing {
   readonly measurements: number;
   /** -1: failed an audit and has passed none since. */
   readonly verified: number;
+  /** Passed an audit, and failed none since. */
+  readonly proven: boolean;
   readonly lastRound: number;
 }
 
@@ -54,6 +57,7 @@ export const newStanding = (contributor: Uint8Array): Standing => ({
   work: 0,
   measurements: 0,
   verified: 0,
+  proven: false,
   lastRound: -1,
 });
 
@@ -114,7 +118,8 @@ export function updateStandings(standings: Standings, verdict: MessageOf<'verdic
   }
   for (const { contributor, outcome } of verdict.audits) {
     if (!next.has(toHex(contributor))) continue;
-    change(contributor, ({ verified }) => ({ verified: outcome === 'failed' ? -1 : Math.max(0, verified) }));
+    const proven = outcome === 'passed';
+    change(contributor, ({ verified }) => ({ proven, verified: proven ? Math.max(0, verified) : -1 }));
   }
   if (next.size > MAX_STANDINGS) forget(next);
   return next;

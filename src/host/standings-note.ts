@@ -14,6 +14,8 @@ const Stored = v.array(
     work: v.pipe(v.number(), v.finite()),
     measurements: v.number(),
     verified: v.number(),
+    // Stored by this version on; who was audited before is audited once more.
+    proven: v.optional(v.boolean(), false),
     lastRound: v.number(),
   }),
 );

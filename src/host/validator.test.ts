@@ -207,6 +207,7 @@ test('standings survive as a note, and a broken note counts as none', () => {
     work: 0.2,
     measurements: 3,
     verified: 2,
+    proven: true,
     lastRound: 9,
   };
   const standings = new Map([['01'.repeat(32), standing]]);

@@ -267,6 +267,7 @@ export class Validator {
         evaluate: (candidate) => this.#measured(opened, candidate),
         standings: this.#standings,
         previous: this.#applied,
+        audited: this.#auditor != null,
         ...(carries == null
           ? {}
           : { carryProblem: (contributor, commit) => carries.problem(contributor, commit) }),

@@ -91,7 +91,7 @@ const gauntlet: Manifest['gauntlet'] = {
 };
 
 /** Commitments to private state cost 12 bytes a parameter to read back and 28 to keep: for models that can afford it. */
-const audited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 1 };
+const audited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 1, trialFrom: 8 };
 
 const MICRO = 1_000_000;
 /** 100 credits a round at first, 2,100,000 in all: the first halving comes after 10,500 rounds. */

@@ -92,6 +92,8 @@ export const GauntletSchema = v.strictObject({
   minGain: v.exactOptional(real(0, 1)),
   /** Accepted rounds over which a newcomer's weight rises to that of its tokens. Absent or 0: no ramp. */
   rampRounds: v.exactOptional(uint(10_000)),
+  /** Where so many of a round have passed an audit, work of those who never did is not applied. */
+  trialFrom: v.exactOptional(v.pipe(uint(64), v.minValue(1))),
   /** Greatest share of a round's weight that one identity gets (never less than an equal share). Absent: no cap. */
   maxShare: v.exactOptional(real(1e-3, 1)),
   /** Who is judged when more commit than can be accepted: drawn by lot (the default), or best ratings first. */

@@ -49,7 +49,7 @@ export const REFUSAL_REASONS = [
   'state', // computed from another state than the certified one
   'loss', // makes the model worse, or hardly better
   'work', // round after round no better on its own text than on other text
-  'on-trial', // its sender failed an audit and has passed none since
+  'on-trial', // its sender has passed no audit yet, or failed one since
   'capacity', // more good work than one certificate holds
   'duplicate', // a second submission of one contributor
 ] as const;

@@ -67,7 +67,7 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
   },
   'on-trial': {
     title: 'Waits for an audit',
-    text: 'A check of this tab’s work failed earlier. Its work counts again as soon as a check is passed; keep the tab open.',
+    text: 'New keys, and keys whose work failed a check, count once a check is passed. Nothing is lost until then: the work stays in this tab; keep it open.',
   },
   work: {
     title: 'No trace of its text',
