@@ -10,6 +10,7 @@ const LAYERS = [
   ['ui', 'cli', 'widget'],
   ['app'],
   ['host'],
+  ['validator'],
   ['worker'],
   ['swarm'],
   ['gauntlet'],

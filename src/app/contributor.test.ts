@@ -11,11 +11,11 @@ import { stateRoot } from '../sparseloco/state.ts';
 import { RunClock } from './clock.ts';
 import { Contributor } from './contributor.ts';
 import { Follower } from './follower.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox } from '../swarm/inbox.ts';
 import { Recorder } from './recorder.ts';
 import type { AppState } from './state.ts';
 import { createAppStore } from './store.ts';
-import { Submissions } from './submissions.ts';
+import { Submissions } from '../swarm/submissions.ts';
 import { FakeTrainer, MemoryHost, MemoryNetwork, runValidator } from './testing.ts';
 
 /** Long enough that a busy machine still commits in time: this is wall-clock time. */
@@ -129,7 +129,7 @@ async function join(w: World, name: string, nudge: number): Promise<Member> {
   const inbox = new Inbox({
     manifest,
     runId,
-    follower,
+    chain: follower,
     submissions,
     ownKey: identity.publicKey,
     round: () => clock.phase(manifest.schedule).round,

@@ -22,7 +22,7 @@ import type { RunClock } from './clock.ts';
 import type { Follower } from './follower.ts';
 import { fetchAhead, joiningText, makeJoin } from './joining.ts';
 import type { Activity } from './state.ts';
-import type { Submissions } from './submissions.ts';
+import type { Submissions } from '../swarm/submissions.ts';
 
 /** Commit and reveal are said again this often until the deadline: gossip promises nothing. */
 const REPEAT_MS = 1200;

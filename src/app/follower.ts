@@ -18,7 +18,7 @@ import type { MessageOf } from '../protocol/messages.ts';
 import { claimsRun, decodeCheckpoint } from '../model/checkpoint.ts';
 import type { TrainerClient } from '../worker/client.ts';
 import { type BlobSources, fetchBlob } from './blobs.ts';
-import type { Submissions } from './submissions.ts';
+import type { Submissions } from '../swarm/submissions.ts';
 
 /** After this many certificates behind, a checkpoint is less to download than the submissions since. */
 const MAX_REPLAY = 8;

@@ -13,7 +13,7 @@ import type { TrainProgress } from '../worker/api.ts';
 import type { RunClock } from './clock.ts';
 import type { OwnSubmission } from './contributor.ts';
 import type { HostClient } from './host-client.ts';
-import type { Inbox } from './inbox.ts';
+import type { Inbox } from '../swarm/inbox.ts';
 import { withMilestones } from './milestones.ts';
 import { NO_STANDING } from './picture-state.ts';
 import { boardOf, creditShare, standingOf, teamsOf } from './standing.ts';

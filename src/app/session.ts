@@ -25,7 +25,7 @@ import type { Decision } from './governor/rules.ts';
 import { fromBase64, HostClient, type RunAnswer } from './host-client.ts';
 import { type ContributionDraft, Contributions } from './contributions.ts';
 import { type ClaimedIdentity, claimIdentity } from './identities.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox } from '../swarm/inbox.ts';
 import { presenceOf, runInfo } from './describe.ts';
 import { foreseeable, foreseeAdapter, isFramed, ManifestError, toProblem, VersionError } from './problems.ts';
 import { Recorder } from './recorder.ts';
@@ -33,7 +33,7 @@ import { Samples } from './samples.ts';
 import type { Settings } from './settings.ts';
 import type { Activity, SessionActions } from './state.ts';
 import { type AppStore, clear, createAppStore, raise } from './store.ts';
-import { Submissions } from './submissions.ts';
+import { Submissions } from '../swarm/submissions.ts';
 import { SwarmPicture } from './swarm-picture.ts';
 
 /** Sign of life to the swarm, and fresh clock samples. */
@@ -364,7 +364,7 @@ class SessionImpl implements SessionActions {
     const inbox = new Inbox({
       manifest,
       runId,
-      follower,
+      chain: follower,
       submissions,
       ownKey: identity.publicKey,
       round: () => this.#clock.phase(manifest.schedule).round,

@@ -1,7 +1,7 @@
 /** The picture of the swarm from what others say of themselves. */
 import { expect, it } from 'vitest';
 import { testHash } from '../protocol/testing.ts';
-import type { Presence } from './inbox.ts';
+import type { Presence } from '../swarm/presences.ts';
 import { membersOf } from './swarm-picture.ts';
 
 const presence = (peer: string, links: NonNullable<Presence['links']>): Presence => ({

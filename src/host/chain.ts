@@ -1,27 +1,33 @@
 /**
  * The certified chain on the host: head, integer state, ledger, and the store that keeps them.
  *
- * Nothing is visible here before it is durable: {@link Chain.append} writes first and moves the head last.
+ * Nothing is visible here before it is durable: {@link Chain.append} and {@link Chain.extend} write first and move the
+ * head last.
  */
 import { decodeCheckpoint, encodeCheckpoint, GENESIS_RUN_ID } from '../model/checkpoint.ts';
 import { foldMembers, type Members } from '../gauntlet/admission.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import {
-  buildCertificateBody,
-  certify,
   checkAnchor,
   type ChainHead,
+  type CheckedCertificate,
   checkCertificate,
   genesisHead,
 } from '../protocol/certificate.ts';
-import { open, seal } from '../protocol/envelope.ts';
-import type { Identity } from '../protocol/identity.ts';
+import { open } from '../protocol/envelope.ts';
 import { applyToLedger, emptyLedger, type Ledger } from '../protocol/ledger.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { CertificateBody, MessageOf } from '../protocol/messages.ts';
+import type { CertificateBody } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
+import {
+  type AppendOptions,
+  applyCertified,
+  bytesPerParameter,
+  certifyVerdict,
+  type SeatChain,
+} from '../validator/certify.ts';
 import { type CertifiedRound, type Store, type StoredCertificate, StoreError } from './store.ts';
 
 /** One link as the rest of the host reads it. */
@@ -30,20 +36,10 @@ export interface ChainLink {
   readonly stored: StoredCertificate;
 }
 
-export interface AppendOptions {
-  readonly verdict: MessageOf<'verdict'>;
-  /** Wire bytes of each accepted submission, in the verdict's order. */
-  readonly submissions: readonly Uint8Array[];
-  readonly validator: Identity;
-  readonly heldOutLoss: number;
-  /** Swarm time, epoch ms. */
-  readonly time: number;
-}
-
 /** Certificates read at a time while a chain is replayed. */
 const PAGE = 256;
 
-export class Chain {
+export class Chain implements SeatChain {
   readonly manifest: Manifest;
   readonly runId: Uint8Array;
   readonly store: Store;
@@ -83,6 +79,10 @@ export class Chain {
     return this.#last;
   }
 
+  get lastMessage(): Uint8Array | null {
+    return this.#last?.stored.message ?? null;
+  }
+
   get ledger(): Ledger {
     return this.#ledger;
   }
@@ -102,61 +102,58 @@ export class Chain {
     return this.#replica.read();
   }
 
-  /**
-   * Applies a verdict's accepted work, signs the certificate, makes it durable and moves the head. Returns the sealed
-   * message to publish. When anything throws, head, state and ledger are what they were.
-   */
-  async append(options: AppendOptions): Promise<{ message: Uint8Array; link: ChainLink }> {
-    const { manifest, store, runId } = this;
-    const { verdict, validator } = options;
-    const replica = new CpuReplica(this.#replica.layout, this.#replica.settings);
-    await replica.load(await this.#replica.read());
-    const root = await replica.apply(
-      verdict.accepted.map((entry, i) => ({
-        bytes: options.submissions[i],
-        weight: entry.weight,
-      })),
-    );
-    const body = buildCertificateBody({
-      manifest,
-      head: this.#head,
-      verdict,
-      root,
-      heldOutLoss: options.heldOutLoss,
-      time: options.time,
-    });
-    const certificate = await certify(body, [validator]);
-    const checked = await checkCertificate(certificate, manifest, runId, this.#head);
-    if (!checked.ok)
-      throw new Error(`our own certificate is not good (${checked.reason}): ${checked.detail}`);
-    const message = await seal(validator, certificate);
+  /** {@link SeatChain.append}: what a validator on this host does with its verdict. */
+  async append(options: AppendOptions): Promise<{ message: Uint8Array; body: CertificateBody }> {
+    const { message, certificate, replica } = await certifyVerdict(this, this.#replica, options);
+    await this.#keep(message, certificate, replica, options.submissions);
+    return { message, body: certificate.body };
+  }
 
+  /**
+   * Follows a certificate that somebody else signed and that was checked against the head; `message` is the one it came
+   * in. Durable when it resolves. Throws CertifiedRootError when the submissions do not give its root; then, as after
+   * any failure, head, state and ledger are what they were.
+   */
+  async extend(
+    message: Uint8Array,
+    certificate: CheckedCertificate,
+    submissions: readonly Uint8Array[],
+  ): Promise<void> {
+    if (!bytesEqual(certificate.body.previous, this.#head.hash))
+      throw new RangeError('this certificate does not follow the head');
+    const replica = await applyCertified(this.#replica, certificate.body, submissions);
+    await this.#keep(message, certificate, replica, submissions);
+  }
+
+  async #keep(
+    message: Uint8Array,
+    { body, head }: CheckedCertificate,
+    replica: CpuReplica,
+    bytes: readonly Uint8Array[],
+  ): Promise<void> {
+    const { manifest, store, runId } = this;
     const theta = (await replica.read()) as Int32Array<ArrayBuffer>; // never shared memory
-    const submissions = await Promise.all(options.submissions.map((bytes) => store.writeBlob(bytes)));
+    const submissions = await Promise.all(bytes.map((one) => store.writeBlob(one)));
+    const { root, height } = body;
     const checkpoint = await store.writeBlob(
       encodeCheckpoint(
-        { runId, height: body.height, root, fractionBits: manifest.sparseloco.fractionBits, theta },
+        { runId, height, root, fractionBits: manifest.sparseloco.fractionBits, theta },
         manifest.model,
       ),
     );
-    const elements = replica.layout.elements;
-    const total = options.submissions.reduce((sum, bytes) => sum + bytes.byteLength, 0);
     const stored: CertifiedRound = {
-      height: body.height,
+      height,
       round: body.round,
       message,
       checkpoint,
-      bytesPerParameter: total / Math.max(1, options.submissions.length) / elements,
+      bytesPerParameter: bytesPerParameter(submissions, replica.layout.elements),
       refused: body.refused,
       submissions,
     };
     store.saveRound(stored);
-
     this.#replica = replica;
-    this.#checkpoint = { ...checkpoint, height: body.height };
-    const link = { body, stored };
-    this.#advance(checked.certificate.head, link);
-    return { message, link };
+    this.#checkpoint = { ...checkpoint, height };
+    this.#advance(head, { body, stored });
   }
 
   #advance(head: ChainHead, link: ChainLink): void {

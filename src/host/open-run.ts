@@ -6,11 +6,12 @@ import { encodeCheckpoint, GENESIS_RUN_ID } from '../model/checkpoint.ts';
 import { genesisTheta } from '../model/init.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { type Preset, presetManifest, type RunParts } from '../model/presets.ts';
-import { bytesEqual, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
+import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { openManifest, signManifest } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { stateRoot } from '../sparseloco/state.ts';
+import { certifiesAlone, unassignedSecret } from '../validator/seat.ts';
 import { prepareData, type PrepareProgress } from './prepare.ts';
 import { loadSeed } from './seeds.ts';
 import { Store, StoreError } from './store.ts';
@@ -67,9 +68,7 @@ export async function openRun(dataDir: string, wanted: NewRun): Promise<OpenedRu
         `The run in "${dataDir}" belongs to the organizer ${toHex(manifest.organizer.key).slice(0, 16)}, not to organizer.key beside it. Restore that key, or name another folder with --data.`,
       );
     }
-    const seat = manifest.validators.find(({ key }) => bytesEqual(key, validator.publicKey));
-    const weight = manifest.validators.reduce((sum, { weight: w }) => sum + w, 0);
-    if (seat === undefined || 3 * seat.weight <= 2 * weight) {
+    if (!certifiesAlone(manifest, validator.publicKey)) {
       throw new StoreError(
         `validator.key in "${dataDir}" cannot certify rounds of this run. Restore the key it was made with.`,
       );
@@ -88,7 +87,7 @@ export async function openRun(dataDir: string, wanted: NewRun): Promise<OpenedRu
       runId,
       validator,
       nodeSeed: loadSeed(dataDir, 'node'),
-      secret: sha256Sync(concatBytes(new TextEncoder().encode('tabswarm/unassigned\0'), validatorSeed)),
+      secret: unassignedSecret(validatorSeed),
       created,
     };
   } catch (error) {

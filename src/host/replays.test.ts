@@ -6,7 +6,8 @@ import { preset } from '../model/presets.ts';
 import { testHash, testManifest } from '../protocol/testing.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { testHeader } from '../sparseloco/testing.ts';
-import { openReplays, type Replays } from './replays.ts';
+import type { Replays } from '../validator/auditor.ts';
+import { openReplays } from './replays.ts';
 
 const base = preset('tiny');
 const run = testManifest(new Uint8Array(32), []);

@@ -1,23 +1,10 @@
 /** Replays of audited rounds, done in a process with a GPU of its own, so that the relay never waits for them. */
-import type { ReplayFigures, RoundClaim } from '../gauntlet/replay.ts';
-import type { ReplayJob } from '../gauntlet/replayer.ts';
+import type { ReplayFigures } from '../gauntlet/replay.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import type { ReplayRequest, Replays } from '../validator/auditor.ts';
 import { WorkerCalls } from './worker-calls.ts';
-
-/** An audited round, ready to be replayed. */
-export interface ReplayRequest {
-  readonly job: ReplayJob;
-  readonly claim: Pick<RoundClaim, 'before' | 'after'>;
-  readonly submission: Uint8Array;
-}
-
-/** Replays a round and compares. Rejects when the machine fails, never for what a contributor showed. */
-export interface Replays {
-  replay(request: ReplayRequest): Promise<ReplayFigures>;
-  close(): Promise<void>;
-}
 
 /** What the process is started with. `software`: a CPU driver will do. */
 export interface ReplayWorkerData {

@@ -12,7 +12,6 @@ import { parameterLayout } from '../model/layout.ts';
 import { carryRoot, zeroCarry } from '../protocol/carry.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
-import { Auditor } from './auditor.ts';
 import { Chain } from './chain.ts';
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
 import { createLossMeter, type EvaluatorName } from './losses.ts';
@@ -20,10 +19,11 @@ import { type NewRun, type OpenedRun, openRun } from './open-run.ts';
 import { openReplays } from './replays.ts';
 import { RoundLosses } from '../gauntlet/round-losses.ts';
 import { createApp } from './server.ts';
-import { decodeStandings, encodeStandings } from './standings-note.ts';
 import { StaticFiles } from './static-files.ts';
 import type { Store } from './store.ts';
-import { Validator } from './validator.ts';
+import { Auditor } from '../validator/auditor.ts';
+import { decodeStandings, encodeStandings } from '../validator/standings-note.ts';
+import { Validator } from '../validator/validator.ts';
 import type { HostView, IceServer } from './view.ts';
 
 /** The host cannot start with these options; the message says what to change. */
@@ -168,6 +168,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       losses,
       log,
       standings: decodeStandings(store.note(STANDINGS_NOTE)),
+      onRefused: (round, refused) => store.saveRefusals(round, refused),
+      onHeldOut: (height, loss) => store.saveLoss(height, loss),
       onStandings: (standings) => store.saveNote(STANDINGS_NOTE, encodeStandings(standings)),
     });
     stops.push(() => validator.stop());

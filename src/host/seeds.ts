@@ -13,7 +13,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fromHex, toHex } from '../protocol/bytes.ts';
+import { toHex } from '../protocol/bytes.ts';
+import { seedOf } from '../validator/seat.ts';
 import { StoreError } from './store.ts';
 
 /** `organizer` signs the manifest, `validator` certificates, `node` is the libp2p peer. */
@@ -31,11 +32,12 @@ export function loadSeed(dataDir: string, name: SeedName): Uint8Array {
   } catch (cause) {
     throw new StoreError(`The key "${path}" cannot be read: ${(cause as Error).message}.`, { cause });
   }
-  if (!/^[0-9a-f]{64}$/.test(text))
+  const seed = seedOf(text);
+  if (seed === null)
     throw new StoreError(
       `"${path}" holds no key (64 hex digits). Restore it from a backup, or start a new run in another folder with --data.`,
     );
-  return fromHex(text);
+  return seed;
 }
 
 function create(dataDir: string, path: string): void {

@@ -4,7 +4,7 @@ import { phaseAt } from '../protocol/clock.ts';
 import { parameterLayout } from '../model/layout.ts';
 import type { HostSwarm } from '../swarm/host-node.ts';
 import type { Chain } from './chain.ts';
-import type { Validator } from './validator.ts';
+import type { Validator } from '../validator/validator.ts';
 
 export interface IceServer {
   readonly urls: string | readonly string[];

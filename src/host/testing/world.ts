@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { toHex } from '../../protocol/bytes.ts';
 import type { ChainHead } from '../../protocol/certificate.ts';
 import { deadlines } from '../../protocol/clock.ts';
-import type { Auditor } from '../auditor.ts';
+import type { Auditor } from '../../validator/auditor.ts';
 import { Chain } from '../chain.ts';
 import { type NewRun, openRun } from '../open-run.ts';
 import { RoundLosses } from '../../gauntlet/round-losses.ts';
-import { Validator, type ValidatorOptions } from '../validator.ts';
+import { Validator, type ValidatorOptions } from '../../validator/validator.ts';
 import { MemorySwarm, PretendedContributor, PretendedLosses, smallRun, START } from './fixtures.ts';
 
 type Extra = Partial<Pick<ValidatorOptions, 'carries'>> & { readonly auditor?: Auditor };
@@ -55,6 +55,7 @@ export async function createWorld({ folder, corpus, overrides, extra = () => ({}
       }),
       now: () => clock.now,
       log: (line) => lines.push(line),
+      onRefused: (round, refused) => run.store.saveRefusals(round, refused),
       ...(more.carries === undefined ? {} : { carries: more.carries }),
     });
     made.setAuditor(more.auditor ?? null);

@@ -4,11 +4,11 @@ import { toHex } from '../protocol/bytes.ts';
 import { seal } from '../protocol/envelope.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
-import { Follower } from './follower.ts';
-import { HostClient } from './host-client.ts';
+import { Follower } from '../app/follower.ts';
+import { HostClient } from '../app/host-client.ts';
 import { Inbox } from './inbox.ts';
 import { Submissions } from './submissions.ts';
-import { MemoryNetwork } from './testing.ts';
+import { MemoryNetwork } from '../app/testing.ts';
 
 const run = testHash('run');
 
@@ -20,7 +20,7 @@ function inbox(): Inbox {
   return new Inbox({
     manifest,
     runId: run,
-    follower: new Follower({ manifest, runId: run, sources, submissions, onHead: () => {} }),
+    chain: new Follower({ manifest, runId: run, sources, submissions, onHead: () => {} }),
     submissions,
     ownKey: testHash('me'),
     round: () => 1,

@@ -6,10 +6,9 @@ import { parameterLayout } from '../model/layout.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { carryRoot, zeroCarry } from '../protocol/carry.ts';
 import type { CertificateBody } from '../protocol/messages.ts';
-import { Auditor } from './auditor.ts';
-import type { ReplayRequest, Replays } from './replays.ts';
-import { type PretendedContributor, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
-import { committed, createWorld, revealed, type Work, type World } from './testing/world.ts';
+import { Auditor, type ReplayRequest, type Replays } from './auditor.ts';
+import { type PretendedContributor, temporaryFolder, writeCorpus } from '../host/testing/fixtures.ts';
+import { committed, createWorld, revealed, type Work, type World } from '../host/testing/world.ts';
 
 const folder = temporaryFolder();
 let corpus = '';

@@ -1,5 +1,5 @@
 /**
- * The host's validator: follows the rounds by the wall clock, fills the gauntlet's book from gossip, fetches what was
+ * A validator, on the host or in a tab: follows the rounds by the wall clock, fills the gauntlet's book from gossip, fetches what was
  * revealed, judges, and certifies as early as everything revealed is judged.
  *
  * A state machine: {@link Validator.advance} does whatever is due now and returns; timers, messages and finished
@@ -13,21 +13,23 @@ import type { CarryBook } from '../gauntlet/carries.ts';
 import { type Inspected, inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
+import { parameterLayout } from '../model/layout.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { hasCertificate } from '../protocol/certificate.ts';
 import { deadlines, phaseAt, roundAt } from '../protocol/clock.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Message, MessageOf } from '../protocol/messages.ts';
+import type { Message, MessageOf, RefusedEntry } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
+import { type Presence, PresenceBook } from '../swarm/presences.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { Auditor } from './auditor.ts';
-import type { Chain } from './chain.ts';
+import type { SeatChain } from './certify.ts';
 import { refusalSummary, roundLine } from './log.ts';
 import type { RoundLosses } from '../gauntlet/round-losses.ts';
 
 export interface ValidatorOptions {
-  readonly chain: Chain;
+  readonly chain: SeatChain;
   readonly swarm: Pick<Swarm, 'publish' | 'fetch' | 'serve' | 'forget' | 'peerId'>;
   readonly identity: Identity;
   readonly losses: RoundLosses;
@@ -43,10 +45,11 @@ export interface ValidatorOptions {
   readonly standings?: Standings;
   /** Called after each round with the standings to keep. */
   readonly onStandings?: (standings: Standings) => void;
+  /** Refusals of a round without a certificate. */
+  readonly onRefused?: (round: number, refused: readonly RefusedEntry[]) => void;
+  /** The held-out loss of the state at a height, once it is measured. */
+  readonly onHeldOut?: (height: number, loss: number) => void;
 }
-
-/** A peer's last sign of life. */
-export type Presence = MessageOf<'presence'> & { readonly contributor: string; readonly heardAt: number };
 
 interface OpenRound {
   readonly round: number;
@@ -68,8 +71,6 @@ const ADMIT_AFTER_MS = 1500;
 const FETCH_RETRY_MS = 300;
 const MAX_FETCHES = 8;
 const PRESENCE_MS = 4000;
-const PRESENCE_TTL_MS = 20_000;
-const MAX_PRESENCES = 4096;
 /** Submissions of this many certified rounds are served to tabs that are late. */
 const SERVE_ROUNDS = 8;
 
@@ -80,7 +81,7 @@ export class Validator {
   readonly #now: () => number;
   readonly #inspector: ReturnType<typeof inspectorFor>;
   readonly #abort = new AbortController();
-  readonly #presences = new Map<string, Presence>();
+  readonly #presences: PresenceBook;
   readonly #joins: JoinBox;
   /** When the first of the joins that wait came, swarm time. */
   #joinsSince = 0;
@@ -104,10 +105,11 @@ export class Validator {
     this.#o = options;
     this.profiles = new ProfileBook(options.chain.runId);
     this.#now = options.now ?? Date.now;
+    this.#presences = new PresenceBook(this.#now);
     this.#inspector = inspectorFor(options.chain.manifest);
     this.#joins = new JoinBox(options.chain.runId);
     this.#standings = options.standings ?? new Map();
-    this.#lastWord = options.chain.last?.stored.message ?? null;
+    this.#lastWord = options.chain.lastMessage;
   }
 
   /** Has accepted work audited from now on. Null: this machine cannot replay, or the run has no audits. */
@@ -142,9 +144,7 @@ export class Validator {
   }
 
   presences(): Presence[] {
-    const oldest = this.#now() - PRESENCE_TTL_MS;
-    for (const [key, presence] of this.#presences) if (presence.heardAt < oldest) this.#presences.delete(key);
-    return [...this.#presences.values()];
+    return this.#presences.list();
   }
 
   /** Where everybody stands in the round that is open. */
@@ -189,12 +189,8 @@ export class Validator {
         // What breaks the manifest is wrong for everybody; time and state another peer may see differently.
         return receipt.reason === 'malformed' || receipt.reason === 'too-large' ? 'reject' : 'ignore';
       }
-      case 'presence': {
-        const key = toHex(sender);
-        if (!this.#presences.has(key) && this.#presences.size >= MAX_PRESENCES) return 'ignore';
-        this.#presences.set(key, { ...message, contributor: key, heardAt: this.#now() });
-        return 'accept';
-      }
+      case 'presence':
+        return this.#presences.take(message, sender);
       // The only validator is this one, and own messages are not delivered.
       case 'audit':
       case 'certificate':
@@ -451,9 +447,9 @@ export class Validator {
   }
 
   async #publishNothing(verdict: MessageOf<'verdict'>): Promise<void> {
-    const { chain, swarm, identity, log } = this.#o;
+    const { swarm, identity, log } = this.#o;
     const message = noCertificate(verdict);
-    chain.store.saveRefusals(verdict.round, verdict.refused);
+    this.#o.onRefused?.(verdict.round, verdict.refused);
     this.#lastWord = await seal(identity, message);
     await swarm.publish(this.#lastWord);
     if (verdict.refused.length > 0 || this.presences().some((p) => p.role === 'contributor'))
@@ -471,7 +467,7 @@ export class Validator {
       if (bytes === null) throw new Error('an accepted submission has no bytes');
       return bytes;
     });
-    const { message, link } = await chain.append({
+    const { message, body } = await chain.append({
       verdict,
       submissions,
       validator: identity,
@@ -482,7 +478,7 @@ export class Validator {
     this.#applied = round.book.applied();
     this.#lastWord = message;
     await swarm.publish(message);
-    log(roundLine(link, heldOutLoss));
+    log(roundLine(body, parameterLayout(chain.manifest.model).elements));
     auditor?.recorded(verdict.audits);
     if (start.theta !== null) await auditor?.draw(round.book, start.head, start.theta);
     this.#loadState();
@@ -501,12 +497,12 @@ export class Validator {
 
   /** Hands the new state to the loss meter and measures its held-out loss while the next round trains. */
   #loadState(): void {
-    const { chain, losses, log } = this.#o;
+    const { chain, losses, log, onHeldOut } = this.#o;
     const { height } = chain.head;
     this.#stateLoaded = chain.theta().then((theta) => losses.load(height, theta));
     this.#stateLoaded
       .then(() => losses.heldOut())
-      .then((loss) => chain.store.saveLoss(height, loss))
+      .then((loss) => onHeldOut?.(height, loss))
       .catch((error: unknown) => {
         if (!this.#abort.signal.aborted) log(`the held-out loss could not be measured: ${messageOf(error)}`);
       });

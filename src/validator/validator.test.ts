@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { checkCertificate } from '../protocol/certificate.ts';
-import { Chain } from './chain.ts';
+import { Chain } from '../host/chain.ts';
 import { RoundLosses } from '../gauntlet/round-losses.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
-import { PretendedContributor, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
-import { committed, createWorld, revealed } from './testing/world.ts';
+import { PretendedContributor, temporaryFolder, writeCorpus } from '../host/testing/fixtures.ts';
+import { committed, createWorld, revealed } from '../host/testing/world.ts';
 
 const folder = temporaryFolder();
 let corpus = '';

@@ -4,7 +4,7 @@
  */
 import { toHex } from '../protocol/bytes.ts';
 import type { BlobRef } from '../protocol/schema.ts';
-import type { Swarm } from '../swarm/types.ts';
+import type { Swarm } from './types.ts';
 
 /** Rounds whose submissions are kept and served, for tabs that are a little late. */
 const KEEP_ROUNDS = 3;

@@ -3,28 +3,31 @@
  * genuine is rejected here, so that gossipsub does not pass it on; nothing in here throws.
  */
 import { toHex, bytesEqual } from '../protocol/bytes.ts';
+import type { ChainHead } from '../protocol/certificate.ts';
 import { open } from '../protocol/envelope.ts';
 import { joinWorks } from '../protocol/join.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { sealOf } from '../protocol/seal.ts';
-import type { GossipVerdict } from '../swarm/types.ts';
-import type { Follower } from './follower.ts';
+import { type Presence, PresenceBook } from './presences.ts';
 import type { Submissions } from './submissions.ts';
+import type { GossipVerdict } from './types.ts';
 
 /** Submissions fetched ahead of a certificate: as many as one can accept. */
 const MAX_PREFETCH = 64;
-/** A peer that was silent this long is gone from the picture. */
-const PRESENCE_TTL_MS = 20_000;
-const MAX_PRESENCES = 1000;
 
-export type Presence = MessageOf<'presence'> & { readonly contributor: string; readonly heardAt: number };
+/** Where certificates go: a chain that checks each before it takes it. */
+export interface CertificateChain {
+  readonly head: Pick<ChainHead, 'hash' | 'joinBits'>;
+  /** `sealed`: the bytes that `message` came in. */
+  offer(message: MessageOf<'certificate'>, sealed: Uint8Array): Promise<'new' | 'known' | 'gap' | 'bad'>;
+}
 
 export interface InboxOptions {
   readonly manifest: Manifest;
   readonly runId: Uint8Array;
-  readonly follower: Follower;
+  readonly chain: CertificateChain;
   readonly submissions: Submissions;
   /** Own bytes are not fetched, and own refusals are ours to show. */
   readonly ownKey: Uint8Array;
@@ -36,6 +39,10 @@ export interface InboxOptions {
   readonly onGap: () => void;
   /** Someone speaks another protocol version. */
   readonly onVersion: () => void;
+  /** Whose submissions are worth fetching ahead; default everybody's. */
+  readonly fetchesFrom?: (contributor: Uint8Array) => boolean;
+  /** Whose names are kept; default everybody's. */
+  readonly keepsName?: (contributor: Uint8Array) => boolean;
 }
 
 export class Inbox {
@@ -46,7 +53,7 @@ export class Inbox {
   #commits = new Map<string, string>();
   #commitRound = -1;
   #prefetched = 0;
-  readonly #presences = new Map<string, Presence>();
+  readonly #presences = new PresenceBook();
 
   constructor(options: InboxOptions) {
     this.#o = options;
@@ -55,9 +62,7 @@ export class Inbox {
 
   /** Who has lately shown a sign of life. */
   presences(): Presence[] {
-    const oldest = Date.now() - PRESENCE_TTL_MS;
-    for (const [key, p] of this.#presences) if (p.heardAt < oldest) this.#presences.delete(key);
-    return [...this.#presences.values()];
+    return this.#presences.list();
   }
 
   /** Commits seen in the current round, by contributor. */
@@ -78,7 +83,7 @@ export class Inbox {
     if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.runId)) return 'reject';
     switch (message.kind) {
       case 'presence':
-        return this.#presence(message, sender);
+        return this.#presences.take(message, sender);
       case 'join':
         return this.#join(message, sender);
       case 'audit':
@@ -89,13 +94,14 @@ export class Inbox {
         // For validators; others only pass it on.
         return Math.abs(message.round - this.#o.round()) <= 2 ? 'accept' : 'ignore';
       case 'profile':
+        if (this.#o.keepsName?.(sender) === false) return 'accept';
         return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
       case 'commit':
         return this.#commit(message, sender);
       case 'reveal':
         return this.#reveal(message, sender);
       case 'certificate': {
-        const outcome = await this.#o.follower.offer(message);
+        const outcome = await this.#o.chain.offer(message, bytes);
         if (outcome === 'gap') this.#o.onGap();
         if (outcome === 'bad') return 'reject';
         return outcome === 'known' ? 'ignore' : 'accept';
@@ -111,18 +117,9 @@ export class Inbox {
 
   /** Passed on when it is worth its bits; one over a certificate that we do not have (yet) is not ours to judge. */
   #join({ run, certificate, nonce }: MessageOf<'join'>, contributor: Uint8Array): GossipVerdict {
-    const { head } = this.#o.follower;
+    const { head } = this.#o.chain;
     if (!bytesEqual(certificate, head.hash)) return 'ignore';
     return joinWorks({ run, certificate, contributor }, nonce, head.joinBits) ? 'accept' : 'reject';
-  }
-
-  #presence(message: MessageOf<'presence'>, sender: Uint8Array): GossipVerdict {
-    const contributor = toHex(sender);
-    if (!this.#presences.has(contributor) && this.#presences.size >= MAX_PRESENCES) return 'ignore';
-    // Not every presence lists links; the last list stands until the next.
-    const links = message.links ?? this.#presences.get(contributor)?.links ?? [];
-    this.#presences.set(contributor, { ...message, links, contributor, heardAt: Date.now() });
-    return 'accept';
   }
 
   #commit(message: MessageOf<'commit'>, sender: Uint8Array): GossipVerdict {
@@ -142,7 +139,8 @@ export class Inbox {
     const committed = this.#commits.get(toHex(sender));
     const sealed = toHex(sealOf(message.run, message.round, sender, message.submission.hash));
     if (committed !== undefined && committed !== sealed) return 'ignore';
-    if (!bytesEqual(sender, this.#o.ownKey) && this.#prefetched < MAX_PREFETCH) {
+    const wanted = !bytesEqual(sender, this.#o.ownKey) && this.#o.fetchesFrom?.(sender) !== false;
+    if (wanted && this.#prefetched < MAX_PREFETCH) {
       this.#prefetched++;
       this.#o.submissions.announce(message.submission, message.peer, message.round);
     }
