@@ -1,6 +1,6 @@
 /** The four figures of an attack against their targets. */
 import { expect, test } from 'vitest';
-import { figuresOf } from './figures.ts';
+import { figuresOf, overSeeds } from './figures.ts';
 import type { RunOutcome } from './swarm.ts';
 
 const outcome = (change: Partial<RunOutcome> = {}): RunOutcome => ({
@@ -54,4 +54,15 @@ test('a higher loss, refused honest work and lost rounds miss their targets', ()
 test('nothing is met by a loss that is no number, or when no honest peer has credits', () => {
   expect(of(outcome({ heldOutLoss: Number.NaN }))['attack.loss_increase'][1]).toBe(false);
   expect(of(outcome({ honestCredits: [0, 0], attackerCredits: [0] }))['attack.credit_ratio'][1]).toBe(false);
+});
+
+test('over several seeds the mean has to meet the target, and the spread is told', () => {
+  const runs = [5.1, 4.95, 5].map((heldOutLoss) => figuresOf(outcome(), outcome({ heldOutLoss }), false));
+  const [loss, , , lost] = overSeeds(runs);
+  expect(loss.value).toBeCloseTo(0.01 / 3, 10);
+  expect(loss).toMatchObject({ met: true, least: runs[1][0].value, most: runs[0][0].value });
+  expect(lost).toMatchObject({ value: 0, met: true });
+  const bad = figuresOf(outcome(), outcome({ heldOutLoss: 5.6 }), false);
+  expect(overSeeds([...runs, bad])[0].met).toBe(false);
+  expect(overSeeds([bad])).toEqual(bad);
 });

@@ -20,6 +20,9 @@ export interface Figure {
   readonly unit: string;
   readonly target: number;
   readonly met: boolean;
+  /** Of several seeds: the least and the greatest; `value` is the mean then. */
+  readonly least?: number;
+  readonly most?: number;
 }
 
 /** The figures of an attacked run beside the clean one. `oneWorker`: all identities' credits count together. */
@@ -54,6 +57,20 @@ export function figuresOf(clean: RunOutcome, attacked: RunOutcome, oneWorker: bo
     ),
     figure('rounds_lost', attacked.roundsLost, 'rounds', targets.roundsLost),
   ];
+}
+
+/**
+ * The means of one attack's figures over several seeds, each seed's in the same order. One seed's loss is noisy, so the
+ * target is for the mean; one seed's figures stay as they are.
+ */
+export function overSeeds(runs: readonly (readonly Figure[])[]): Figure[] {
+  if (runs.length === 1) return [...runs[0]];
+  return runs[0].map((first, i) => {
+    const values = runs.map((figures) => figures[i].value);
+    const value = mean(values);
+    const met = value <= first.target;
+    return { ...first, value, met, least: Math.min(...values), most: Math.max(...values) };
+  });
 }
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);

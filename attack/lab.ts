@@ -175,6 +175,11 @@ export class Lab {
     return named(`${this.#seed} beacon ${round}`);
   }
 
+  /** Seed of a round's lots. In a live run the hash of all seals; here the round's alone, for the same reason. */
+  lots(round: number): Uint8Array {
+    return named(`${this.#seed} lots ${round}`);
+  }
+
   /** Batches of the text assigned to a contributor. */
   assigned(contributor: Uint8Array, round: number): Generator<Batch, never> {
     const { data, training } = this.manifest;

@@ -53,6 +53,7 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     trainer: watched(lab.trainer(), options.onMeasured),
     admission: true,
     auditor: await lab.auditor(),
+    lots: (round) => lab.lots(round),
     ...(route === undefined
       ? {}
       : { route: (from, delivery) => (honestKeys.has(toHex(from)) ? route(from, delivery) : [delivery]) }),

@@ -111,6 +111,7 @@ export async function madeUpLab(): Promise<Workshop> {
     shards: new Map([[0, Uint16Array.from({ length: 500 }, (_, i) => i % 7)]]),
     identity: (name) => testIdentity(`attack ${name}`),
     beacon: (round) => testHash(`beacon ${round}`),
+    lots: (round) => testHash(`lots ${round}`),
     *assigned(): Generator<Batch, never> {
       const row = Int32Array.from({ length: training.sequence }, (_, i) => i % 7);
       for (;;) yield { tokens: row, targets: row };

@@ -75,6 +75,8 @@ export interface BookOptions {
   readonly carryProblem?: (contributor: Uint8Array, commit: Commit) => Refusal | null;
   /** Audits are held at present, so that who waits for one will get it. Default: false. */
   readonly audited?: boolean;
+  /** Seed of the round's lots, for simulations that compare runs. Default: the hash of all seals. */
+  readonly lots?: Uint8Array;
 }
 
 /** What else a verdict records: who joined, and audits of earlier rounds that ended. */
@@ -377,7 +379,7 @@ export class RoundBook {
   #selection(): { keys: string[]; seed: Uint8Array } {
     if (this.#order === null) {
       const entries = [...this.#entries.values()];
-      const seed = lotSeed(entries.map((entry) => entry.commit.seal));
+      const seed = this.#o.lots ?? lotSeed(entries.map((entry) => entry.commit.seal));
       const contributors = entries.map((entry) => entry.contributor);
       const { gauntlet } = this.#o.manifest;
       const order = selectionOrder(contributors, gauntlet, this.#o.standings ?? new Map(), seed);

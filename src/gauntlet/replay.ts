@@ -43,8 +43,11 @@ export interface ReplayFigures {
   readonly steps: number;
 }
 
-/** Bounds of the figures, midway (geometrically) between honest replays and lies; measured in docs/gauntlet.md. */
-const REPLAY_BOUNDS = { work: 0.03, moment1: 0.03, moment2: 0.03, sent: 0.02 } as const;
+/**
+ * Bounds of the figures: 200 times what two drivers' f32 differ by, a sixth of what one wrong fact in a round's text
+ * shows; docs/gauntlet.md has both. What was sent is exact but for ties, so one entry exchanged for its neighbour passes.
+ */
+const REPLAY_BOUNDS = { work: 0.003, moment1: 0.003, moment2: 0.003, sent: 0.02 } as const;
 
 /** Compares a claim with a replay. Figures are infinite or NaN for claims that hold no numbers. */
 export function compareReplay(

@@ -195,6 +195,11 @@ export interface SimulationOptions {
   readonly admission?: boolean;
   /** Replays what contributors claim; absent: nobody is audited. */
   readonly auditor?: Auditor;
+  /**
+   * Seed of a round's lots. Default: the hash of all seals, as in life; then one more commit redraws them all, and two
+   * runs that differ in it cannot be compared peer by peer.
+   */
+  readonly lots?: (round: number) => Uint8Array;
 }
 
 /** One run. `head`, `ledger` and `chain` are what every honest peer holds after the last round. */
@@ -257,6 +262,7 @@ export class Simulation {
       isMember: isAdmitted,
       carryProblem: (contributor, commit) => this.#carries?.problem(contributor, commit) ?? null,
       audited: (manifest.gauntlet.auditsPerRound ?? 0) > 0,
+      ...(this.#o.lots === undefined ? {} : { lots: this.#o.lots(round) }),
     });
     const deliveries = acts
       .flatMap(({ say }, i) => say.flatMap((delivery) => this.#route(peers[i], delivery)))
