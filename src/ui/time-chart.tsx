@@ -58,7 +58,9 @@ export function TimeChart({ spec }: { readonly spec: ChartSpec }) {
     /** Colours come from the stylesheet, so a change of scheme needs a new chart. */
     const build = () => {
       chart?.destroy();
-      chart = new uPlot(chartOptions(element, spec), spec.data(store.getState()), element);
+      const width = Math.max(200, Math.floor(element.clientWidth));
+      const options = chartOptions(spec, width, readStyle(element, spec));
+      chart = new uPlot(options, spec.data(store.getState()), element);
       drawn = null;
       draw();
     };
@@ -85,19 +87,33 @@ export function TimeChart({ spec }: { readonly spec: ChartSpec }) {
   return <div ref={host} className="canvas" role="img" aria-label={spec.label(store.getState())} />;
 }
 
-function chartOptions(element: HTMLElement, spec: ChartSpec): uPlot.Options {
+/** What the stylesheet gives at this moment, for {@link chartOptions}. */
+function readStyle(element: HTMLElement, spec: ChartSpec) {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
-  const { series, scales, values: valueLabels, axisWidth = 44 } = spec.look(colour);
   const axis = {
     stroke: colour('--ink-2'),
     font: `12px ${style.fontFamily}`,
     grid: { stroke: colour('--line'), width: 1 },
     ticks: { show: false },
   };
+  return { axis, look: spec.look(colour) };
+}
+
+/**
+ * The functions in here live as long as the chart, and the engine keeps one chart after its end (V8: the descriptors of
+ * the getter that uPlot defines on itself). So their scope holds neither the element nor its computed style: through
+ * those the whole page that was left would stay.
+ */
+function chartOptions(
+  { height }: ChartSpec,
+  width: number,
+  { axis, look }: ReturnType<typeof readStyle>,
+): uPlot.Options {
+  const { series, scales, values: valueLabels, axisWidth = 44 } = look;
   return {
-    width: Math.max(200, Math.floor(element.clientWidth)),
-    height: spec.height,
+    width,
+    height,
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 10, 0, 0],
