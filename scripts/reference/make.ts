@@ -8,12 +8,11 @@
  */
 import { writeFileSync } from 'node:fs';
 import { adamwReference } from '../../src/kernels/rows.reference.ts';
-import type { ModelConfig } from '../../src/model/config.ts';
 import { parameterLayout } from '../../src/model/layout.ts';
 import { createRandom } from '../../src/model/random.ts';
 import { type SafetensorsTensor, writeSafetensors } from '../../src/model/safetensors.ts';
 import { llamaReference } from '../../src/training/reference/llama.ts';
-import { REFERENCE_STEPS } from '../../src/training/reference-file.ts';
+import { REFERENCE_STEPS, referenceConfig, referenceOptimizer } from '../../src/training/reference-file.ts';
 
 const DEFAULTS = {
   vocab_size: 192,
@@ -39,17 +38,7 @@ if (out === undefined) {
   process.exit(2);
 }
 const c = { ...DEFAULTS, ...(JSON.parse(overrides) as Partial<typeof DEFAULTS>) };
-const config: ModelConfig = {
-  vocabSize: c.vocab_size,
-  hiddenSize: c.hidden_size,
-  intermediateSize: c.intermediate_size,
-  layers: c.num_hidden_layers,
-  heads: c.num_attention_heads,
-  kvHeads: c.num_key_value_heads,
-  tiedEmbeddings: c.tie_word_embeddings,
-  ropeTheta: c.rope_theta,
-  rmsNormEps: c.rms_norm_eps,
-};
+const config = referenceConfig(c);
 const layout = parameterLayout(config);
 const seed = new Uint8Array(16);
 new DataView(seed.buffer).setUint32(0, c.seed);
@@ -83,13 +72,7 @@ const parameters = Float64Array.from(initial);
 const [m, v] = [new Float64Array(layout.elements), new Float64Array(layout.elements)];
 const losses: number[] = [];
 const norms: number[] = [];
-const settings = {
-  beta1: ADAMW.beta1,
-  beta2: ADAMW.beta2,
-  epsilon: ADAMW.eps,
-  weightDecay: ADAMW.weight_decay,
-  clipNorm: ADAMW.clip_norm,
-};
+const settings = referenceOptimizer(ADAMW);
 addAll('param.', initial);
 for (let step = 0; step <= REFERENCE_STEPS; step++) {
   const { loss, logits, gradients } = llamaReference(config, parameters, { tokens, targets }, c.batch);

@@ -2,53 +2,11 @@
 import { readFileSync } from 'node:fs';
 import * as ort from 'onnxruntime-web';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { ModelConfig } from './config.ts';
+import { parseReferenceFile } from '../training/reference-file.ts';
 import { parameterLayout } from './layout.ts';
 import { exportOnnx, ONNX_OUTPUT, ONNX_TOKENS } from './onnx.ts';
 import { createOrtEvaluator, EvaluatorError, type OrtEvaluator } from './ort-evaluator.ts';
 import { preset } from './presets.ts';
-import { readSafetensors } from './safetensors.ts';
-
-/** Read here without the run's schema: the file's key/value width of 32 is fine for ONNX, not for SparseLoCo's tiles. */
-function golden(name: string) {
-  const file = readSafetensors(
-    readFileSync(new URL(`../../test/vectors/${name}.safetensors`, import.meta.url)),
-  );
-  const c = JSON.parse(file.metadata.get('config') as string);
-  const config: ModelConfig = {
-    vocabSize: c.vocab_size,
-    hiddenSize: c.hidden_size,
-    intermediateSize: c.intermediate_size,
-    layers: c.num_hidden_layers,
-    heads: c.num_attention_heads,
-    kvHeads: c.num_key_value_heads,
-    tiedEmbeddings: c.tie_word_embeddings,
-    ropeTheta: c.rope_theta,
-    rmsNormEps: c.rms_norm_eps,
-  };
-  const data = (key: string) => {
-    const tensor = file.tensors.get(key);
-    if (tensor === undefined) throw new Error(`${name} has no ${key}`);
-    return tensor.data;
-  };
-  const flat = (prefix: string) => {
-    const layout = parameterLayout(config);
-    const out = new Float32Array(layout.elements);
-    for (const t of layout.tensors) out.set(data(prefix + t.name), t.offset);
-    return out;
-  };
-  return {
-    config,
-    batch: c.batch as number,
-    sequence: c.seq as number,
-    tokens: data('tokens') as Int32Array,
-    targets: data('targets') as Int32Array,
-    logits: data('logits') as Float32Array,
-    losses: JSON.parse(file.metadata.get('losses') as string) as number[],
-    before: flat('param.'),
-    after: flat('step3.param.'),
-  };
-}
 
 /** ‖a−b‖/‖b‖. */
 function relativeError(a: Float32Array, b: Float32Array): number {
@@ -64,11 +22,13 @@ function relativeError(a: Float32Array, b: Float32Array): number {
 }
 
 describe.each(['llama-gqa', 'llama-tied'])('%s', (name) => {
-  const reference = golden(name);
-  const { batch, sequence } = reference;
+  const vectors = new URL(`../../test/vectors/${name}.safetensors`, import.meta.url);
+  const reference = parseReferenceFile(readFileSync(vectors));
+  const { batchSize: batch, sequence } = reference;
+  const { tokens, targets } = reference.batch;
 
   it.each(['stored', 'inputs'])('gives PyTorch its logits back, weights %s', async (where) => {
-    const flat = reference.before;
+    const flat = reference.parameters;
     const model = exportOnnx(reference.config, {
       batch,
       sequence,
@@ -78,7 +38,7 @@ describe.each(['llama-gqa', 'llama-tied'])('%s', (name) => {
     expect(model.inputs.length === 0).toBe(where === 'stored');
     const session = await ort.InferenceSession.create(model.bytes, { executionProviders: ['wasm'] });
     const feeds: Record<string, ort.Tensor> = {
-      [ONNX_TOKENS]: new ort.Tensor('int32', reference.tokens, [batch, sequence]),
+      [ONNX_TOKENS]: new ort.Tensor('int32', tokens, [batch, sequence]),
     };
     for (const w of model.inputs)
       feeds[w.name] = new ort.Tensor('float32', flat.subarray(w.offset, w.offset + w.size), w.shape);
@@ -90,9 +50,9 @@ describe.each(['llama-gqa', 'llama-tied'])('%s', (name) => {
 
   it('one evaluator measures any state: PyTorch losses before the first and after the third step', async () => {
     const evaluator = await createOrtEvaluator(reference.config, { batch, sequence });
-    const { tokens, targets, losses } = reference;
+    const { losses } = reference;
     const [before, after] = await Promise.all([
-      evaluator.evaluate(reference.before, tokens, targets),
+      evaluator.evaluate(reference.parameters, tokens, targets),
       evaluator.evaluate(reference.after, tokens, targets),
     ]);
     expect(Math.abs(before / losses[0] - 1)).toBeLessThan(1e-5);

@@ -74,13 +74,9 @@ const AdamWSchema = v.object({
 });
 const CurveSchema = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.length(REFERENCE_STEPS + 1));
 
-/** @throws {SafetensorsError} when the bytes are broken, {@link ReferenceFileError} when the content is. */
-export function parseReferenceFile(bytes: Uint8Array): ReferenceFile {
-  const file = readSafetensors(bytes);
-  const hf = metadata(file, 'config', ConfigSchema);
-  const adamw = metadata(file, 'adamw', AdamWSchema);
-  // Not ModelConfigSchema: the engine takes key widths that are no multiple of SparseLoCo's tiles.
-  const config: ModelConfig = {
+/** A golden file's `config` in this project's names. */
+export function referenceConfig(hf: v.InferOutput<typeof ConfigSchema>): ModelConfig {
+  return {
     vocabSize: hf.vocab_size,
     hiddenSize: hf.hidden_size,
     intermediateSize: hf.intermediate_size,
@@ -91,6 +87,26 @@ export function parseReferenceFile(bytes: Uint8Array): ReferenceFile {
     ropeTheta: hf.rope_theta,
     rmsNormEps: hf.rms_norm_eps,
   };
+}
+
+/** A golden file's `adamw` in this project's names. */
+export function referenceOptimizer(adamw: v.InferOutput<typeof AdamWSchema>): OptimizerSettings {
+  return {
+    beta1: adamw.beta1,
+    beta2: adamw.beta2,
+    epsilon: adamw.eps,
+    weightDecay: adamw.weight_decay,
+    clipNorm: adamw.clip_norm,
+  };
+}
+
+/** @throws {SafetensorsError} when the bytes are broken, {@link ReferenceFileError} when the content is. */
+export function parseReferenceFile(bytes: Uint8Array): ReferenceFile {
+  const file = readSafetensors(bytes);
+  const hf = metadata(file, 'config', ConfigSchema);
+  const adamw = metadata(file, 'adamw', AdamWSchema);
+  // Not ModelConfigSchema: the engine takes key widths that are no multiple of SparseLoCo's tiles.
+  const config = referenceConfig(hf);
   const layout = parameterLayout(config);
   return {
     config,
@@ -101,13 +117,7 @@ export function parseReferenceFile(bytes: Uint8Array): ReferenceFile {
       tokens: indices(file, 'tokens', [hf.batch, hf.seq], 0, config.vocabSize),
       targets: indices(file, 'targets', [hf.batch, hf.seq], -1, config.vocabSize),
     },
-    optimizer: {
-      beta1: adamw.beta1,
-      beta2: adamw.beta2,
-      epsilon: adamw.eps,
-      weightDecay: adamw.weight_decay,
-      clipNorm: adamw.clip_norm,
-    },
+    optimizer: referenceOptimizer(adamw),
     learningRate: adamw.lr,
     parameters: flatten(file, layout, 'param.'),
     gradients: flatten(file, layout, 'grad.'),

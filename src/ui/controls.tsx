@@ -6,7 +6,7 @@ import { useActions, useApp } from './context.tsx';
 import { GpuShare } from './gpu-share.tsx';
 import { PresetChoice } from './preset-choice.tsx';
 import { Rules } from './rules/dialog.tsx';
-import { canStart, canWatch } from './startable.ts';
+import { canStart, canWatch, isStarted } from './startable.ts';
 import { controlStrings } from './strings/controls.ts';
 import { strings } from './strings.ts';
 
@@ -22,7 +22,7 @@ export function Controls() {
   const watchable = useApp(canWatch);
   const held = useApp((s) => s.intent === 'running' && s.control.holds.length > 0) && !failed;
   const finishing = useApp((s) => s.control.finishing);
-  const inSwarm = useApp((s) => (s.intent === 'running' || s.intent === 'paused') && !s.control.offline);
+  const inSwarm = useApp((s) => isStarted(s) && !s.control.offline);
   return (
     <section className="controls" aria-labelledby="controls-heading">
       <h2 id="controls-heading" className="visually-hidden">

@@ -1,5 +1,5 @@
 /** Contributors and teams by credits, as the chain has them. Names are what people call themselves; keys are who they are. */
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import type { BoardEntry } from '../app/picture-state.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
@@ -55,30 +55,20 @@ function People() {
   }));
   const shown = ranked.filter(({ entry }, i) => i < SHOWN || entry.contributor === identity);
   return (
-    <Table
+    <Board
       caption={t.caption}
-      hideCaption
-      className="board"
-      columns={[
-        { label: t.rank, number: true },
-        { label: t.who },
-        { label: t.credits, number: true },
-        { label: t.accepted, number: true },
-      ]}
-    >
-      {shown.map(({ entry, rank }) => (
-        <Row key={entry.contributor} className={entry.contributor === identity ? 'me' : undefined}>
-          <Cell number>{rank}</Cell>
-          <HeadCell className="board-who" title={entry.contributor}>
-            <Who entry={entry} own={entry.contributor === identity} />
-          </HeadCell>
-          <Cell number data-value={entry.credits}>
-            {format.credits(entry.credits)}
-          </Cell>
-          <Cell number>{format.count(entry.accepted)}</Cell>
-        </Row>
-      ))}
-    </Table>
+      who={t.who}
+      counted={t.accepted}
+      lines={shown.map(({ entry, rank }) => ({
+        key: entry.contributor,
+        rank,
+        own: entry.contributor === identity,
+        who: <Who entry={entry} own={entry.contributor === identity} />,
+        title: entry.contributor,
+        credits: entry.credits,
+        count: entry.accepted,
+      }))}
+    />
   );
 }
 
@@ -109,29 +99,66 @@ function Teams() {
   const own = useApp((s) => s.profile.team.toLowerCase());
   if (teams.length === 0) return <p className="empty">{boardStrings.noTeams}</p>;
   return (
-    <Table
+    <Board
       caption={boardStrings.teamsCaption}
+      who={boardStrings.team}
+      counted={boardStrings.members}
+      lines={teams.map(({ team, credits, members }, i) => ({
+        key: team,
+        rank: i + 1,
+        own: team.toLowerCase() === own,
+        who: (
+          <span className="who" dir="auto">
+            {team}
+          </span>
+        ),
+        credits,
+        count: members,
+      }))}
+    />
+  );
+}
+
+interface BoardProps {
+  readonly caption: string;
+  /** Headings of the second and of the last column. */
+  readonly who: string;
+  readonly counted: string;
+  readonly lines: readonly {
+    readonly key: string;
+    readonly rank: number;
+    /** One's own line is marked. */
+    readonly own: boolean;
+    readonly who: ReactNode;
+    readonly title?: string;
+    readonly credits: number;
+    readonly count: number;
+  }[];
+}
+
+function Board({ caption, who, counted, lines }: BoardProps) {
+  return (
+    <Table
+      caption={caption}
       hideCaption
       className="board"
       columns={[
         { label: t.rank, number: true },
-        { label: boardStrings.team },
+        { label: who },
         { label: t.credits, number: true },
-        { label: boardStrings.members, number: true },
+        { label: counted, number: true },
       ]}
     >
-      {teams.map(({ team, credits, members }, i) => (
-        <Row key={team} className={team.toLowerCase() === own ? 'me' : undefined}>
-          <Cell number>{i + 1}</Cell>
-          <HeadCell className="board-who">
-            <span className="who" dir="auto">
-              {team}
-            </span>
+      {lines.map((line) => (
+        <Row key={line.key} className={line.own ? 'me' : undefined}>
+          <Cell number>{line.rank}</Cell>
+          <HeadCell className="board-who" title={line.title}>
+            {line.who}
           </HeadCell>
-          <Cell number data-value={credits}>
-            {format.credits(credits)}
+          <Cell number data-value={line.credits}>
+            {format.credits(line.credits)}
           </Cell>
-          <Cell number>{format.count(members)}</Cell>
+          <Cell number>{format.count(line.count)}</Cell>
         </Row>
       ))}
     </Table>

@@ -1,4 +1,4 @@
-/** Which problems rule out training, and which rule out even watching. */
+/** Whether a person has started training, which problems rule it out, and which rule out even watching. */
 import type { AppState, Problem } from '../app/state.ts';
 
 const NO_WATCHING: readonly Problem['code'][] = ['bad-manifest', 'protocol-version', 'framed'];
@@ -12,6 +12,10 @@ const NO_TRAINING: readonly Problem['code'][] = [
 
 const blockedBy = (state: AppState, codes: readonly Problem['code'][]) =>
   state.problems.some((p) => !p.recovering && codes.includes(p.code));
+
+/** A person started training and did not stop it; paused counts. */
+export const isStarted = (state: AppState): boolean =>
+  state.intent === 'running' || state.intent === 'paused';
 
 /** A person can only consent to a run that is known. */
 export const canStart = (state: AppState): boolean => state.run !== null && !blockedBy(state, NO_TRAINING);

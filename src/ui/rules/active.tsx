@@ -2,8 +2,9 @@
 import { MIN_SHARE } from '../../app/settings.ts';
 import { onTrusted } from '../consent.ts';
 import { useActions, useApp } from '../context.tsx';
+import { isStarted } from '../startable.ts';
 import { controlStrings } from '../strings/controls.ts';
-import { NumberField, PercentField, Radios } from './fields.tsx';
+import { Now, NumberField, PercentField, Radios } from './fields.tsx';
 
 const t = controlStrings.dialog;
 
@@ -56,14 +57,14 @@ function Details({ slow }: { readonly slow: boolean }) {
 function Sight() {
   const presence = useApp((s) => s.control.presence);
   const available = useApp((s) => s.control.has.idle);
-  const running = useApp((s) => s.intent === 'running' || s.intent === 'paused');
+  const running = useApp(isStarted);
   const actions = useActions();
   if (presence === 'computer') return <p className="now">{t.seesComputer}</p>;
   return (
     <div className="sight">
-      <p className={available ? 'now' : 'now now-cannot'} data-testid="presence-now">
+      <Now available={available} testId="presence-now">
         {t.seesPage} {!available && t.noIdle}
-      </p>
+      </Now>
       {available && running && (
         <>
           <button

@@ -111,3 +111,19 @@ export function PercentField(props: {
     />
   );
 }
+
+interface NowProps {
+  /** Whether the browser can tell at all. */
+  readonly available: boolean;
+  readonly testId: string;
+  readonly children: ReactNode;
+}
+
+/** What the browser says at the moment about a rule's matter, or that it cannot say. */
+export function Now({ available, testId, children }: NowProps) {
+  return (
+    <p className={available ? 'now' : 'now now-cannot'} data-testid={testId}>
+      {children}
+    </p>
+  );
+}

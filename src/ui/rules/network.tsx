@@ -2,8 +2,9 @@
 import { MIN_RATE } from '../../app/settings.ts';
 import { useActions, useApp } from '../context.tsx';
 import * as format from '../format.ts';
+import { isStarted } from '../startable.ts';
 import { controlStrings } from '../strings/controls.ts';
-import { NumberField, Radios } from './fields.tsx';
+import { Now, NumberField, Radios } from './fields.tsx';
 
 const t = controlStrings.dialog;
 const KB = 1000;
@@ -68,7 +69,7 @@ export function NetworkRules() {
 function MeteredNow() {
   const metered = useApp((s) => s.control.metered);
   const available = useApp((s) => s.control.has.network);
-  const running = useApp((s) => s.intent === 'running' || s.intent === 'paused');
+  const running = useApp(isStarted);
   if (available && !running) return null;
   const text = !available
     ? t.meteredMissing
@@ -78,9 +79,9 @@ function MeteredNow() {
         ? t.meteredYes
         : t.meteredNo;
   return (
-    <p className={available ? 'now' : 'now now-cannot'} data-testid="metered-now">
+    <Now available={available} testId="metered-now">
       {text}
-    </p>
+    </Now>
   );
 }
 

@@ -2,8 +2,9 @@
 import { MIN_BATTERY_GAP } from '../../app/settings.ts';
 import { useActions, useApp } from '../context.tsx';
 import * as format from '../format.ts';
+import { isStarted } from '../startable.ts';
 import { controlStrings } from '../strings/controls.ts';
-import { PercentField, Radios } from './fields.tsx';
+import { Now, PercentField, Radios } from './fields.tsx';
 
 const t = controlStrings.dialog;
 
@@ -52,7 +53,7 @@ function Thresholds() {
 function BatteryNow() {
   const battery = useApp((s) => s.control.battery);
   const available = useApp((s) => s.control.has.battery);
-  const running = useApp((s) => s.intent === 'running' || s.intent === 'paused');
+  const running = useApp(isStarted);
   const text = !available
     ? t.batteryMissing
     : battery !== null
@@ -61,9 +62,9 @@ function BatteryNow() {
         ? t.batteryQuiet
         : t.batteryIdle;
   return (
-    <p className={available ? 'now' : 'now now-cannot'} data-testid="battery-now">
+    <Now available={available} testId="battery-now">
       {text}
-    </p>
+    </Now>
   );
 }
 
