@@ -26,6 +26,8 @@ start
   --name TEXT            name of the run
   --audits N             contributors whose work is replayed each round, on this machine's GPU (default: the preset's
                          number where there is a real GPU; 0: none)
+  --validator PLACE      who judges and certifies: host (default), or tab: a browser tab that has validator.key, at
+                         URL/#validate; this host then only relays and keeps the chain
   --evaluator NAME       what measures losses: auto (default: a real GPU, else the CPU), ort (CPU) or webgpu
   --ice URL              STUN or TURN server for tabs, e.g. stun:stun.example.org:3478; may be repeated
   --config FILE          JSON with settings: model, training, schedule, sparseloco, gauntlet, admission, credits,
@@ -56,6 +58,7 @@ const OPTIONS = {
     corpus: { type: 'string' },
     name: { type: 'string' },
     audits: { type: 'string' },
+    validator: { type: 'string' },
     evaluator: { type: 'string' },
     ice: { type: 'string', multiple: true },
     config: { type: 'string' },

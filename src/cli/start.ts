@@ -1,8 +1,10 @@
 /** `tabswarm start`: the organizer's process, with start-up lines that say what runs and who can reach it. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { EVALUATORS } from '../host/losses.ts';
 import { type HostOptions, startHost } from '../host/run.ts';
+import { SEAT_PLACES } from '../host/view.ts';
 import { MAX_AUDITS } from '../protocol/limits.ts';
 import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
 import type { PrepareProgress } from '../host/prepare.ts';
@@ -74,9 +76,16 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     out(
       `  Run        ${manifest.name} (${host.runId.slice(0, 12)}), ${created ? 'new' : `continued at height ${head.height}`}`,
     );
-    out(
-      `  Rounds     ${manifest.schedule.roundMs / 1000} s each; this host relays, validates and keeps the ledger`,
-    );
+    const seconds = manifest.schedule.roundMs / 1000;
+    const inTab = host.run.seat === null;
+    const does = inTab ? 'relays and keeps the chain' : 'relays, validates and keeps the ledger';
+    out(`  Rounds     ${seconds} s each; this host ${does}`);
+    if (inTab) {
+      out(
+        `  Validator  open ${host.url}#validate with ${join(store.dir, 'validator.key')}, and keep that tab open:`,
+      );
+      out('             no round is certified without it');
+    }
     out(`  Text       ${manifest.data.source}`);
     out(`  Data       ${store.dir}`);
     for (const line of reachLines(host.otherUrls, options)) out(`  ${line}`);
@@ -140,6 +149,9 @@ function hostOptions(args: readonly string[]): HostOptions {
   const evaluator = EVALUATORS.find((name) => name === (values.evaluator ?? 'auto'));
   if (evaluator === undefined)
     throw new UsageError(`--evaluator is ${EVALUATORS.join(', ')}, not "${values.evaluator}".`);
+  const validator = SEAT_PLACES.find((place) => place === (values.validator ?? 'host'));
+  if (validator === undefined)
+    throw new UsageError(`--validator is ${SEAT_PLACES.join(' or ')}, not "${values.validator}".`);
   const audits = numberOption('audits', values.audits, 0, MAX_AUDITS);
   const seconds = numberOption('round-seconds', values['round-seconds'], 5, 86_400);
   const ice = (values.ice ?? []).map((urls) => {
@@ -160,6 +172,7 @@ function hostOptions(args: readonly string[]): HostOptions {
     ...(values.listen === undefined ? {} : { listen: values.listen }),
     ...(values.corpus === undefined ? {} : { corpus: values.corpus }),
     ...(values.name === undefined ? {} : { name: values.name }),
+    validator,
     evaluator,
     ...(audits === undefined ? {} : { audits }),
     ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),

@@ -13,8 +13,9 @@ import type { Manifest } from '../protocol/manifest.ts';
 import { stateRoot } from '../sparseloco/state.ts';
 import { certifiesAlone, unassignedSecret } from '../validator/seat.ts';
 import { prepareData, type PrepareProgress } from './prepare.ts';
-import { loadSeed } from './seeds.ts';
+import { hasSeed, loadSeed } from './seeds.ts';
 import { Store, StoreError } from './store.ts';
+import type { SeatPlace } from './view.ts';
 
 /** What a new run is made of; without effect on a run that exists. */
 export interface NewRun {
@@ -33,29 +34,40 @@ export interface NewRun {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A validator's seat on this host. */
+export interface Seat {
+  readonly identity: Identity;
+  /** 32 bytes that only its holder knows. */
+  readonly secret: Uint8Array;
+}
+
 export interface OpenedRun {
   readonly store: Store;
   readonly manifest: Manifest;
   readonly manifestBytes: Uint8Array;
   readonly runId: Uint8Array;
-  readonly validator: Identity;
+  /** Null: a tab judges. */
+  readonly seat: Seat | null;
   readonly nodeSeed: Uint8Array;
-  /** 32 bytes that only this host knows. */
-  readonly secret: Uint8Array;
   /** Whether the run was made just now. */
   readonly created: boolean;
 }
 
 /** Opens or makes the run. Throws StoreError, CorpusError, TokenizerError or RangeError in plain words. */
-export async function openRun(dataDir: string, wanted: NewRun): Promise<OpenedRun> {
+export async function openRun(
+  dataDir: string,
+  wanted: NewRun,
+  place: SeatPlace = 'host',
+): Promise<OpenedRun> {
   const store = Store.open(dataDir);
   try {
     const organizer = await createIdentity(loadSeed(dataDir, 'organizer'));
-    const validatorSeed = loadSeed(dataDir, 'validator');
-    const validator = await createIdentity(validatorSeed);
     let manifestBytes = store.manifest();
     const created = manifestBytes === null;
-    if (manifestBytes === null) manifestBytes = await makeRun(store, wanted, organizer, validator);
+    if (manifestBytes === null) {
+      const validator = await createIdentity(loadSeed(dataDir, 'validator'));
+      manifestBytes = await makeRun(store, wanted, organizer, validator);
+    }
     const opened = await openManifest(manifestBytes);
     if (!opened.ok) {
       throw new StoreError(
@@ -68,11 +80,7 @@ export async function openRun(dataDir: string, wanted: NewRun): Promise<OpenedRu
         `The run in "${dataDir}" belongs to the organizer ${toHex(manifest.organizer.key).slice(0, 16)}, not to organizer.key beside it. Restore that key, or name another folder with --data.`,
       );
     }
-    if (!certifiesAlone(manifest, validator.publicKey)) {
-      throw new StoreError(
-        `validator.key in "${dataDir}" cannot certify rounds of this run. Restore the key it was made with.`,
-      );
-    }
+    const seat = place === 'tab' ? null : await takeSeat(dataDir, manifest);
     const missing = store.missingRunBlobs();
     if (missing.length > 0) {
       throw new StoreError(
@@ -85,15 +93,30 @@ export async function openRun(dataDir: string, wanted: NewRun): Promise<OpenedRu
       manifest,
       manifestBytes,
       runId,
-      validator,
+      seat,
       nodeSeed: loadSeed(dataDir, 'node'),
-      secret: unassignedSecret(validatorSeed),
       created,
     };
   } catch (error) {
     store.close();
     throw error;
   }
+}
+
+async function takeSeat(dataDir: string, manifest: Manifest): Promise<Seat> {
+  if (!hasSeed(dataDir, 'validator')) {
+    throw new StoreError(
+      `There is no validator.key in "${dataDir}". Restore it, or let a browser tab that has it validate: --validator tab.`,
+    );
+  }
+  const seed = loadSeed(dataDir, 'validator');
+  const identity = await createIdentity(seed);
+  if (!certifiesAlone(manifest, identity.publicKey)) {
+    throw new StoreError(
+      `validator.key in "${dataDir}" cannot certify rounds of this run. Restore the key it was made with.`,
+    );
+  }
+  return { identity, secret: unassignedSecret(seed) };
 }
 
 async function makeRun(

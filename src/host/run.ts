@@ -1,4 +1,4 @@
-/** Starts and stops a whole host: run, chain, HTTP(S), relay, validator. */
+/** Starts and stops a whole host: run, chain, HTTP(S), relay, and a validator or who follows one in a tab. */
 import { messageOf } from '../protocol/errors.ts';
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
@@ -7,24 +7,19 @@ import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
 import { toHex } from '../protocol/bytes.ts';
-import { CarryBook } from '../gauntlet/carries.ts';
-import { parameterLayout } from '../model/layout.ts';
-import { carryRoot, zeroCarry } from '../protocol/carry.ts';
-import type { Manifest } from '../protocol/manifest.ts';
+import type { ProfileBook } from '../protocol/profile-book.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
 import { Chain } from './chain.ts';
+import { ChainKeeper } from './chain-keeper.ts';
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
-import { createLossMeter, type EvaluatorName } from './losses.ts';
+import { openHostSeat } from './host-seat.ts';
+import type { EvaluatorName } from './losses.ts';
 import { type NewRun, type OpenedRun, openRun } from './open-run.ts';
-import { openReplays } from './replays.ts';
-import { RoundLosses } from '../gauntlet/round-losses.ts';
 import { createApp } from './server.ts';
 import { StaticFiles } from './static-files.ts';
 import type { Store } from './store.ts';
-import { Auditor } from '../validator/auditor.ts';
-import { decodeStandings, encodeStandings } from '../validator/standings-note.ts';
-import { Validator } from '../validator/validator.ts';
-import type { HostView, IceServer } from './view.ts';
+import { SERVED_ROUNDS, type ServedRounds } from '../validator/served-rounds.ts';
+import type { HostView, IceServer, SeatPlace } from './view.ts';
 
 /** The host cannot start with these options; the message says what to change. */
 export class HostStartError extends Error {
@@ -57,6 +52,8 @@ export interface HostOptions extends Omit<NewRun, 'preset'> {
    * number, replayed only where there is a real GPU.
    */
   readonly audits?: number | undefined;
+  /** Where rounds are judged. Default: on this host. `tab`: it needs no validator.key. */
+  readonly validator?: SeatPlace | undefined;
   /** What measures losses, in a worker thread. Default: auto. */
   readonly evaluator?: EvaluatorName | undefined;
   /** For tests. */
@@ -77,12 +74,8 @@ export interface RunningHost {
 
 const DEFAULT_APP = join(import.meta.dirname, '../../dist/app');
 export const DEFAULT_PORT = 8780;
-const STANDINGS_NOTE = 'standings';
-const CARRIES_NOTE = 'carries';
 const PROFILES_NOTE = 'profiles';
 const PROFILES_MS = 60_000;
-/** Heights whose submissions are served again after a restart. */
-const SERVED_HEIGHTS = 8;
 /** A stranger's slow or idle connections may not keep sockets for long; a WebSocket is past these limits. */
 const HEADERS_TIMEOUT = 10_000;
 const REQUEST_TIMEOUT = 30_000;
@@ -119,87 +112,42 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     });
     server.on('request', (request, response) => void listener(request, response));
 
-    const run = await openRun(options.dataDir, newRun(options));
+    const run = await openRun(options.dataDir, newRun(options), options.validator ?? 'host');
     stops.push(() => run.store.close());
     const { manifest, runId, store } = run;
     const chain = await Chain.open(manifest, runId, store);
     const swarm = await createHostSwarm({ privateKeySeed: run.nodeSeed, topic: toHex(runId), server });
     stops.push(() => swarm.stop());
-    let machine = 'CPU';
-    let meter = options.lossMeter;
-    if (meter === undefined) {
-      const named = createLossMeter({
-        evaluator: options.evaluator ?? 'auto',
-        model: manifest.model,
-        sparseloco: manifest.sparseloco,
-        sequence: manifest.training.sequence,
-      });
-      stops.push(() => named.close());
-      // Not waited for: opening a GPU takes a while, and the page can be served before.
-      named.name().then(
-        (name) => {
-          machine = name;
-          log(`losses are measured on ${name}`);
-        },
-        (error: unknown) => {
-          if (stops.length > 0) log(`losses cannot be measured: ${messageOf(error)}`);
-        },
-      );
-      meter = named;
-    }
-    const losses = new RoundLosses({
-      manifest,
-      runId,
-      meter,
-      readBlob: (ref) => store.readBlob(ref),
-      secret: run.secret,
-    });
-    const audited = (manifest.gauntlet.auditsPerRound ?? 0) > 0;
-    const carries = audited ? await openCarries(manifest, store.note(CARRIES_NOTE)) : null;
-    if (!audited) log('audits are off: the run was made without them (--audits)');
-    else if (options.audits === 0) log('audits are off on this host (--audits 0)');
-    const validator = new Validator({
-      machine: () => machine,
-      carries,
-      onCarries: (book) => store.saveNote(CARRIES_NOTE, book.encode()),
-      chain,
-      swarm,
-      identity: run.validator,
-      losses,
-      log,
-      standings: decodeStandings(store.note(STANDINGS_NOTE)),
-      onRefused: (round, refused) => store.saveRefusals(round, refused),
-      onHeldOut: (height, loss) => store.saveLoss(height, loss),
-      onStandings: (standings) => store.saveNote(STANDINGS_NOTE, encodeStandings(standings)),
-    });
-    stops.push(() => validator.stop());
-    await validator.profiles.load(store.note(PROFILES_NOTE));
-    stops.push(keepProfiles(validator, store));
-    swarm.onMessage((message, from) => validator.handle(message, from));
-    await serveStored(chain, validator);
+    const onStop = (undo: () => unknown): void => void stops.push(undo);
+    const followed =
+      run.seat === null
+        ? followRounds(chain, swarm, log, onStop)
+        : await openHostSeat({
+            chain,
+            swarm,
+            seat: run.seat,
+            audits: options.audits,
+            evaluator: options.evaluator,
+            lossMeter: options.lossMeter,
+            log,
+            onStop,
+          });
+    const rounds = 'validator' in followed ? followed.validator : followed.keeper;
+    await rounds.profiles.load(store.note(PROFILES_NOTE));
+    stops.push(keepProfiles(rounds.profiles, store));
+    await serveStored(chain, rounds.served);
     const view: HostView = {
       manifestBytes: run.manifestBytes,
       chain,
       swarm,
-      validator,
+      rounds,
+      seat: run.seat === null ? 'tab' : 'host',
       iceServers: options.iceServers ?? [],
       publicUrl: options.publicUrl ?? null,
       startedAt: Date.now(),
     };
     app = createApp({ view, files, log });
-    // A failure is in the log, and the first measurement tries again.
-    validator.prepare().catch(() => {});
-    if (audited && options.audits !== 0) {
-      const leaving = new AbortController();
-      const software = options.audits !== undefined;
-      const opening = openAuditor({ run, chain, swarm, losses, software, log }, leaving.signal);
-      stops.push(async () => {
-        leaving.abort();
-        await (await opening)?.stop();
-      });
-      void opening.then((auditor) => validator.setAuditor(auditor));
-    }
-    validator.start();
+    followed.begin();
 
     const scheme = options.tls === undefined ? 'http' : 'https';
     const address = options.listen ?? '127.0.0.1';
@@ -219,12 +167,12 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
 }
 
 /** Writes the profiles down now and then when they changed; the returned function does so once more. */
-function keepProfiles(validator: Validator, store: Store): () => void {
-  let written = validator.profiles.changes;
+function keepProfiles(profiles: ProfileBook, store: Store): () => void {
+  let written = profiles.changes;
   const save = () => {
-    if (validator.profiles.changes === written) return;
-    written = validator.profiles.changes;
-    store.saveNote(PROFILES_NOTE, validator.profiles.encode());
+    if (profiles.changes === written) return;
+    written = profiles.changes;
+    store.saveNote(PROFILES_NOTE, profiles.encode());
   };
   const timer = setInterval(save, PROFILES_MS);
   return () => {
@@ -301,50 +249,24 @@ function closeServer(server: Server): Promise<void> {
   });
 }
 
-async function openCarries(manifest: Manifest, note: Uint8Array | null): Promise<CarryBook> {
-  const { elements } = parameterLayout(manifest.model);
-  return new CarryBook(carryRoot(await zeroCarry(elements)), note);
-}
-
-interface AuditorParts {
-  readonly run: OpenedRun;
-  readonly chain: Chain;
-  readonly swarm: HostSwarm;
-  readonly losses: RoundLosses;
-  /** A CPU driver will do. */
-  readonly software: boolean;
-  readonly log: (line: string) => void;
-}
-
-/** Null, with the reason in the log, where this machine cannot replay a round. */
-async function openAuditor(parts: AuditorParts, signal: AbortSignal): Promise<Auditor | null> {
-  const { chain, swarm, losses, software, log } = parts;
-  const { manifest, validator } = parts.run;
-  const opened = await openReplays(manifest, software, signal);
-  if (signal.aborted) return null;
-  if ('why' in opened) {
-    log(`audits are off: ${opened.why}. Submissions are judged by their loss alone.`);
-    return null;
-  }
-  log(`audits: ${manifest.gauntlet.auditsPerRound} a round, replayed on ${opened.adapter}`);
-  return new Auditor({
-    chain,
-    swarm,
-    identity: validator,
-    replays: opened.replays,
-    shard: (index) => losses.shard(index),
-    now: Date.now,
-    log,
-  });
+/** A host without a seat: a tab certifies the rounds. */
+function followRounds(
+  chain: Chain,
+  swarm: HostSwarm,
+  log: (line: string) => void,
+  onStop: (undo: () => unknown) => void,
+): { readonly keeper: ChainKeeper; begin(): void } {
+  const keeper = new ChainKeeper({ chain, swarm, log });
+  onStop(() => keeper.stop());
+  swarm.onMessage((message) => keeper.handle(message));
+  return { keeper, begin: () => swarm.onHandover((sealed, from) => keeper.take(sealed, from)) };
 }
 
 /** Tabs that missed the last rounds fetch their submissions from us, also after a restart. */
-async function serveStored(chain: Chain, validator: Validator): Promise<void> {
-  const from = Math.max(1, chain.head.height - SERVED_HEIGHTS + 1);
-  for (const stored of chain.store.certificates(from, SERVED_HEIGHTS)) {
-    const entries = await chain.submissionsOf(stored);
-    validator.serveSubmissions(entries);
-  }
+async function serveStored(chain: Chain, served: ServedRounds): Promise<void> {
+  const from = Math.max(1, chain.head.height - SERVED_ROUNDS + 1);
+  for (const stored of chain.store.certificates(from, SERVED_ROUNDS))
+    served.add(await chain.submissionsOf(stored));
 }
 
 const isAny = (address: string): boolean => address === '0.0.0.0' || address === '::';

@@ -20,6 +20,9 @@ import { StoreError } from './store.ts';
 /** `organizer` signs the manifest, `validator` certificates, `node` is the libp2p peer. */
 export type SeedName = 'organizer' | 'validator' | 'node';
 
+/** Whether the seed was made, and is still there. */
+export const hasSeed = (dataDir: string, name: SeedName): boolean => existsSync(join(dataDir, `${name}.key`));
+
 /** The seed of that name, made at first use. Throws {@link StoreError} when the file holds something else. */
 export function loadSeed(dataDir: string, name: SeedName): Uint8Array {
   const path = join(dataDir, `${name}.key`);

@@ -13,7 +13,7 @@ import { hostMultiaddr } from '../swarm/addresses.ts';
 import { TokenBucket } from '../swarm/token-bucket.ts';
 import { metricsText } from './metrics.ts';
 import type { StaticFiles } from './static-files.ts';
-import { accounts, type HostView, statusOf } from './view.ts';
+import { accounts, type HostView, statusOf, validatorOf } from './view.ts';
 
 type Env = { Bindings: Partial<HttpBindings> };
 
@@ -71,6 +71,7 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
       height: head.height,
       round: head.round,
       root: toHex(head.root),
+      validator: validatorOf(view),
       certificate: last === null ? null : base64(last.stored.message),
       checkpoint: { hash: toHex(checkpoint.hash), size: checkpoint.size, height: checkpoint.height },
     });
@@ -88,7 +89,7 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
     const { height, issued } = view.chain.ledger;
     return answer(c, { height, issued, accounts: accounts(view) });
   });
-  app.get('/api/profiles', (c) => answer(c, { profiles: view.validator.profiles.sealed().map(base64) }));
+  app.get('/api/profiles', (c) => answer(c, { profiles: view.rounds.profiles.sealed().map(base64) }));
   app.get('/api/status', (c) => answer(c, statusOf(view)));
   app.get('/api/blob/:hash', (c) => blob(c, view));
   app.all('/api/*', (c) => c.json({ error: 'there is no such endpoint' }, 404));

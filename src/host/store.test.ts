@@ -1,6 +1,6 @@
 /** Durability: what survives a restart, a kill at each step of a write, a damaged file, and a second process. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -188,4 +188,30 @@ test('foreign keys, missing data and a broken database are refused in plain word
     'this is no database at all, but long enough to be read as one',
   );
   await expect(openRun(broken, wanted)).rejects.toThrow(/cannot be read|cannot use/i);
+});
+
+test('a new run begins in an empty folder only, and touches nothing in anybody else’s', () => {
+  const photos = join(folder.dir, 'photos');
+  mkdirSync(photos);
+  writeFileSync(join(photos, 'cat.jpg'), 'miaow');
+  expect(() => Store.open(photos)).toThrow(/photos" holds no run, but other files \("cat\.jpg"\).*--data/);
+  expect(readdirSync(photos)).toEqual(['cat.jpg']);
+
+  // A mount, in which a key was put back from a backup.
+  const mount = join(folder.dir, 'mount');
+  mkdirSync(join(mount, 'lost+found'), { recursive: true });
+  loadSeed(mount, 'validator');
+  Store.open(mount).close();
+
+  // What is added beside a run later is no reason to refuse the run.
+  const run = copy();
+  writeFileSync(join(run, 'notes.txt'), 'mine');
+  Store.open(run).close();
+
+  const other = join(folder.dir, 'other');
+  mkdirSync(other);
+  const theirs = new DatabaseSync(join(other, 'store.sqlite'));
+  theirs.exec('CREATE TABLE songs (title TEXT)');
+  theirs.close();
+  expect(() => Store.open(other)).toThrow(/another program's/);
 });

@@ -78,6 +78,9 @@ const SCHEMA = `
   CREATE TABLE losses (height INTEGER PRIMARY KEY, loss REAL NOT NULL) STRICT;
 `;
 
+/** What may lie in the folder of a new run. */
+const OWN_FILES = /^(\..*|lost\+found|blobs|(organizer|validator|node)\.key|prepared-.*\.json)$/;
+
 /** Checkpoints kept: a joiner may still be downloading the last but one. */
 const KEEP_CHECKPOINTS = 3;
 /** Rounds whose accepted submissions are kept, for tabs that missed some and to rebuild a state from an old checkpoint. */
@@ -98,6 +101,7 @@ export class Store {
 
   /** Opens or creates the store of a data folder, for this process alone. Throws {@link StoreError}. */
   static open(dir: string, options: StoreOptions = {}): Store {
+    refuseForeign(dir);
     let db: DatabaseSync;
     try {
       mkdirSync(join(dir, 'blobs'), { recursive: true });
@@ -114,6 +118,11 @@ export class Store {
       if (version > SCHEMA_VERSION) {
         throw new StoreError(
           `"${dir}" was written by a newer Tabswarm (format ${version}, this one knows ${SCHEMA_VERSION}). Update, or name another folder with --data.`,
+        );
+      }
+      if (version === 0 && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined) {
+        throw new StoreError(
+          `"${join(dir, 'store.sqlite')}" is another program's. Name another folder with --data.`,
         );
       }
       if (version === 0) db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
@@ -352,6 +361,26 @@ export class Store {
       this.#db.exec('ROLLBACK');
       throw error;
     }
+  }
+}
+
+/**
+ * A new run begins in an empty folder: in anybody else's, its files would lie among theirs. Keys may be there before, put
+ * back from a backup; `lost+found` and hidden files are the file system's and the desktop's.
+ */
+function refuseForeign(dir: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(dir);
+  } catch {
+    return; // absent, or opening it will say what is wrong
+  }
+  if (names.includes('store.sqlite')) return;
+  const foreign = names.find((name) => !OWN_FILES.test(name));
+  if (foreign !== undefined) {
+    throw new StoreError(
+      `"${dir}" holds no run, but other files ("${foreign}"). Name an empty or a new folder with --data.`,
+    );
   }
 }
 

@@ -1,10 +1,12 @@
 /** What the HTTP interface shows of a running host: a read-only view, so that server.ts knows no validator. */
-import { toHex } from '../protocol/bytes.ts';
+import { fromHex, toHex } from '../protocol/bytes.ts';
 import { phaseAt } from '../protocol/clock.ts';
 import { parameterLayout } from '../model/layout.ts';
 import type { HostSwarm } from '../swarm/host-node.ts';
 import type { Chain } from './chain.ts';
-import type { Validator } from '../validator/validator.ts';
+import type { ProfileBook } from '../protocol/profile-book.ts';
+import type { Presence } from '../swarm/presences.ts';
+import { hasSeat } from '../validator/seat.ts';
 
 export interface IceServer {
   readonly urls: string | readonly string[];
@@ -12,12 +14,25 @@ export interface IceServer {
   readonly credential?: string;
 }
 
+/** Where rounds are judged: in this process, or in a browser tab. */
+export const SEAT_PLACES = ['host', 'tab'] as const;
+export type SeatPlace = (typeof SEAT_PLACES)[number];
+
+/** Who follows the rounds here: a validator, or the keeper of a chain that a tab certifies. */
+export interface RoundsView {
+  /** Names that contributors show, for tabs that come later. */
+  readonly profiles: ProfileBook;
+  readonly roundsLost: number;
+  presences(): Presence[];
+}
+
 export interface HostView {
   /** Signed manifest. */
   readonly manifestBytes: Uint8Array;
   readonly chain: Chain;
   readonly swarm: HostSwarm;
-  readonly validator: Validator;
+  readonly rounds: RoundsView;
+  readonly seat: SeatPlace;
   readonly iceServers: readonly IceServer[];
   /** Base URL that tabs reach this host by, when it is not the one they asked under (a proxy). */
   readonly publicUrl: string | null;
@@ -49,6 +64,8 @@ export interface StatusView {
   readonly time: number;
   readonly height: number;
   readonly root: string;
+  /** Who judges rounds now: the host, a tab, or nobody. */
+  readonly validator: SeatPlace | 'none';
   /** Round of the newest certificate; -1 before the first. */
   readonly certifiedRound: number;
   readonly peers: readonly {
@@ -106,8 +123,17 @@ export function accounts(view: HostView): AccountView[] {
     .sort((a, b) => b.credits - a.credits || (a.contributor < b.contributor ? -1 : 1));
 }
 
+/** Who judges rounds now. A tab counts while its sign of life is fresh. */
+export function validatorOf({ seat, rounds, chain }: HostView): StatusView['validator'] {
+  if (seat === 'host') return 'host';
+  const here = rounds
+    .presences()
+    .some((p) => p.role === 'validator' && hasSeat(chain.manifest, fromHex(p.contributor)));
+  return here ? 'tab' : 'none';
+}
+
 export function statusOf(view: HostView): StatusView {
-  const { chain, validator, swarm } = view;
+  const { chain, rounds, swarm } = view;
   const { manifest, head, last, store } = chain;
   const time = Date.now();
   const { round, phase, endsAt } = phaseAt(manifest.schedule, time);
@@ -123,8 +149,9 @@ export function statusOf(view: HostView): StatusView {
     time,
     height: head.height,
     root: toHex(head.root),
+    validator: validatorOf(view),
     certifiedRound: head.round,
-    peers: validator.presences().map((p) => ({
+    peers: rounds.presences().map((p) => ({
       contributor: p.contributor,
       peer: p.peer,
       role: p.role,
@@ -153,7 +180,7 @@ export function statusOf(view: HostView): StatusView {
     relayedBytes: swarm.relayedBytes(),
     blobBytesOut: sum(blobs.bytesOut),
     blobBytesIn: sum(blobs.bytesIn),
-    roundsLost: validator.roundsLost,
+    roundsLost: rounds.roundsLost,
   };
 }
 

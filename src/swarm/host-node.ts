@@ -22,6 +22,7 @@ import { yamux } from '@libp2p/yamux';
 import { createLibp2p, type Libp2p } from 'libp2p';
 import { BanList, createGater } from './bans.ts';
 import { gossipService } from './gossip.ts';
+import { HANDOVER_PROTOCOL, handoverHandler, type HandoverTaker } from './handover.ts';
 import * as limits from './limits.ts';
 import { Meter } from './meter.ts';
 import { PeerSwarm, type SwarmServices } from './peer-swarm.ts';
@@ -60,6 +61,8 @@ export interface HostSwarm extends Swarm {
   readonly reservations: number;
   /** Blob bytes that the host itself received and sent. */
   blobTraffic(): Traffic;
+  /** Who takes certificates that a validator's tab hands over; without one they are refused. */
+  onHandover(take: HandoverTaker): void;
   /** Takes over a server's WebSocket upgrades; returns the undo. */
   attach(server: UpgradeSource): () => void;
 }
@@ -215,6 +218,11 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   readonly #host: Libp2p<HostServices>;
   readonly #onUpgrade: UpgradeListener;
   readonly #relayed: RelayMeter;
+  #handover: HandoverTaker = async () => ({
+    stored: false,
+    retry: false,
+    detail: 'this host has a validator of its own',
+  });
 
   constructor(options: HostPeerSwarmOptions) {
     super({ ...options, hosts: new Set(), hostState: 'connected' });
@@ -230,6 +238,11 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
       {
         maxInboundStreams: 4,
       },
+    );
+    await this.node.handle(
+      HANDOVER_PROTOCOL,
+      handoverHandler((sealed, from) => this.#handover(sealed, from)),
+      { maxInboundStreams: 2 },
     );
     await super.start();
   }
@@ -256,6 +269,10 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
 
   blobTraffic(): Traffic {
     return this.meter.traffic('blob');
+  }
+
+  onHandover(take: HandoverTaker): void {
+    this.#handover = take;
   }
 
   attach(server: UpgradeSource): () => void {

@@ -28,7 +28,7 @@ export interface InboxOptions {
   readonly manifest: Manifest;
   readonly runId: Uint8Array;
   readonly chain: CertificateChain;
-  readonly submissions: Submissions;
+  readonly submissions: Pick<Submissions, 'announce' | 'prune'>;
   /** Own bytes are not fetched, and own refusals are ours to show. */
   readonly ownKey: Uint8Array;
   readonly round: () => number;

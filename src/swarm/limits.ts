@@ -95,6 +95,13 @@ export const RENDEZVOUS_TIMEOUT = 10 * SECOND;
 /** Questions a second from one tab that get an answer; a tab asks at most 2. */
 export const RENDEZVOUS_RATE = 4;
 
+// ---- handover ----
+
+/** The host answers when it has fetched a round's submissions, applied and stored them. */
+export const HANDOVER_TIMEOUT = 2 * MINUTE;
+/** A reason in words of up to 400 characters, as JSON. */
+export const MAX_HANDOVER_ANSWER = 4 * KiB;
+
 // ---- blobs ----
 
 /** Largest answer. WebRTC streams have no read back-pressure, so the receiver asks for pieces of bounded size. */

@@ -15,6 +15,7 @@ import { createLibp2p } from 'libp2p';
 import { peerIdOf } from './addresses.ts';
 import { BanList, createGater } from './bans.ts';
 import { gossipService } from './gossip.ts';
+import { type HandoverAnswer, handOver } from './handover.ts';
 import { shimInitRace } from './init-race-shim.ts';
 import { keepHost } from './keep-host.ts';
 import { keepLinks } from './keep-links.ts';
@@ -38,11 +39,22 @@ export interface TabSwarmOptions {
   readonly limit?: RateLimit;
 }
 
+export interface TabSwarm extends Swarm {
+  /** Hands a sealed certificate to the host: one attempt, whose answer says whether the host has stored it. */
+  handOver(sealed: Uint8Array, signal: AbortSignal): Promise<HandoverAnswer>;
+}
+
+class TabPeerSwarm extends PeerSwarm implements TabSwarm {
+  handOver(sealed: Uint8Array, signal: AbortSignal): Promise<HandoverAnswer> {
+    return handOver(this.connections('host')[0], sealed, signal);
+  }
+}
+
 /**
  * Starts a tab's node. Resolves as soon as it runs; `hostState` tells whether the host was reached, and `links()`
  * fills up. Throws when a relay address is malformed or has no peer id.
  */
-export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
+export async function createTabSwarm(options: TabSwarmOptions): Promise<TabSwarm> {
   const relays = options.relays.map((relay) => multiaddr(relay).toString()); // one spelling of each
   const hosts = new Set(relays.map(peerIdOf));
   const target = options.maxLinks ?? limits.TARGET_LINKS;
@@ -51,7 +63,7 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
 
   const bans = new BanList();
   const meter = new Meter(options.limit);
-  let swarm: PeerSwarm | undefined;
+  let swarm: TabPeerSwarm | undefined;
   const rtcConfiguration = { iceServers: [...(options.iceServers ?? [])] };
   const node = await createLibp2p({
     start: false,
@@ -90,7 +102,7 @@ export async function createTabSwarm(options: TabSwarmOptions): Promise<Swarm> {
     },
   });
 
-  swarm = new PeerSwarm({
+  swarm = new TabPeerSwarm({
     node,
     topic: options.topic,
     bans,

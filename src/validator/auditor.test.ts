@@ -39,11 +39,11 @@ async function world(auditsPerRound = 1) {
     folder: folder.dir,
     corpus,
     overrides: { gauntlet: { auditsPerRound }, credits: { vestRounds: 50 } },
-    extra: async ({ chain, swarm, run, clock, lines }) => {
+    extra: async ({ chain, swarm, run, seat, clock, lines }) => {
       auditor = new Auditor({
         chain,
         swarm,
-        identity: run.validator,
+        identity: seat.identity,
         replays,
         shard: async () => new Uint16Array(1024),
         now: () => clock.now,
@@ -138,7 +138,7 @@ test('a lie costs all provisional credits and the ramp', async () => {
   await answer(w, one, 1);
   const body = await play(w, 2);
   expect(body.audits).toMatchObject([{ outcome: 'failed' }]);
-  expect(body.audits[0].detail).toContain('work off by 0.50 (limit 0.03)');
+  expect(body.audits[0].detail).toContain('work off by 0.50 (limit 0.003)');
   const account = accountOf(w, one);
   expect(account).toMatchObject({ credits: 0, provisional: 0, auditsFailed: 1 });
   expect(account?.forfeited).toBeGreaterThan(0);

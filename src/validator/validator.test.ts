@@ -218,13 +218,13 @@ test('standings survive as a note, and a broken note counts as none', () => {
 
 test('a slow host measures fewer sequences of each candidate rather than none', async () => {
   const w = await world();
-  const { meter, run, chain } = w;
+  const { meter, run, seat, chain } = w;
   const losses = new RoundLosses({
     manifest: { ...run.manifest, gauntlet: { ...run.manifest.gauntlet, evaluationSequences: 8 } },
     runId: run.runId,
     meter,
     readBlob: (ref) => run.store.readBlob(ref),
-    secret: run.secret,
+    secret: seat.secret,
   });
   // Before it has measured its own speed it plans for everything.
   expect(losses.affordable(1, 100)).toBe(8);

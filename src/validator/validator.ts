@@ -26,6 +26,7 @@ import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { Auditor } from './auditor.ts';
 import type { SeatChain } from './certify.ts';
 import { refusalSummary, roundLine } from './log.ts';
+import { ServedRounds } from './served-rounds.ts';
 import type { RoundLosses } from '../gauntlet/round-losses.ts';
 
 export interface ValidatorOptions {
@@ -71,8 +72,6 @@ const ADMIT_AFTER_MS = 1500;
 const FETCH_RETRY_MS = 300;
 const MAX_FETCHES = 8;
 const PRESENCE_MS = 4000;
-/** Submissions of this many certified rounds are served to tabs that are late. */
-const SERVE_ROUNDS = 8;
 
 export class Validator {
   /** Names that contributors show, for tabs that come later. */
@@ -85,7 +84,8 @@ export class Validator {
   readonly #joins: JoinBox;
   /** When the first of the joins that wait came, swarm time. */
   #joinsSince = 0;
-  readonly #served: Uint8Array[][] = [];
+  /** Certified submissions, for tabs that are late. */
+  readonly served: ServedRounds;
   #round: OpenRound | null = null;
   #auditor: Auditor | null = null;
   #standings: Standings;
@@ -105,6 +105,7 @@ export class Validator {
     this.#o = options;
     this.profiles = new ProfileBook(options.chain.runId);
     this.#now = options.now ?? Date.now;
+    this.served = new ServedRounds(options.swarm);
     this.#presences = new PresenceBook(this.#now);
     this.#inspector = inspectorFor(options.chain.manifest);
     this.#joins = new JoinBox(options.chain.runId);
@@ -474,7 +475,7 @@ export class Validator {
       heldOutLoss,
       time: Math.max(0, Math.round(this.#now())),
     });
-    this.serveSubmissions(verdict.accepted.map((entry, i) => [entry.submission.hash, submissions[i]]));
+    this.served.add(verdict.accepted.map((entry, i) => [entry.submission.hash, submissions[i]]));
     this.#applied = round.book.applied();
     this.#lastWord = message;
     await swarm.publish(message);
@@ -482,17 +483,6 @@ export class Validator {
     auditor?.recorded(verdict.audits);
     if (start.theta !== null) await auditor?.draw(round.book, start.head, start.theta);
     this.#loadState();
-  }
-
-  /** Serves a certified round's submissions to tabs that missed them, and forgets those of old rounds. */
-  serveSubmissions(
-    submissions: readonly (readonly [hash: Uint8Array, bytes: Uint8Array | undefined])[],
-  ): void {
-    const { swarm } = this.#o;
-    for (const [hash, bytes] of submissions) if (bytes !== undefined) swarm.serve(hash, bytes);
-    this.#served.push(submissions.map(([hash]) => hash));
-    while (this.#served.length > SERVE_ROUNDS)
-      for (const hash of this.#served.shift() ?? []) swarm.forget(hash);
   }
 
   /** Hands the new state to the loss meter and measures its held-out loss while the next round trains. */

@@ -6,7 +6,7 @@ import type { ChainHead } from '../../protocol/certificate.ts';
 import { deadlines } from '../../protocol/clock.ts';
 import type { Auditor } from '../../validator/auditor.ts';
 import { Chain } from '../chain.ts';
-import { type NewRun, openRun } from '../open-run.ts';
+import { type NewRun, openRun, type Seat } from '../open-run.ts';
 import { RoundLosses } from '../../gauntlet/round-losses.ts';
 import { Validator, type ValidatorOptions } from '../../validator/validator.ts';
 import { MemorySwarm, PretendedContributor, PretendedLosses, smallRun, START } from './fixtures.ts';
@@ -17,6 +17,7 @@ export interface WorldParts {
   readonly chain: Chain;
   readonly swarm: MemorySwarm;
   readonly run: Awaited<ReturnType<typeof openRun>>;
+  readonly seat: Seat;
   readonly clock: { now: number };
   readonly lines: string[];
 }
@@ -35,23 +36,25 @@ export async function createWorld({ folder, corpus, overrides, extra = () => ({}
   const dir = join(folder, `world-${worlds++}`);
   mkdirSync(dir);
   const run = await openRun(dir, smallRun(corpus, overrides));
+  const { seat } = run;
+  if (seat === null) throw new Error('a host that judges has a seat');
   const chain = await Chain.open(run.manifest, run.runId, run.store);
   const swarm = new MemorySwarm();
   const meter = new PretendedLosses();
   const clock = { now: START + 1000 };
   const lines: string[] = [];
-  const more = await extra({ chain, swarm, run, clock, lines });
+  const more = await extra({ chain, swarm, run, seat, clock, lines });
   const make = (own: Chain) => {
     const made = new Validator({
       chain: own,
       swarm,
-      identity: run.validator,
+      identity: seat.identity,
       losses: new RoundLosses({
         manifest: run.manifest,
         runId: run.runId,
         meter,
         readBlob: (ref) => run.store.readBlob(ref),
-        secret: run.secret,
+        secret: seat.secret,
       }),
       now: () => clock.now,
       log: (line) => lines.push(line),
@@ -86,7 +89,7 @@ export async function createWorld({ folder, corpus, overrides, extra = () => ({}
   swarm.published.length = 0;
   lines.length = 0;
   const contributors = everybody.slice(0, 3);
-  return { admitted, run, chain, swarm, meter, clock, lines, validator, make, at, contributors };
+  return { admitted, run, seat, chain, swarm, meter, clock, lines, validator, make, at, contributors };
 }
 
 export type World = Awaited<ReturnType<typeof createWorld>>;
