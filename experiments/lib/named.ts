@@ -35,7 +35,7 @@ const adamw = (scale: Scale, seed: number, change: Partial<RunSettings> = {}): R
   ...scale,
   method: 'adamw',
   seed,
-  learningRate: tunedRate('adamw', scale.size),
+  learningRate: tunedRate('adamw', scale),
   ...change,
 });
 
@@ -43,7 +43,7 @@ const diloco = (scale: Scale, seed: number, change: Partial<RunSettings> = {}): 
   ...scale,
   method: 'diloco',
   seed,
-  learningRate: tunedRate('diloco', scale.size),
+  learningRate: tunedRate('diloco', scale),
   diloco: DILOCO,
   ...change,
 });
@@ -57,14 +57,19 @@ const sparse = (
   ...scale,
   method: 'sparseloco',
   seed,
-  learningRate: tunedRate('sparseloco', scale.size),
+  learningRate: tunedRate('sparseloco', scale),
   sparseloco: { ...DEFAULT, ...own },
   ...change,
 });
 
 const baselines = (scale: Scale, seed: number) => [adamw(scale, seed), diloco(scale, seed)];
 
-const RATES = [1e-3, 2e-3, 4e-3, 8e-3];
+/** Peak learning rates to try, for runs of a third of the base's rounds, of as many and of three times as many. */
+const RATES: readonly (readonly [factor: number, rates: readonly number[]])[] = [
+  [1 / 3, [4e-3, 8e-3, 1.6e-2, 3.2e-2]],
+  [1, [1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2]],
+  [3, [1e-3, 2e-3, 4e-3, 8e-3]],
+];
 const METHODS: readonly [
   Method,
   (scale: Scale, seed: number, change: Partial<RunSettings>) => RunSettings,
@@ -73,6 +78,11 @@ const METHODS: readonly [
   ['diloco', diloco],
   ['sparseloco', (scale, seed, change) => sparse(scale, seed, {}, change)],
 ];
+
+const withRounds = (scale: Scale, factor: number): Scale => ({
+  ...scale,
+  rounds: Math.max(1, Math.round(scale.rounds * factor)),
+});
 
 /** A scale with `factor` times fewer inner steps a round and as many more rounds. */
 const withInnerSteps = (scale: Scale, innerSteps: number): Scale => ({
@@ -98,7 +108,11 @@ const list: readonly Experiment[] = [
     picture: 'marks',
     seeds: [1],
     runs: (scale, seed) =>
-      METHODS.flatMap(([, make]) => RATES.map((learningRate) => make(scale, seed, { learningRate }))),
+      RATES.flatMap(([factor, rates]) =>
+        METHODS.flatMap(([, make]) =>
+          rates.map((learningRate) => make(withRounds(scale, factor), seed, { learningRate })),
+        ),
+      ),
   },
   {
     name: 'average',
@@ -240,8 +254,8 @@ const list: readonly Experiment[] = [
     picture: 'marks',
     seeds: [1],
     runs: (scale, seed) =>
-      [1 / 3, 1, 3].flatMap((factor) => {
-        const own = { ...scale, rounds: Math.max(1, Math.round(scale.rounds * factor)) };
+      [1 / 3, 1, 3, 6].flatMap((factor) => {
+        const own = withRounds(scale, factor);
         return [...baselines(own, seed), sparse(own, seed)];
       }),
   },

@@ -93,11 +93,25 @@ export const MIN_LEARNING_RATE_RATIO = 0.1;
 const WARMUP_STEPS = 20;
 export const warmupRounds = (s: RunSettings): number => Math.max(1, Math.round(WARMUP_STEPS / s.innerSteps));
 
-/** Best peak learning rate of each method in experiment `lr`; a baseline is tuned as hard as ours. */
-const TUNED: Readonly<Record<Method, number>> = { adamw: 4e-3, diloco: 8e-3, sparseloco: 4e-3 };
+/**
+ * Best peak learning rate of each method in experiment `lr`, by the inner steps of the whole run: the longer the
+ * schedule, the lower the best rate. A baseline is tuned as hard as ours.
+ */
+const TUNED: readonly (readonly [mostSteps: number, Readonly<Record<Method, number>>])[] = [
+  [80, { adamw: 8e-3, diloco: 1.6e-2, sparseloco: 3.2e-2 }],
+  [240, { adamw: 4e-3, diloco: 1.6e-2, sparseloco: 8e-3 }],
+  [Number.POSITIVE_INFINITY, { adamw: 2e-3, diloco: 2e-3, sparseloco: 4e-3 }],
+];
 
-/** The tied two-layer model is best at another rate, the same for all methods (experiment `tied`). */
-export const tunedRate = (method: Method, size: SizeName): number => (size === '0.1m' ? 2e-3 : TUNED[method]);
+/** The peak learning rate that a method is compared at. The tied two-layer model has the same for all (`tied`). */
+export function tunedRate(
+  method: Method,
+  { size, rounds, innerSteps }: Pick<RunSettings, 'size' | 'rounds' | 'innerSteps'>,
+): number {
+  if (size === '0.1m') return 2e-3;
+  const steps = rounds * innerSteps;
+  return (TUNED.find(([mostSteps]) => steps <= mostSteps) as (typeof TUNED)[number])[1][method];
+}
 
 /** DiLoCo's momentum as published. */
 export const NESTEROV = 0.9;

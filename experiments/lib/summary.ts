@@ -36,7 +36,7 @@ function baselineKey(s: RunSettings, method: Method): string {
 
 const isBaseline = (s: RunSettings): boolean =>
   s.method !== 'sparseloco' &&
-  s.learningRate === tunedRate(s.method, s.size) &&
+  s.learningRate === tunedRate(s.method, s) &&
   s.unequalSteps === undefined &&
   s.joiners === undefined &&
   (s.diloco === undefined || (s.diloco.alpha === DILOCO.alpha && s.diloco.momentum === DILOCO.momentum));
@@ -47,14 +47,7 @@ export class Baselines {
 
   constructor(results: readonly RunResult[]) {
     for (const { settings: s, loss } of results) {
-      const plain =
-        s.method !== 'sparseloco' &&
-        s.learningRate === tunedRate(s.method, s.size) &&
-        s.unequalSteps === undefined &&
-        s.joiners === undefined &&
-        (s.diloco === undefined ||
-          (s.diloco.alpha === DILOCO.alpha && s.diloco.momentum === DILOCO.momentum));
-      if (plain && loss !== null) this.#losses.set(baselineKey(s, s.method), loss);
+      if (isBaseline(s) && loss !== null) this.#losses.set(baselineKey(s, s.method), loss);
     }
   }
 
