@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testGpu } from '../kernels/testing.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { GpuLossMeter } from './gpu-losses.ts';
-import { judgeRound } from './judge-round.ts';
+import { judgeRound } from './testing-judge.ts';
 import type { LossMeter } from './loss-meter.ts';
 import { OrtLossMeter } from './ort-losses.ts';
 import { RoundLosses } from './round-losses.ts';

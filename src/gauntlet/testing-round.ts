@@ -12,7 +12,7 @@ import { sealOf } from '../protocol/seal.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { stateRoot } from '../sparseloco/state.ts';
-import type { SeenRound } from './judge-round.ts';
+import type { SeenRound } from './testing-judge.ts';
 
 const ROUND = 1;
 /** The text uses these tokens only, so that what happens to others' embeddings has a sure effect. */

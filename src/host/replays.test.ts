@@ -6,7 +6,7 @@ import { preset } from '../model/presets.ts';
 import { testHash, testManifest } from '../protocol/testing.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { testHeader } from '../sparseloco/testing.ts';
-import type { Replays } from '../validator/auditor.ts';
+import type { Replays } from '../gauntlet/replays.ts';
 import { openReplays } from './replays.ts';
 
 const base = preset('tiny');

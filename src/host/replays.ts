@@ -1,9 +1,9 @@
 /** Replays of audited rounds, done in a process with a GPU of its own, so that the relay never waits for them. */
 import type { ReplayFigures } from '../gauntlet/replay.ts';
+import { MAX_SOFTWARE_PARAMETERS, type ReplayRequest, type Replays } from '../gauntlet/replays.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { ReplayRequest, Replays } from '../validator/auditor.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
 /** What the process is started with. `software`: a CPU driver will do. */
@@ -16,9 +16,6 @@ export type ReplayQuestion = { readonly kind: 'open' } | ({ readonly kind: 'repl
 export type ReplayAnswer =
   | { readonly kind: 'opened'; readonly adapter: string; readonly software: boolean }
   | { readonly kind: 'replayed'; readonly figures: ReplayFigures };
-
-/** A CPU driver does about 2 GFLOP/s: with more parameters than this one replay takes longer than some rounds. */
-const MAX_SOFTWARE_PARAMETERS = 2_000_000;
 
 /** A replay could not be done; the contributor is not to blame. */
 class ReplayError extends Error {

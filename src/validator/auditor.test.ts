@@ -6,7 +6,8 @@ import { parameterLayout } from '../model/layout.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { carryRoot, zeroCarry } from '../protocol/carry.ts';
 import type { CertificateBody } from '../protocol/messages.ts';
-import { Auditor, type ReplayRequest, type Replays } from './auditor.ts';
+import type { ReplayRequest, Replays } from '../gauntlet/replays.ts';
+import { Auditor } from './auditor.ts';
 import { type PretendedContributor, temporaryFolder, writeCorpus } from '../host/testing/fixtures.ts';
 import { committed, createWorld, revealed, type Work, type World } from '../host/testing/world.ts';
 

@@ -6,8 +6,8 @@
  */
 import { answerProblem, auditsOf, drawAudits, refusedRootMatches } from '../gauntlet/audit.ts';
 import type { RoundBook } from '../gauntlet/book.ts';
-import { judgeReplay, type ReplayFigures, type RoundClaim } from '../gauntlet/replay.ts';
-import type { ReplayJob } from '../gauntlet/replayer.ts';
+import { judgeReplay } from '../gauntlet/replay.ts';
+import type { Replays } from '../gauntlet/replays.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { type Carry, type CarryDigests, zeroCarry } from '../protocol/carry.ts';
@@ -22,19 +22,6 @@ import { decodeSubmission } from '../sparseloco/wire.ts';
 import { assignedShards, assignmentSeed } from '../training/assignment.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { SeatChain } from './certify.ts';
-
-/** An audited round, ready to be replayed. */
-export interface ReplayRequest {
-  readonly job: ReplayJob;
-  readonly claim: Pick<RoundClaim, 'before' | 'after'>;
-  readonly submission: Uint8Array;
-}
-
-/** Replays a round and compares. Rejects when the machine fails, never for what a contributor showed. */
-export interface Replays {
-  replay(request: ReplayRequest): Promise<ReplayFigures>;
-  close(): Promise<void>;
-}
 
 export interface AuditorOptions {
   readonly chain: Pick<SeatChain, 'manifest' | 'runId' | 'ledger'>;

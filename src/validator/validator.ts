@@ -59,6 +59,12 @@ interface OpenRound {
   /** Given up: nobody served them in time. */
   readonly failed: Set<string>;
   readonly measurements: Map<string, Promise<LossMeasurement | null>>;
+  /** Whose measurement has ended, one way or the other. */
+  readonly measured: Set<string>;
+  /** Measurements take turns, so that each is planned with the speed and the time that there are when it begins. */
+  turn: Promise<unknown>;
+  /** It was said that measuring takes too long. */
+  slow: boolean;
   judging: Promise<void> | null;
 }
 
@@ -253,6 +259,9 @@ export class Validator {
       fetching: new Set(),
       failed: new Set(),
       measurements: new Map(),
+      measured: new Set(),
+      turn: Promise.resolve(),
+      slow: false,
       judging: null,
       book: new RoundBook({
         manifest: chain.manifest,
@@ -346,12 +355,16 @@ export class Validator {
     const key = toHex(candidate.contributor);
     const known = round.measurements.get(key);
     if (known !== undefined) return known;
-    const measurement = this.#measure(round, candidate);
+    const measurement = round.turn.then(() => this.#measure(round, candidate));
+    round.turn = measurement.then(() => round.measured.add(key));
     round.measurements.set(key, measurement);
     return measurement;
   }
 
-  /** Null when it failed or time ran out; never throws. */
+  /**
+   * Null when it failed or time ran out; never throws. A host that is too slow then turns honest work away (`capacity`),
+   * which costs its sender nothing: no standing, no membership, and the work stays in its error feedback.
+   */
   async #measure(
     round: OpenRound,
     candidate: Pick<Candidate, 'contributor' | 'bytes'>,
@@ -362,13 +375,20 @@ export class Validator {
     const late = new AbortController();
     try {
       await this.#stateLoaded;
-      const waiting = round.book.entries().filter(({ state }) => state !== 'refused').length;
-      const sequences = losses.affordable(MEASURE_SAFETY * (limit - this.#now()), waiting);
-      const work = losses.measure(candidate, round.round, chain.head, sequences);
-      const timeout = pause(limit - this.#now(), AbortSignal.any([late.signal, this.#abort.signal]));
-      const outcome = await Promise.race([work, timeout.then(() => null)]);
-      if (outcome === null && !this.#abort.signal.aborted) {
-        work.catch(() => {});
+      const waiting = round.book
+        .entries()
+        .filter((entry) => entry.state !== 'refused' && !round.measured.has(toHex(entry.contributor))).length;
+      const left = limit - this.#now();
+      let outcome: LossMeasurement | null = null;
+      if (left > 0) {
+        const sequences = losses.affordable(MEASURE_SAFETY * left, waiting);
+        const work = losses.measure(candidate, round.round, chain.head, sequences, late.signal);
+        work.catch(() => {}); // heard below, unless time runs out first
+        const timeout = pause(left, AbortSignal.any([late.signal, this.#abort.signal]));
+        outcome = await Promise.race([work, timeout.then(() => null)]);
+      }
+      if (outcome === null && !round.slow && !this.#abort.signal.aborted) {
+        round.slow = true;
         log(
           `round ${round.round}: measuring losses takes too long on this machine; use longer rounds or fewer evaluationSequences`,
         );

@@ -1,20 +1,23 @@
-/** A validator in Chromium's worker: both ways to measure losses give the verdict that Node gives. */
-import { releaseProxy, wrap } from 'comlink';
+/** A validator's worker in Chromium: both ways to measure losses give the verdict that Node gives, and ticks come. */
 import { expect, test } from 'vitest';
+import { RoundLosses } from '../gauntlet/round-losses.ts';
+import { judgeRound } from '../gauntlet/testing-judge.ts';
 import { makeTestRound } from '../gauntlet/testing-round.ts';
 import { toHex } from '../protocol/bytes.ts';
-import type { ValidatorApi } from './validator.worker.ts';
+import { openWorkerReplays, WorkerLossMeter } from './validator-client.ts';
 
-test('a round is judged in a worker, with onnxruntime-web and with WebGPU, to one verdict', async () => {
+test('losses from a worker, by onnxruntime-web and by WebGPU, give one verdict', async () => {
   const { manifest, runId, secret, blobs, theta, seen, good, harmful, silent } = await makeTestRound();
-  for (const evaluator of ['ort', 'webgpu'] as const) {
-    const worker = new Worker(new URL('./validator.worker.ts', import.meta.url), { type: 'module' });
-    const remote = wrap<ValidatorApi>(worker);
-    const work = { manifest, runId, secret, blobs, theta, height: 0, evaluator };
-    const { verdict, machine } = await remote.judge(work, seen);
-    console.log(`${evaluator}: ${machine}`);
-    remote[releaseProxy]();
-    worker.terminate();
+  for (const kind of ['ort', 'webgpu'] as const) {
+    let ticks = 0;
+    const meter = new WorkerLossMeter(manifest, kind, { ms: 5, callback: () => ticks++ });
+    const { name, fallback } = await meter.opened();
+    console.log(`${kind}: ${name}`);
+    expect(fallback).toBeNull();
+    const readBlob = async (ref: { hash: Uint8Array }) => blobs.get(toHex(ref.hash)) ?? null;
+    const losses = new RoundLosses({ manifest, runId, meter, secret, readBlob });
+    await losses.load(0, theta);
+    const verdict = await judgeRound(manifest, runId, seen, losses);
     expect(verdict.accepted.map((entry) => toHex(entry.contributor))).toEqual([toHex(good)]);
     // The same as in src/gauntlet/loss-meters.test.ts, which runs in Node.
     const reasons = new Map(verdict.refused.map((r) => [toHex(r.contributor), r.reason]));
@@ -24,5 +27,27 @@ test('a round is judged in a worker, with onnxruntime-web and with WebGPU, to on
         [toHex(silent), 'not-revealed'],
       ]),
     );
+    await expect.poll(() => ticks).toBeGreaterThan(0);
+    await meter.close();
+    await expect(meter.load(theta)).rejects.toThrow('stopped');
   }
+});
+
+test('by itself it prefers onnxruntime-web to a software GPU and says so; so do audits', async () => {
+  const { manifest } = await makeTestRound();
+  const meter = new WorkerLossMeter(manifest);
+  const { name, fallback } = await meter.opened();
+  const opened = await openWorkerReplays(manifest, false);
+  const why = 'why' in opened ? opened.why : null;
+  // On a machine with a real GPU neither falls back.
+  if (fallback === null) expect(why).toBeNull();
+  else {
+    expect(name).toMatch(/onnxruntime-web/);
+    expect(fallback).toMatch(/software GPU/);
+    expect(why).toMatch(/software GPU/);
+  }
+  await meter.close();
+  const forced = await openWorkerReplays(manifest, true);
+  if ('why' in forced) throw new Error(forced.why);
+  await forced.replays.close();
 });

@@ -1,62 +1,76 @@
 /**
- * A validator's verdicts in a browser's worker: losses by onnxruntime-web or WebGPU, and the same judging code as on
- * the host. It holds no seat and signs nothing: a tab with a validator's key does not exist yet.
+ * A validator's worker in a tab: losses by WebGPU or onnxruntime-web, and replays of audited rounds. It holds no key; what is
+ * judged and signed stays with the page (src/app/validation.ts).
  */
 import { expose } from 'comlink';
 import { GpuLossMeter } from '../gauntlet/gpu-losses.ts';
-import { judgeRound, type SeenRound } from '../gauntlet/judge-round.ts';
+import { LossError, type LossMeter } from '../gauntlet/loss-meter.ts';
 import { OrtLossMeter } from '../gauntlet/ort-losses.ts';
-import { RoundLosses } from '../gauntlet/round-losses.ts';
-import { adapterLine, openGpu } from '../kernels/gpu.ts';
-import { toHex } from '../protocol/bytes.ts';
+import { Replayer } from '../gauntlet/replayer.ts';
+import { replayRequest } from '../gauntlet/replays.ts';
+import { adapterLine, type Gpu, openGpu } from '../kernels/gpu.ts';
+import { messageOf } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import type { MessageOf } from '../protocol/messages.ts';
+import { estimateMemory } from '../training/memory.ts';
+import type { MeterKind, OpenedMeter, ValidatorApi } from './validator-api.ts';
 
-export interface ValidatorWork {
-  readonly manifest: Manifest;
-  readonly runId: Uint8Array;
-  /** 32 bytes that fix the unassigned text. */
-  readonly secret: Uint8Array;
-  readonly evaluator: 'ort' | 'webgpu';
-  /** The run's shards by hex hash. */
-  readonly blobs: ReadonlyMap<string, Uint8Array>;
-  readonly height: number;
-  readonly theta: Int32Array;
-}
+/** WebAssembly threads at most; the page and the relay's links need cores too. */
+const MOST_THREADS = 4;
 
-export interface ValidatorApi {
-  /** Judges one round; says what it measured on. */
-  judge(work: ValidatorWork, seen: SeenRound): Promise<{ verdict: MessageOf<'verdict'>; machine: string }>;
-}
+let meter: LossMeter | null = null;
+let replays: { readonly replayer: Replayer; readonly manifest: Manifest } | null = null;
 
 const api: ValidatorApi = {
-  async judge(work, seen) {
-    const { manifest, runId, secret, blobs } = work;
-    const options = {
-      model: manifest.model,
-      sparseloco: manifest.sparseloco,
-      sequence: manifest.training.sequence,
-    };
-    const gpu = work.evaluator === 'webgpu' ? await openGpu() : null;
-    const meter =
-      gpu === null
-        ? new OrtLossMeter({ ...options, threads: 1, runtime: () => import('onnxruntime-web/wasm') })
-        : await GpuLossMeter.open(gpu, options);
-    try {
-      const losses = new RoundLosses({
-        manifest,
-        runId,
-        meter,
-        secret,
-        readBlob: async (ref) => blobs.get(toHex(ref.hash)) ?? null,
-      });
-      await losses.load(work.height, work.theta);
-      const verdict = await judgeRound(manifest, runId, seen, losses);
-      return { verdict, machine: gpu === null ? 'onnxruntime-web' : adapterLine(gpu.adapter) };
-    } finally {
-      await meter.close();
-      gpu?.device.destroy();
-    }
+  openMeter,
+  async load(theta) {
+    await opened(meter).load(theta);
+  },
+  losses: (batch, step) => opened(meter).losses(batch, step ?? undefined),
+  async openReplays(manifest) {
+    const gpu = await openFor(manifest, manifest.training.batch);
+    replays = { replayer: await Replayer.open(gpu, manifest), manifest };
+    return gpu.adapter;
+  },
+  replay(request) {
+    const { replayer, manifest } = opened(replays);
+    return replayRequest(replayer, manifest, request);
+  },
+  tick(ms, callback) {
+    setInterval(() => void callback(), ms);
   },
 };
 expose(api);
+
+async function openMeter(manifest: Manifest, kind: MeterKind): Promise<OpenedMeter> {
+  const { model, sparseloco, training } = manifest;
+  const options = { model, sparseloco, sequence: training.sequence };
+  let fallback: string | null = null;
+  if (kind !== 'ort') {
+    try {
+      const gpu = await openFor(manifest, 1);
+      if (kind === 'webgpu' || !gpu.adapter.software) {
+        meter = await GpuLossMeter.open(gpu, options);
+        return { name: adapterLine(gpu.adapter), fallback };
+      }
+      fallback = `there is only a software GPU (${adapterLine(gpu.adapter)})`;
+      gpu.device.destroy();
+    } catch (error) {
+      // No GPU, or one too small for the model: the CPU measures just as well, only slower.
+      if (kind === 'webgpu') throw error;
+      fallback = messageOf(error);
+    }
+  }
+  const isolated = globalThis.crossOriginIsolated;
+  const threads = isolated ? Math.max(1, Math.min(MOST_THREADS, navigator.hardwareConcurrency >> 1)) : 1;
+  meter = new OrtLossMeter({ ...options, threads, runtime: () => import('onnxruntime-web/wasm') });
+  return { name: 'CPU (onnxruntime-web)', fallback };
+}
+
+function openFor({ model, training }: Manifest, batch: number): Promise<Gpu> {
+  return openGpu({ bufferBytes: estimateMemory(model, batch, training.sequence).largestBuffer });
+}
+
+function opened<T>(part: T | null): T {
+  if (part === null) throw new LossError('the validator’s worker was not opened');
+  return part;
+}

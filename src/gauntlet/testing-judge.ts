@@ -1,7 +1,4 @@
-/**
- * A whole round's verdict from what was said and served in it: the validator without network and clock, the same in
- * Node and in a browser's worker.
- */
+/** For tests: a whole round's verdict from what was said and served in it, without network and clock. */
 import { toHex } from '../protocol/bytes.ts';
 import type { ChainHead } from '../protocol/certificate.ts';
 import { deadlines } from '../protocol/clock.ts';
