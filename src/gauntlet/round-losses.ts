@@ -145,25 +145,35 @@ export class RoundLosses {
 
   /**
    * Losses of a candidate around its step, on the first `sequences` of each text. Throws LossError when they cannot be
-   * measured.
+   * measured, and the signal's reason once it is aborted: what nobody waits for any more must not delay what follows.
    */
   async measure(
     candidate: Pick<Candidate, 'contributor' | 'bytes'>,
     round: number,
     head: ChainHead,
     sequences = this.#o.manifest.gauntlet.evaluationSequences,
+    signal?: AbortSignal,
   ): Promise<LossMeasurement> {
     if (head.height !== this.#height) throw new LossError('another state is loaded');
     const { manifest, meter } = this.#o;
     const step = { bytes: candidate.bytes, scale: manifest.gauntlet.evaluationScale };
-    const around = async (text: MeasuredText) => ({
-      before: await text.before(sequences),
-      after: await meter.losses(rows(await text.batch, 0, sequences, manifest.training.sequence), step),
-    });
-    return {
-      unassigned: await around(this.#unassigned(round, head)),
-      assigned: await around(this.#assigned(round, head, candidate.contributor)),
+    let [passes, took] = [0, 0];
+    const around = async (text: MeasuredText) => {
+      signal?.throwIfAborted();
+      const before = await text.before(sequences);
+      const batch = rows(await text.batch, 0, sequences, manifest.training.sequence);
+      signal?.throwIfAborted();
+      const begun = performance.now();
+      const after = await meter.losses(batch, step);
+      took += performance.now() - begun;
+      passes += after.length;
+      return { before, after };
     };
+    const unassigned = await around(this.#unassigned(round, head));
+    const assigned = await around(this.#assigned(round, head, candidate.contributor));
+    // The machine may be busier now than when the held-out loss was measured.
+    this.#msPerSequence = took / passes;
+    return { unassigned, assigned };
   }
 
   /** Text of this round that only this validator knows; its losses before any step are the same for all. */

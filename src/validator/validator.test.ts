@@ -3,10 +3,11 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { checkCertificate } from '../protocol/certificate.ts';
 import { Chain } from '../host/chain.ts';
+import { scheduleFor } from '../model/presets.ts';
 import { RoundLosses } from '../gauntlet/round-losses.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
 import { PretendedContributor, temporaryFolder, writeCorpus } from '../host/testing/fixtures.ts';
-import { committed, createWorld, revealed } from '../host/testing/world.ts';
+import { committed, createWorld, follow, revealed } from '../host/testing/world.ts';
 
 const folder = temporaryFolder();
 let corpus = '';
@@ -30,19 +31,10 @@ test('three contributors: one certificate, before any deadline, with the root th
   expect(body.accepted.map((entry) => toHex(entry.contributor)).sort()).toEqual(
     w.contributors.map((c) => toHex(c.identity.publicKey)).sort(),
   );
-  const byHash = new Map(works.map((work) => [toHex(work.submission.hash), work.bytes]));
-  for (const { replica } of w.contributors) {
-    const root = await replica.apply(
-      body.accepted.map(({ submission, weight }) => ({
-        bytes: byHash.get(toHex(submission.hash)) as Uint8Array,
-        weight,
-      })),
-    );
-    expect(toHex(root)).toBe(toHex(body.root));
-  }
+  for (const root of await follow(w, works)) expect(toHex(root)).toBe(toHex(body.root));
   expect(bytesEqual(body.root, w.run.manifest.genesis.root)).toBe(false);
   // Late tabs can have the submissions from the host, and the checkpoint is there before the certificate is.
-  expect([...w.swarm.serving.keys()].sort()).toEqual([...byHash.keys()].sort());
+  expect([...w.swarm.serving.keys()].sort()).toEqual(works.map((work) => toHex(work.submission.hash)).sort());
   expect(w.run.store.blob(w.chain.checkpoint.hash)).toMatchObject({ kind: 'checkpoint' });
   await w.validator.settled();
   expect(w.lines.join('\n')).toMatch(/round 1 · height 2 · 3 accepted, 0 refused · held-out 6\.0000/);
@@ -91,6 +83,7 @@ test('one bad submission of each kind is refused with its reason, the good one i
     w.swarm.blobs.set(toHex(work.submission.hash), work.bytes);
   for (const work of [works.good, works.worse, works.failing, works.stale, works.unserved])
     await w.validator.handle(work.reveal, 'p');
+  await vi.waitFor(() => expect(w.meter.trials).toBe(5), 20_000); // two texts each, but for the one that fails
   w.clock.now = w.at(1).judge - 200; // past the fetch deadline
   w.validator.advance();
   await w.swarm.heard('certificate');
@@ -242,6 +235,87 @@ test('a slow host measures fewer sequences of each candidate rather than none', 
     expect(text.before).toHaveLength(4);
     expect(text.after).toHaveLength(4);
   }
+});
+
+test('a host that becomes slow while it judges looks at less of each; whom it cannot look at in time loses nothing', async () => {
+  const w = await createWorld({
+    folder: folder.dir,
+    corpus,
+    overrides: { gauntlet: { evaluationSequences: 8 }, schedule: scheduleFor(600_000) },
+  });
+  // Both clocks pass only while a step is tried, and that begins when everything is revealed.
+  let now = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+  let [trials, msPerSequence, begin]: [number[], number, Promise<void>] = [[], 0, Promise.resolve()];
+  const { losses } = w.meter;
+  w.meter.losses = async (batch, step) => {
+    const measured = await losses.call(w.meter, batch, step);
+    if (step === undefined) return measured;
+    await begin;
+    now += msPerSequence * measured.length;
+    w.clock.now += msPerSequence * measured.length;
+    trials.push(measured.length);
+    return measured;
+  };
+  const play = async (round: number, speed: number) => {
+    let go = () => {};
+    begin = new Promise((resolve) => {
+      go = resolve;
+    });
+    [trials, msPerSequence] = [[], speed];
+    const works = await committed(w, round);
+    await revealed(w, round, works);
+    go();
+    await w.swarm.heard('certificate', 2 * round - 1); // each is said twice
+    await w.validator.settled();
+    const body = w.chain.last?.body;
+    await follow(w, works);
+    w.clock.now = w.at(round).judge + 100;
+    w.validator.advance();
+    await w.validator.prepare();
+    return { trials, accepted: body?.accepted.length, refused: body?.refused.map(({ reason }) => reason) };
+  };
+  try {
+    // Planned for a fast machine, the first is looked at in full; the others at what then still fits.
+    expect(await play(1, 3600)).toEqual({ trials: [8, 8, 4, 4, 4, 4], accepted: 3, refused: [] });
+    // Even that is too much: who is left is not measured at all.
+    expect(await play(2, 7500)).toEqual({
+      trials: [8, 8],
+      accepted: 1,
+      refused: ['capacity', 'capacity'],
+    });
+    expect(w.lines.filter((line) => line.includes('takes too long'))).toHaveLength(1);
+    // Nobody is worse off in the next round.
+    expect(await play(3, 1)).toMatchObject({ accepted: 3, refused: [] });
+  } finally {
+    vi.restoreAllMocks();
+    await w.validator.stop();
+  }
+});
+
+test('a measurement that nobody waits for any more asks the meter for nothing', async () => {
+  const w = await world();
+  const [contributor] = w.contributors;
+  const work = await contributor?.work(1);
+  if (contributor === undefined || work === undefined) throw new Error('a contributor without work');
+  const candidate = { contributor: contributor.identity.publicKey, bytes: work.bytes };
+  const losses = new RoundLosses({
+    manifest: w.run.manifest,
+    runId: w.run.runId,
+    meter: w.meter,
+    readBlob: (ref) => w.run.store.readBlob(ref),
+    secret: w.seat.secret,
+  });
+  await losses.load(w.chain.head.height, await w.chain.theta());
+  const late = new AbortController();
+  const { losses: measure } = w.meter;
+  w.meter.losses = (batch, step) => {
+    late.abort(new Error('too late')); // while the first text is measured as it is, before the step
+    return measure.call(w.meter, batch, step);
+  };
+  await expect(losses.measure(candidate, 1, w.chain.head, 2, late.signal)).rejects.toThrow('too late');
+  expect(w.meter.trials).toBe(0);
+  await w.validator.stop();
 });
 
 test('the first to join are certified at once; who is no member is told so, and joins with the next certificate', async () => {

@@ -111,6 +111,17 @@ export async function revealed(w: World, round: number, works: readonly Work[]):
   }
 }
 
+/** Everybody applies the newest certificate; the roots that their replicas then have. */
+export async function follow(w: World, works: readonly Work[]): Promise<Uint8Array[]> {
+  const bytes = new Map(works.map((work) => [toHex(work.submission.hash), work.bytes]));
+  const accepted = (w.chain.last?.body.accepted ?? []).map(({ submission, weight }) => {
+    const known = bytes.get(toHex(submission.hash));
+    if (known === undefined) throw new Error('a certificate of somebody else’s work');
+    return { bytes: known, weight };
+  });
+  return Promise.all(w.contributors.map(({ replica }) => replica.apply(accepted)));
+}
+
 async function mustAccept(w: World, message: Uint8Array): Promise<void> {
   const verdict = await w.validator.handle(message, 'peer');
   if (verdict !== 'accept') throw new Error(`a message was met with ${verdict}`);
