@@ -11,10 +11,10 @@ import { LossError, type LossMeter } from '../src/gauntlet/loss-meter.ts';
 import { blobPath, prepareData } from '../src/host/prepare.ts';
 import { RoundLosses } from '../src/gauntlet/round-losses.ts';
 import { answerProblem, refusedRootMatches } from '../src/gauntlet/audit.ts';
-import { type Inspected, inspectorFor } from '../src/gauntlet/inspect.ts';
+import { inspectorFor } from '../src/gauntlet/inspect.ts';
 import { compareReplay, judgeReplay, type ReplayedRound } from '../src/gauntlet/replay.ts';
 import { Replayer } from '../src/gauntlet/replayer.ts';
-import type { Applied, AuditCase, Auditor, Trainer } from '../src/gauntlet/simulation.ts';
+import type { AuditCase, Auditor, Trainer } from '../src/gauntlet/simulation.ts';
 import type { Gpu } from '../src/kernels/gpu.ts';
 import { genesisTheta, thetaToFloat } from '../src/model/init.ts';
 import { type ParameterLayout, parameterLayout } from '../src/model/layout.ts';
@@ -279,13 +279,6 @@ export class Lab {
   encode(update: SparseUpdate, contributor: Uint8Array, round: number): Uint8Array {
     const header = { run: this.runId, round, contributor };
     return encodeSubmission(update, header, this.layout, this.manifest.sparseloco);
-  }
-
-  /** An applied submission as a validator sees it. */
-  inspect({ contributor, bytes }: Applied, round: number): Inspected {
-    const result = inspectorFor(this.manifest).inspect(bytes, { run: this.runId, round, contributor });
-    if (!result.ok) throw new Error(`an applied submission does not decode: ${result.refusal.detail}`);
-    return result.inspected;
   }
 
   /** What the simulated swarm needs of the model; `train` is each peer's own business here. */

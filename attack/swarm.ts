@@ -1,4 +1,5 @@
 /** Plays one run: honest peers, dishonest identities, a validator, and what came of it. */
+import type { Inspected } from '../src/gauntlet/inspect.ts';
 import type { LossMeasurement } from '../src/gauntlet/scores.ts';
 import { type RoundResult, Simulation, type Trainer } from '../src/gauntlet/simulation.ts';
 import { toHex } from '../src/protocol/bytes.ts';
@@ -14,6 +15,8 @@ export interface RunOptions {
   readonly rounds: number;
   readonly behaviour: Behaviour | null;
   readonly onRound?: (result: RoundResult) => void;
+  /** Sees each submission that decodes, once or more. */
+  readonly onInspected?: (round: number, contributor: Uint8Array, inspected: Inspected) => void;
   /** Sees each loss measurement. */
   readonly onMeasured?: (round: number, contributor: Uint8Array, measurement: LossMeasurement) => void;
 }
@@ -50,7 +53,7 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     manifest: lab.manifest,
     runId: lab.runId,
     validators: [lab.validator],
-    trainer: watched(lab.trainer(), options.onMeasured),
+    trainer: watched(lab.trainer(), options),
     admission: true,
     auditor: await lab.auditor(),
     lots: (round) => lab.lots(round),
@@ -95,19 +98,26 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
   };
 }
 
-function watched(trainer: Trainer, see: RunOptions['onMeasured']): Trainer {
-  const { evaluate } = trainer;
-  if (see === undefined || evaluate === null) return trainer;
+/** The trainer, with the caller's eyes on what is inspected and measured. */
+function watched(trainer: Trainer, { onInspected, onMeasured }: RunOptions): Trainer {
+  const { evaluate, inspect } = trainer;
   return {
     ...trainer,
-    evaluate: (round, head) => {
-      const measure = evaluate(round, head);
-      return async (candidate) => {
-        const measurement = await measure(candidate);
-        if (measurement !== null) see(round, candidate.contributor, measurement);
-        return measurement;
-      };
+    inspect: (bytes, expected) => {
+      const result = inspect(bytes, expected);
+      if (result.ok) onInspected?.(expected.round, expected.contributor, result.inspected);
+      return result;
     },
+    evaluate:
+      evaluate &&
+      ((round, head) => {
+        const measure = evaluate(round, head);
+        return async (candidate) => {
+          const measurement = await measure(candidate);
+          if (measurement !== null) onMeasured?.(round, candidate.contributor, measurement);
+          return measurement;
+        };
+      }),
   };
 }
 

@@ -262,6 +262,37 @@ test('a certificate with a wrong root, or signed by too few, stops no honest pee
   expect(next).toMatchObject({ reason: 'broken-chain' });
 });
 
+test('proof of work: who never trains on its own text is refused after some twenty rounds, until it does', async () => {
+  const [idler, ...others] = crowd.slice(0, 6);
+  const turns = 60;
+  const before = [5, 4.5, 5.5, 5.2];
+  const after = (gain: number) => before.map((loss, i) => loss - gain - 0.001 * i);
+  // Other people's text helps the own as often more as less than any other text; from round 40 on it works.
+  const luck = (round: number) => (round >= 40 || testHash(`luck ${round}`)[0] % 2 === 0 ? 0.01 : -0.01);
+  const trainer = fakeTrainer({
+    evaluate: (round) => async (candidate) => {
+      const foreign = toHex(candidate.contributor) === toHex(idler.publicKey);
+      const assigned = 0.1 + (foreign ? luck(round) : 0.05);
+      return { unassigned: { before, after: after(0.1) }, assigned: { before, after: after(assigned) } };
+    },
+  });
+  const run = simulation(trainer);
+  const peers = [idler, ...others].map(honestPeer);
+  const fate: (string | null | undefined)[] = [];
+  for (let round = 0; round < turns; round++) {
+    const result = await run.playRound(round, peers);
+    fate.push(outcome(idler, result));
+    for (const other of others) expect(outcome(other, result)).toBe(null);
+  }
+  // Ten measurements say nothing yet; luck may hold for some more.
+  expect(fate.slice(0, 10).every((reason) => reason === null)).toBe(true);
+  const first = fate.indexOf('work');
+  expect(first).toBeGreaterThanOrEqual(10);
+  expect(first).toBeLessThan(30);
+  expect(fate.slice(30, 40).every((reason) => reason === 'work')).toBe(true);
+  expect(fate.at(-1)).toBe(null);
+});
+
 test('1,000 peers, three rounds, a third of them dishonest', async () => {
   const peers = await Promise.all(Array.from({ length: 1000 }, (_, i) => testIdentity(`many ${i}`)));
   const big = { ...manifest, gauntlet: { ...manifest.gauntlet, maxAccepted: 64 } };
