@@ -50,7 +50,7 @@ export const REFUSAL_REASONS = [
   'loss', // makes the model worse, or hardly better
   'work', // round after round no better on its own text than on other text
   'on-trial', // its sender has passed no audit yet, or failed one since
-  'capacity', // more good work than one certificate holds
+  'capacity', // more good work than one certificate holds, or than could be judged in time
   'duplicate', // a second submission of one contributor
 ] as const;
 export const RefusalReason = v.picklist(REFUSAL_REASONS);

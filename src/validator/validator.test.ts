@@ -247,9 +247,9 @@ test('a host that becomes slow while it judges looks at less of each; whom it ca
   let now = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => now);
   let [trials, msPerSequence, begin]: [number[], number, Promise<void>] = [[], 0, Promise.resolve()];
-  const { losses } = w.meter;
+  const losses = w.meter.losses.bind(w.meter);
   w.meter.losses = async (batch, step) => {
-    const measured = await losses.call(w.meter, batch, step);
+    const measured = await losses(batch, step);
     if (step === undefined) return measured;
     await begin;
     now += msPerSequence * measured.length;
@@ -308,10 +308,10 @@ test('a measurement that nobody waits for any more asks the meter for nothing', 
   });
   await losses.load(w.chain.head.height, await w.chain.theta());
   const late = new AbortController();
-  const { losses: measure } = w.meter;
+  const measure = w.meter.losses.bind(w.meter);
   w.meter.losses = (batch, step) => {
     late.abort(new Error('too late')); // while the first text is measured as it is, before the step
-    return measure.call(w.meter, batch, step);
+    return measure(batch, step);
   };
   await expect(losses.measure(candidate, 1, w.chain.head, 2, late.signal)).rejects.toThrow('too late');
   expect(w.meter.trials).toBe(0);
