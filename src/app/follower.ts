@@ -29,6 +29,9 @@ export class OutOfSyncError extends Error {
   override readonly name = 'OutOfSyncError';
 }
 
+/** Who holds the state: the trainer's worker, or a replica on the CPU. */
+export type StateHolder = Pick<TrainerClient, 'load' | 'apply'>;
+
 export interface FollowerOptions {
   readonly manifest: Manifest;
   readonly runId: Uint8Array;
@@ -152,7 +155,7 @@ export class Follower {
    * Brings the trainer to the tip: from a checkpoint when it holds nothing or is far behind, else by applying what
    * is pending. Throws OutOfSyncError when a root differs, after which the next call starts from a checkpoint.
    */
-  async applyPending(trainer: TrainerClient, signal: AbortSignal): Promise<void> {
+  async applyPending(trainer: StateHolder, signal: AbortSignal): Promise<void> {
     if (this.#loaded === null || this.#pending.length > MAX_REPLAY)
       await this.#loadCheckpoint(trainer, signal);
     while (this.#pending.length > 0) {
@@ -184,7 +187,7 @@ export class Follower {
     this.#loaded = null;
   }
 
-  async #loadCheckpoint(trainer: TrainerClient, signal: AbortSignal): Promise<void> {
+  async #loadCheckpoint(trainer: StateHolder, signal: AbortSignal): Promise<void> {
     const { sources, manifest, runId } = this.#options;
     const answer = await sources.host.head(signal);
     await this.catchUp(signal);

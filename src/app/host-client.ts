@@ -40,11 +40,17 @@ export type RunAnswer = v.InferOutput<typeof RunAnswer>;
 
 const HeadAnswer = v.object({
   height: v.number(),
+  /** Who judges rounds now. */
+  validator: v.optional(v.picklist(['host', 'tab', 'none']), 'host'),
   /** Latest certificate message, base64; null at height 0. */
   certificate: v.nullable(v.string()),
   checkpoint: v.object({ hash: v.string(), size: v.number(), height: v.number() }),
 });
 export type HeadAnswer = v.InferOutput<typeof HeadAnswer>;
+
+const StatusAnswer = v.object({
+  peers: v.array(v.object({ contributor: v.string(), peer: v.string(), role: v.string() })),
+});
 
 const TimeAnswer = v.object({ time: v.number() });
 
@@ -80,6 +86,14 @@ export class HostClient {
   async certificates(from: number, signal?: AbortSignal): Promise<Uint8Array[]> {
     const answer = await this.#json(`/api/certificates?from=${from}`, CertificatesAnswer, signal);
     return answer.certificates.map(fromBase64);
+  }
+
+  /** Keys (hex) and peer ids of those who validate now, by their last signs of life. */
+  async validators(signal?: AbortSignal): Promise<{ key: string; peer: string }[]> {
+    const { peers } = await this.#json('/api/status', StatusAnswer, signal);
+    return peers
+      .filter(({ role }) => role === 'validator')
+      .map(({ contributor, peer }) => ({ key: contributor, peer }));
   }
 
   /** Sealed profiles of contributors, to be opened by the caller. */

@@ -6,6 +6,7 @@
  */
 import { openDB } from 'idb';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { tryLock } from './tab-lock.ts';
 
 const DATABASE = 'tabswarm';
 const STORE = 'identities';
@@ -33,23 +34,6 @@ export async function claimIdentity(): Promise<ClaimedIdentity> {
     }
   }
   return { identity: await createIdentity(), slot: MAX_SLOTS, persistent: false, release: () => {} };
-}
-
-/** Holds a lock until the returned function is called or the tab closes; null when somebody else has it. */
-async function tryLock(name: string): Promise<(() => void) | null> {
-  // Web Locks exist only in secure contexts. Without one there is no WebGPU either, and watching needs no identity.
-  if (navigator.locks === undefined) return () => {};
-  return new Promise((resolve, reject) => {
-    navigator.locks
-      .request(name, { ifAvailable: true }, (lock) => {
-        if (lock === null) {
-          resolve(null);
-          return undefined;
-        }
-        return new Promise<void>((release) => resolve(release));
-      })
-      .catch(reject);
-  });
 }
 
 async function loadOrCreate(slot: number): Promise<Identity> {

@@ -5,9 +5,7 @@
  * say what it would do. Every failure ends up as a {@link Problem} with words a person can act on.
  */
 import { toHex } from '../protocol/bytes.ts';
-import { openManifest, seal } from '../protocol/envelope.ts';
-import { PROTOCOL_VERSION } from '../protocol/limits.ts';
-import type { Manifest } from '../protocol/manifest.ts';
+import { seal } from '../protocol/envelope.ts';
 import { createTabSwarm } from '../swarm/tab-node.ts';
 import { pause } from '../swarm/pause.ts';
 import { RateLimit } from '../swarm/rate-limit.ts';
@@ -22,13 +20,14 @@ import { Contributor, type ContributorOptions } from './contributor.ts';
 import { Follower, OutOfSyncError } from './follower.ts';
 import { Governor } from './governor/governor.ts';
 import type { Decision } from './governor/rules.ts';
-import { fromBase64, HostClient, type RunAnswer } from './host-client.ts';
+import { HostClient } from './host-client.ts';
 import { type ContributionDraft, Contributions } from './contributions.ts';
 import { type ClaimedIdentity, claimIdentity } from './identities.ts';
 import { Inbox } from '../swarm/inbox.ts';
 import { presenceOf, runInfo } from './describe.ts';
-import { foreseeable, foreseeAdapter, isFramed, ManifestError, toProblem, VersionError } from './problems.ts';
+import { foreseeable, foreseeAdapter, isFramed, toProblem } from './problems.ts';
 import { Recorder } from './recorder.ts';
+import { fetchRun, type Run } from './run.ts';
 import { Samples } from './samples.ts';
 import type { Settings } from './settings.ts';
 import type { Activity, SessionActions } from './state.ts';
@@ -61,14 +60,6 @@ export interface Session {
 /** What cannot be known without the swarm. */
 const AWAY = { tokensPerSecond: 0, peers: [], round: 0, phaseEndsAt: 0 } as const;
 const NOTHING = { activity: 'waiting', waitingFor: null } as const;
-
-interface Run {
-  readonly answer: RunAnswer;
-  readonly manifest: Manifest;
-  readonly runId: Uint8Array;
-  /** Signed, as the host sent it. */
-  readonly manifestBytes: Uint8Array;
-}
 
 export function createSession(options: SessionOptions): Session {
   const session = new SessionImpl(options);
@@ -127,26 +118,18 @@ class SessionImpl implements SessionActions {
   /** Fetches what the page must say before anything starts; goes on trying while the host is away. */
   describe(): Promise<void> {
     this.#describing ??= this.#retrying(async () => {
-      const answer = await this.#host.run();
-      if (answer.protocol !== PROTOCOL_VERSION) {
-        throw new VersionError(
-          `This page speaks protocol ${PROTOCOL_VERSION}, the host speaks ${answer.protocol}. Reload the page.`,
-        );
-      }
-      const manifestBytes = fromBase64(answer.manifest);
-      const opened = await openManifest(manifestBytes);
-      if (!opened.ok) throw new ManifestError(`The host's run description is not valid: ${opened.detail}`);
-      this.#run = { answer, manifest: opened.manifest, runId: opened.runId, manifestBytes };
+      const run = await fetchRun(this.#host);
+      this.#run = run;
       await this.#clock.measure(this.#host);
       this.store.setState({
-        run: runInfo(opened.manifest, opened.runId),
+        run: runInfo(run.manifest, run.runId),
         clockOffsetMs: this.#clock.offsetMs,
       });
       clear(this.store, 'host-unreachable', 'bad-manifest', 'protocol-version');
       // Whether a graphics card is there, and big enough, is told before anybody presses Start. Not waited for: a
       // browser that never answers is met again when the trainer opens.
       if (foreseeable() === null) {
-        void foreseeAdapter(opened.manifest).then(
+        void foreseeAdapter(run.manifest).then(
           (problem) => problem !== null && raise(this.store, problem),
           () => {},
         );

@@ -170,6 +170,7 @@ export class MemoryHost extends HostClient {
     const hash = toHex(await sha256(this.#checkpoint));
     return {
       height: 0,
+      validator: 'host',
       certificate: null,
       checkpoint: { hash, size: this.#checkpoint.byteLength, height: 0 },
     };

@@ -14,16 +14,25 @@ import './styles/index.css';
 const container = document.getElementById('app');
 if (container === null) throw new Error('index.html has no element #app');
 const root = createRoot(container);
-/** A verify page is another visit: no swarm, no GPU, nothing that a click here could start. */
-const isVerify = (hash: string) => /^#verify(?:=|$)/.test(hash);
-const verifying = isVerify(location.hash);
+/** Pages that are visits of their own: one checks certificates without swarm and GPU, one validates and does not train. */
+const visitOf = (hash: string): 'verify' | 'validate' | 'swarm' => {
+  if (/^#verify(?:=|$)/.test(hash)) return 'verify';
+  return hash === '#validate' ? 'validate' : 'swarm';
+};
+const visit = visitOf(location.hash);
 addEventListener('hashchange', () => {
-  if (verifying || isVerify(location.hash)) location.reload();
+  if (visit === 'verify' || visit !== visitOf(location.hash)) location.reload();
 });
 
-if (verifying) {
+if (visit === 'verify') {
   const { openVerifyPage } = await import('./verify-page.tsx');
   root.render(openVerifyPage(location.origin, location.hash));
+} else if (visit === 'validate') {
+  const [{ createValidation }, { ValidatePage }] = await Promise.all([
+    import('../app/validation.ts'),
+    import('./validate-page.tsx'),
+  ]);
+  root.render(<ValidatePage {...createValidation(location.origin)} />);
 } else {
   const device = createDevice(noticeText);
   root.render(<App store={createAppStore()} actions={null} device={device} />);

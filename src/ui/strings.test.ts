@@ -3,6 +3,7 @@ import { REFUSAL_REASONS } from '../protocol/messages.ts';
 import { strings } from './strings.ts';
 import * as certificate from './strings/certificate.ts';
 import * as truth from './strings/truth.ts';
+import * as validate from './strings/validate.ts';
 
 /** Codes that the type lists; a new one fails to compile in strings.ts, and here if it is given no text. */
 const PROBLEM_CODES = Object.keys(strings.problems);
@@ -33,7 +34,7 @@ describe('strings', () => {
       else if (typeof value === 'object' && value !== null)
         for (const [key, inner] of Object.entries(value)) walk(inner, `${path}.${key}`);
     };
-    walk({ ...strings, ...truth, ...certificate }, 'strings');
+    walk({ ...strings, ...truth, ...certificate, ...validate }, 'strings');
     expect(empty).toEqual([]);
   });
 

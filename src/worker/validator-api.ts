@@ -24,5 +24,5 @@ export interface ValidatorApi {
   openReplays(manifest: Manifest): Promise<AdapterReport>;
   replay(request: ReplayRequest): Promise<ReplayFigures>;
   /** Calls back about every so many milliseconds: a worker's timers go on at full speed in a hidden tab. */
-  tick(ms: number, callback: () => void): void;
+  tick(ms: number, callback: () => unknown): void;
 }

@@ -74,7 +74,7 @@ export class WorkerLossMeter implements LossMeter {
       return await work(running.worker, running.ready);
     } catch (error) {
       // A GPU that is gone stays gone for this worker; the next question gets a new one.
-      if (error instanceof WorkerEndedError || messageOf(error).toLowerCase().includes('lost')) {
+      if (error instanceof WorkerEndedError || (error instanceof Error && error.name === 'DeviceLostError')) {
         running.worker.end('It crashed.');
         if (this.#running === running) this.#running = null;
       }

@@ -1,0 +1,83 @@
+/**
+ * What a validator's tab must not forget, in IndexedDB: the last certificate that it signed, with the submissions it accepts,
+ * and notes that may be lost without harm. Never the key.
+ *
+ * The record is on disk before a byte of the certificate leaves the tab: whatever happens then, the tab can hand over the same
+ * certificate again and never signs another one of that height.
+ */
+import { type IDBPDatabase, openDB } from 'idb';
+
+/** A signed certificate. */
+export interface SignedRecord {
+  readonly height: number;
+  /** Of the certificate's body. */
+  readonly hash: Uint8Array;
+  /** Sealed, as it is handed over and published. */
+  readonly message: Uint8Array;
+  /** Wire bytes of the accepted submissions, in the body's order. */
+  readonly submissions: readonly Uint8Array[];
+  /** Whether the host said that it is on disk; only then others may have heard of it. */
+  readonly stored: boolean;
+}
+
+export type SeatNote = 'standings' | 'carries' | 'peer';
+
+/** The memory of one seat: a run and a validator's key. */
+export interface SeatMemory {
+  record(): Promise<SignedRecord | null>;
+  saveRecord(record: SignedRecord): Promise<void>;
+  note(name: SeatNote): Promise<Uint8Array | null>;
+  saveNote(name: SeatNote, value: Uint8Array): Promise<void>;
+  close(): void;
+}
+
+const DATABASE = 'tabswarm-validator';
+const RECORDS = 'records';
+const NOTES = 'notes';
+
+/** `run` and `key` in hex. Rejects where the browser keeps nothing (some private modes): a seat needs a memory. */
+export async function openSeatMemory(run: string, key: string): Promise<SeatMemory> {
+  const db = await openDB(DATABASE, 1, {
+    upgrade(database) {
+      database.createObjectStore(RECORDS);
+      database.createObjectStore(NOTES);
+    },
+  });
+  const seat = `${run}/${key}`;
+  return {
+    record: async () => asRecord(await db.get(RECORDS, seat)),
+    saveRecord: (record) => put(db, RECORDS, seat, record),
+    note: async (name) => {
+      const value: unknown = await db.get(NOTES, `${seat}/${name}`);
+      return value instanceof Uint8Array ? value : null;
+    },
+    saveNote: (name, value) => put(db, NOTES, `${seat}/${name}`, value),
+    close: () => db.close(),
+  };
+}
+
+/** Resolves when the value is on disk, not only handed to the system. */
+async function put(db: IDBPDatabase, store: string, key: string, value: unknown): Promise<void> {
+  const transaction = db.transaction(store, 'readwrite', { durability: 'strict' });
+  await Promise.all([transaction.store.put(value, key), transaction.done]);
+}
+
+/** What was stored under this name by any version of the page; a value that is no record stops the seat. */
+function asRecord(value: unknown): SignedRecord | null {
+  if (value === undefined) return null;
+  if (isRecord(value)) return value;
+  throw new Error('What this browser remembers of its last certificate cannot be read.');
+}
+
+function isRecord(value: unknown): value is SignedRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const known: Partial<Record<keyof SignedRecord, unknown>> = value;
+  return (
+    typeof known.height === 'number' &&
+    typeof known.stored === 'boolean' &&
+    known.hash instanceof Uint8Array &&
+    known.message instanceof Uint8Array &&
+    Array.isArray(known.submissions) &&
+    known.submissions.every((bytes) => bytes instanceof Uint8Array)
+  );
+}

@@ -1,0 +1,212 @@
+/**
+ * The page of a validator in a browser tab: takes the organizer's key, says what it judges, certifies and waits for. It is
+ * a visit of its own: nothing here trains.
+ */
+import { useEffect, useEffectEvent, useId, useState } from 'react';
+import { useStore } from 'zustand';
+import type { Validation } from '../app/validation.ts';
+import type { ValidationState } from '../app/validation-state.ts';
+import { onTrusted } from './consent.ts';
+import { Logo } from './logo.tsx';
+import { strings } from './strings.ts';
+import { validateStrings as t } from './strings/validate.ts';
+import { Certificates, Entries, Facts, Log } from './validate-report.tsx';
+
+/** A key file has 65 bytes; what is far longer is another file. */
+const MAX_KEY_FILE = 1024;
+
+export function ValidatePage({ store, actions }: Validation) {
+  const state = useStore(store);
+  const { stage, run } = state;
+  const active = stage === 'starting' || stage === 'running';
+  useEffect(() => {
+    document.title = t.pageTitle;
+  }, []);
+  useLeaveWarning(active);
+  return (
+    <>
+      <header className="masthead">
+        <a className="brand" href="/">
+          <Logo />
+          {strings.product}
+        </a>
+        <a className="masthead-link" href="/">
+          {t.home}
+        </a>
+      </header>
+      <main id="content" className="verify validate">
+        <h1>{t.heading}</h1>
+        <p className="lead">{t.lead}</p>
+        {run !== null && <p className="hint">{t.run(run.name, run.organizer)}</p>}
+        <Notice state={state} />
+        {active ? (
+          <div className="validate-running">
+            <p className="hint">{t.stay}</p>
+            <button type="button" className="button" onClick={() => actions.stop()}>
+              {t.stop}
+            </button>
+          </div>
+        ) : (
+          <KeyForm onStart={(key, audit) => actions.start(key, audit)} />
+        )}
+        {(active || state.log.length > 0) && (
+          <>
+            <div className="validate-columns">
+              <Facts state={state} />
+              <Entries entries={state.entries} />
+            </div>
+            <Certificates rows={state.certificates} />
+            <Log lines={state.log} />
+          </>
+        )}
+      </main>
+    </>
+  );
+}
+
+/** A closed or reloaded tab certifies nothing: the browser asks first. */
+function useLeaveWarning(active: boolean): void {
+  useEffect(() => {
+    if (!active) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener('beforeunload', ask);
+    return () => removeEventListener('beforeunload', ask);
+  }, [active]);
+}
+
+/** What goes on, in one banner that a screen reader announces. */
+function Notice({ state }: { readonly state: ValidationState }) {
+  const { stage, problem, waitingFor, log } = state;
+  return (
+    <div
+      className="problems validate-notice"
+      aria-live="polite"
+      data-testid="validate-notice"
+      data-stage={stage}
+    >
+      {problem !== null && (
+        <div className="banner banner-bad" data-testid={`validate-${problem.code}`}>
+          <Icon bad />
+          <div className="banner-text">
+            <h2>{t.problems[problem.code].title}</h2>
+            {problem.detail !== '' && <p>{problem.detail}</p>}
+            <p>{t.problems[problem.code].text}</p>
+          </div>
+        </div>
+      )}
+      {waitingFor !== null && (
+        <div className="banner banner-warn">
+          <Icon />
+          <div className="banner-text">
+            <h2>
+              {t.waiting}
+              <span className="tag">{strings.common.recovering}</span>
+            </h2>
+            <p>{waitingFor}</p>
+          </div>
+        </div>
+      )}
+      {stage === 'starting' && waitingFor === null && <p>{t.starting}</p>}
+      {stage === 'running' && waitingFor === null && (
+        <div className="verdict verdict-yes">
+          <h2>{t.running}</h2>
+        </div>
+      )}
+      {stage === 'idle' && log.length > 0 && <p>{t.stopped}</p>}
+    </div>
+  );
+}
+
+function Icon({ bad = false }: { readonly bad?: boolean }) {
+  return (
+    <svg className="banner-icon" viewBox="0 0 24 24" aria-hidden="true">
+      {bad ? (
+        <path d="M12 3.5 22 20.5H2ZM12 10v5M12 17.6v.4" />
+      ) : (
+        <path d="M12 4a8 8 0 1 0 8 8M12 7v5l3.5 2M20 3v5h-5" />
+      )}
+    </svg>
+  );
+}
+
+function KeyForm({ onStart }: { readonly onStart: (key: string, audit: boolean) => void }) {
+  const id = useId();
+  const [text, setText] = useState('');
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [audit, setAudit] = useState(true);
+  const take = async (file: File) => {
+    const fits = file.size <= MAX_KEY_FILE;
+    setText(fits ? (await file.text()).trim() : '');
+    setChosen(fits ? t.chosen(file.name) : t.tooLong(file.name));
+  };
+  const onDrop = useEffectEvent((event: DragEvent) => {
+    const file = event.dataTransfer?.files[0];
+    if (file === undefined) return;
+    event.preventDefault();
+    void take(file);
+  });
+  // Wherever on the page the file is dropped: left to itself the browser would show the key.
+  useEffect(() => {
+    const abort = new AbortController();
+    const { signal } = abort;
+    document.addEventListener('drop', (event) => onDrop(event), { signal });
+    document.addEventListener('dragover', (event) => event.preventDefault(), { signal });
+    return () => abort.abort();
+  }, []);
+  return (
+    <form className="validate-form" onSubmit={(event) => event.preventDefault()}>
+      <div className="verify-inputs">
+        <label className="verify-drop">
+          <span>
+            {t.drop} <u>{t.choose}</u>
+          </span>
+          <span aria-live="polite">{chosen}</span>
+          <input
+            type="file"
+            accept=".key,text/plain"
+            className="visually-hidden"
+            onChange={(event) => {
+              const file = event.currentTarget.files?.[0];
+              if (file !== undefined) void take(file);
+              // The same file again must count as a change.
+              event.currentTarget.value = '';
+            }}
+          />
+        </label>
+        <div className="validate-paste">
+          <label htmlFor={`${id}-key`}>{t.pasteLabel}</label>
+          <input
+            id={`${id}-key`}
+            className="field mono validate-key"
+            value={text}
+            spellCheck={false}
+            autoComplete="off"
+            aria-describedby={`${id}-privacy`}
+            onChange={(event) => {
+              setText(event.currentTarget.value);
+              setChosen(null);
+            }}
+          />
+          <p id={`${id}-privacy`} className="hint">
+            {t.keyPrivacy}
+          </p>
+        </div>
+      </div>
+      <label className="validate-audit">
+        <input type="checkbox" checked={audit} onChange={(event) => setAudit(event.currentTarget.checked)} />
+        {t.audit}
+      </label>
+      <button
+        type="button"
+        className="button button-primary button-big"
+        disabled={text === ''}
+        onClick={onTrusted(() => {
+          onStart(text, audit);
+          setText('');
+        })}
+      >
+        {t.start}
+      </button>
+    </form>
+  );
+}
