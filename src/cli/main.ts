@@ -1,6 +1,6 @@
 /** Entry of the `tabswarm` command: picks the command and turns every failure into one plain sentence. */
 import { messageOf } from '../protocol/errors.ts';
-import { HELP, isCommand, UsageError } from './arguments.ts';
+import { helpText, isCommand, UsageError } from './arguments.ts';
 import { start } from './start.ts';
 import { status } from './status.ts';
 import { verify } from './verify.ts';
@@ -16,12 +16,15 @@ const console_: Output = {
   err: (line) => process.stderr.write(`${line}\n`),
 };
 
+const HELP_WORDS: ReadonlySet<string> = new Set(['help', '--help', '-h']);
+
 /** Runs one command; resolves to the exit code: 0 fine, 1 failed, 2 not understood. */
 export async function main(argv: readonly string[], output: Output = console_): Promise<number> {
   const [command = 'help', ...args] = argv;
   try {
-    if (command === 'help' || command === '--help' || command === '-h' || args.includes('--help')) {
-      output.out(HELP);
+    if (HELP_WORDS.has(command) || args.some((word) => word === '--help' || word === '-h')) {
+      const about = HELP_WORDS.has(command) ? args[0] : command;
+      output.out(helpText(about !== undefined && isCommand(about) ? about : null));
       return 0;
     }
     if (!isCommand(command)) throw new UsageError(`There is no command "${command}".`);
@@ -31,7 +34,11 @@ export async function main(argv: readonly string[], output: Output = console_): 
   } catch (error) {
     output.err(`tabswarm: ${messageOf(error)}`);
     if (error instanceof UsageError) {
-      output.err('"tabswarm help" lists the commands and their options.');
+      output.err(
+        isCommand(command)
+          ? `"tabswarm ${command} --help" lists its options.`
+          : '"tabswarm help" lists the commands and their options.',
+      );
       return 2;
     }
     if (process.env.TABSWARM_DEBUG !== undefined && error instanceof Error) output.err(error.stack ?? '');

@@ -1,8 +1,10 @@
 /**
  * `tabswarm verify`: recomputes the Merkle root of a checkpoint from its values, and with --url holds it against the
- * certificate that the run's validators signed. The root that the file claims proves nothing by itself.
+ * certificate that the run's validators signed. The root that the file claims proves nothing by itself. With --manifest
+ * the run is the one that somebody trusts already, whatever the host says.
  */
 import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
 import { type Checkpoint, CheckpointError, claimsRun, decodeCheckpoint } from '../model/checkpoint.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/layout.ts';
@@ -25,18 +27,17 @@ export async function verify(args: readonly string[], { out }: Output): Promise<
   const { values, positionals } = parseCommand('verify', args, 1);
   const [path = ''] = positionals;
   const base = values.url === undefined ? null : urlOption('url', values.url);
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (cause) {
-    throw new UsageError(`"${path}" cannot be read (${(cause as NodeJS.ErrnoException).code}).`, { cause });
-  }
-  const run = base === null ? null : await fetchRun(base);
+  const bytes = readFile(path);
+  const own = values.manifest === undefined ? null : await readRun(values.manifest);
+  const hosted = base === null ? null : await fetchRun(base);
+  if (own !== null && hosted !== null && !bytesEqual(own.runId, hosted.runId))
+    throw new Error('The host serves another run than the manifest describes.');
+  const run = own ?? hosted;
   const { checkpoint, model } = decode(bytes, path, run);
   const root = await stateRoot(checkpoint.theta, parameterLayout(model));
-  const own = bytesEqual(root, checkpoint.root);
-  const certified = base === null || run === null ? null : await compare(base, run, checkpoint, root);
-  const ok = own && certified !== false;
+  const claimed = bytesEqual(root, checkpoint.root);
+  const certified = run === null ? null : await compare(base, run, checkpoint, root);
+  const ok = claimed && certified !== false;
   if (values.json === true) {
     out(
       JSON.stringify({
@@ -53,7 +54,7 @@ export async function verify(args: readonly string[], { out }: Output): Promise<
   out(`height      ${checkpoint.height}, ${checkpoint.theta.length} parameters`);
   out(`root        ${toHex(root)} (recomputed)`);
   out(
-    `the file    ${own ? 'claims the same' : `claims ${toHex(checkpoint.root)}: it was changed or damaged`}`,
+    `the file    ${claimed ? 'claims the same' : `claims ${toHex(checkpoint.root)}: it was changed or damaged`}`,
   );
   if (certified === null) out('certified   not compared; add --url HOST to hold it against the certificates');
   else if (certified)
@@ -80,23 +81,62 @@ function decode(
   }
   throw new Error(
     `"${path}" is no checkpoint that can be read: ${problem}.${
-      run === null ? ' If its model is no preset, add --url HOST, where the settings of the run are.' : ''
+      run === null
+        ? " If its model is no preset, add --url HOST, or --manifest FILE with the run's settings (HOST/api/run, saved)."
+        : ''
     }`,
   );
 }
 
+function readFile(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new UsageError(`"${path}" cannot be read (${(cause as NodeJS.ErrnoException).code}).`, { cause });
+  }
+}
+
+/** What a host answers under /api/run, as far as it is needed here. */
+const RunAnswer = v.object({ manifest: v.string() });
+
 async function fetchRun(base: string): Promise<Run> {
-  const answer = await getJson<{ manifest: string }>(base, '/api/run');
-  const opened = await openManifest(Buffer.from(answer.manifest, 'base64'));
+  const answer = v.safeParse(RunAnswer, await getJson<unknown>(base, '/api/run'));
+  if (!answer.success) throw new Error(`What answers at ${base} is no Tabswarm host of this version.`);
+  const opened = await openManifest(Buffer.from(answer.output.manifest, 'base64'));
   if (!opened.ok) throw new Error(`The host's manifest is not valid: ${opened.detail}.`);
   return opened;
 }
 
-/** Whether the recomputed root is the certified one; throws when the host has no certificate of that height. */
-async function compare(base: string, run: Run, checkpoint: Checkpoint, root: Uint8Array): Promise<boolean> {
+async function readRun(path: string): Promise<Run> {
+  const text = Buffer.from(readFile(path)).toString('utf8');
+  let json: unknown = null;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // said below
+  }
+  const answer = v.safeParse(RunAnswer, json);
+  if (!answer.success)
+    throw new UsageError(`--manifest "${path}" is not what a host answers under /api/run; save that.`);
+  const opened = await openManifest(Buffer.from(answer.output.manifest, 'base64'));
+  if (!opened.ok) throw new Error(`The manifest in "${path}" is not valid: ${opened.detail}.`);
+  return opened;
+}
+
+/**
+ * Whether the recomputed root is the certified one, or at height 0 the manifest's; null without a host to ask. Throws
+ * when the host has no certificate of that height.
+ */
+async function compare(
+  base: string | null,
+  run: Run,
+  checkpoint: Checkpoint,
+  root: Uint8Array,
+): Promise<boolean | null> {
   if (!claimsRun(checkpoint, run.runId))
-    throw new Error('The checkpoint is of another run than the host serves.');
+    throw new Error(`The checkpoint is of another run than ${toHex(run.runId).slice(0, 12)}.`);
   if (checkpoint.height === 0) return bytesEqual(root, run.manifest.genesis.root);
+  if (base === null) return null;
   const { certificates } = await getJson<{ certificates: string[] }>(
     base,
     `/api/certificates?from=${checkpoint.height}`,
