@@ -5,6 +5,7 @@ import { deadlines } from '../../protocol/clock.ts';
 import { open } from '../../protocol/envelope.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { MessageOf } from '../../protocol/messages.ts';
+import type { SeatChain } from '../../validator/certify.ts';
 import { Chain } from '../chain.ts';
 import type { Store } from '../store.ts';
 import { PretendedContributor } from './fixtures.ts';
@@ -17,7 +18,7 @@ export async function openChain(store: Store): Promise<Chain> {
 }
 
 /** Has two contributors do a round and certifies it. */
-export async function certifyRound(chain: Chain, validator: Identity, round: number) {
+export async function certifyRound(chain: SeatChain, validator: Identity, round: number) {
   const { manifest, runId } = chain;
   const theta = await chain.theta();
   const { commit, reveal } = deadlines(manifest.schedule, round);
