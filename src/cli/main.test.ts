@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OpenedRun, openRun } from '../host/open-run.ts';
 import { smallRun, temporaryFolder, writeCorpus } from '../host/testing/fixtures.ts';
 import { toHex } from '../protocol/bytes.ts';
-import { main } from './main.ts';
+import { cli } from './testing.ts';
 
 const folder = temporaryFolder();
 let run: OpenedRun;
@@ -25,12 +25,6 @@ afterAll(() => {
   run.store.close();
   folder.remove();
 });
-
-async function cli(...argv: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await main(argv, { out: (line) => out.push(line), err: (line) => err.push(line) });
-  return { code, out: out.join('\n'), err: err.join('\n') };
-}
 
 test('help lists every command; a command’s own help has its options and no other’s', async () => {
   const all = await cli('help');

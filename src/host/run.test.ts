@@ -5,7 +5,7 @@ import { get } from 'node:https';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { main } from '../cli/main.ts';
+import { cli } from '../cli/testing.ts';
 import { fromHex, sha256, toHex } from '../protocol/bytes.ts';
 import { checkCertificate, genesisHead } from '../protocol/certificate.ts';
 import { open, openManifest } from '../protocol/envelope.ts';
@@ -279,14 +279,6 @@ test('while a new run is prepared the port answers "starting"', async () => {
   expect(response?.status).toBe(503);
   expect(response?.headers.get('retry-after')).toBe('2');
 });
-
-/** Runs the command line; its exit code and what it printed. */
-async function cli(...argv: string[]) {
-  const lines: string[] = [];
-  const errors: string[] = [];
-  const code = await main(argv, { out: (line) => lines.push(line), err: (line) => errors.push(line) });
-  return { code, out: lines.join('\n'), err: errors.join('\n') };
-}
 
 test('status: one JSON object for scripts, lines for people, a sentence when nobody answers', async () => {
   const { code, out } = await cli('status', '--url', base, '--json');
