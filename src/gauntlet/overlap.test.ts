@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { randomSource } from '../sparseloco/testing.ts';
-import { findCopies, movedShare, samplePositions } from './overlap.ts';
+import { findCopies, samplePositions } from './overlap.ts';
 
 /** 64 positions of each of `chunks` chunks, `shared` of them from a common seed. */
 function support(seed: number, chunks: number, shared = 0, sharedSeed = 1): Uint32Array {
@@ -79,16 +79,6 @@ test('chunks that moved to other places are found again, also with a third of th
     { copy: 8, original: 1, kind: 'moved-chunks', share: 1 },
     { copy: 9, original: 0, kind: 'moved-chunks' },
   ]);
-});
-
-test('chunks of vectors, which keep all their positions, are not taken for moved ones', () => {
-  const withVectors = (seed: number) =>
-    Uint32Array.from([
-      ...support(seed, 20),
-      ...Array.from({ length: 10 * 64 }, (_, i) => (20 + (i >> 6)) * 4096 + (i & 63)),
-    ]);
-  const [one, other] = of(withVectors(60), withVectors(61));
-  expect(movedShare(one, other, 7)).toBe(0);
 });
 
 test('whatever honest supports have in common up to 30 %, in whatever order, nobody is accused', () => {

@@ -44,8 +44,8 @@ export interface ReplayFigures {
 }
 
 /**
- * Bounds of the figures: 200 times what two drivers' f32 differ by, a sixth of what one wrong fact in a round's text
- * shows; docs/gauntlet.md has both. What was sent is exact but for ties, so one entry exchanged for its neighbour passes.
+ * Bounds of the figures: 200 times what the f32 of two drivers differs by, a fifth of what one wrong fact in a round's
+ * text shows; docs/gauntlet.md has both. What was sent is exact but for ties.
  */
 const REPLAY_BOUNDS = { work: 0.003, moment1: 0.003, moment2: 0.003, sent: 0.02 } as const;
 
