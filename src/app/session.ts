@@ -40,6 +40,8 @@ const PRESENCE_MS = 4000;
 /** Only every so many presences list links: they are a third of its bytes, and a picture may lag. */
 const LINKS_EVERY = 3;
 const CLOCK_MS = 60_000;
+/** How often a host without a seat is asked whether a tab validates. */
+const SEAT_MS = 10_000;
 /** Back-off after a failure that waiting may mend. */
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
@@ -126,6 +128,7 @@ class SessionImpl implements SessionActions {
         clockOffsetMs: this.#clock.offsetMs,
       });
       clear(this.store, 'host-unreachable', 'bad-manifest', 'protocol-version');
+      void this.#watchSeat();
       // Whether a graphics card is there, and big enough, is told before anybody presses Start. Not waited for: a
       // browser that never answers is met again when the trainer opens.
       if (foreseeable() === null) {
@@ -136,6 +139,23 @@ class SessionImpl implements SessionActions {
       }
     }, new AbortController().signal);
     return this.#describing;
+  }
+
+  /** Says so while nobody validates. A host with a seat of its own is asked once. */
+  async #watchSeat(): Promise<void> {
+    const page = new AbortController().signal;
+    for (;;) {
+      try {
+        const { validator } = await this.#host.head();
+        const said = this.store.getState().problems.some(({ code }) => code === 'no-validator');
+        if (validator !== 'none') clear(this.store, 'no-validator');
+        else if (!said) raise(this.store, { code: 'no-validator', message: '', recovering: true });
+        if (validator === 'host') return;
+      } catch {
+        // That the host is away is said elsewhere; it is asked again.
+      }
+      await pause(SEAT_MS, page);
+    }
   }
 
   start(): void {

@@ -97,6 +97,7 @@ export interface Problem {
     | 'protocol-version'
     | 'corrupt-data'
     | 'out-of-sync'
+    | 'no-validator'
     | 'internal';
   /** What happened and what to do, in plain words. */
   readonly message: string;

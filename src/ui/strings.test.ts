@@ -19,7 +19,7 @@ describe('strings', () => {
   });
 
   it('explains every problem', () => {
-    expect(PROBLEM_CODES).toHaveLength(12);
+    expect(PROBLEM_CODES).toHaveLength(13);
     for (const code of PROBLEM_CODES) {
       const { title, text } = strings.problems[code as keyof typeof strings.problems];
       expect(title.length, code).toBeGreaterThan(10);

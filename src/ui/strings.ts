@@ -126,6 +126,10 @@ const problems: Readonly<Record<Problem['code'], Explained>> = {
     title: 'Some downloaded data was damaged',
     text: 'Its fingerprint was wrong, so it was thrown away and is fetched from somewhere else.',
   },
+  'no-validator': {
+    title: 'Waiting for the validator',
+    text: 'Nobody judges the rounds at the moment: none is certified, nobody new is admitted, and nothing is credited. You may start and wait; your tab goes on by itself when the organizer’s validator is back.',
+  },
   'out-of-sync': {
     title: 'This tab’s model differs from the swarm’s',
     text: 'It is replaced by the certified one before work goes on.',

@@ -40,8 +40,11 @@ export function ValidatePage({ store, actions }: Validation) {
         {run !== null && <p className="hint">{t.run(run.name, run.organizer)}</p>}
         <Notice state={state} />
         {active ? (
-          <div className="validate-running">
-            <p className="hint">{t.stay}</p>
+          <div className={`verdict verdict-${stage === 'running' ? 'yes' : 'part'} validate-running`}>
+            <div>
+              <h2>{stage === 'running' ? t.running : t.starting}</h2>
+              <p>{stage === 'running' ? t.stay : t.startingText}</p>
+            </div>
             <button type="button" className="button" onClick={() => actions.stop()}>
               {t.stop}
             </button>
@@ -74,7 +77,7 @@ function useLeaveWarning(active: boolean): void {
   }, [active]);
 }
 
-/** What goes on, in one banner that a screen reader announces. */
+/** What is wrong or waited for; a screen reader announces what appears in here. */
 function Notice({ state }: { readonly state: ValidationState }) {
   const { stage, problem, waitingFor, log } = state;
   return (
@@ -104,12 +107,6 @@ function Notice({ state }: { readonly state: ValidationState }) {
             </h2>
             <p>{waitingFor}</p>
           </div>
-        </div>
-      )}
-      {stage === 'starting' && waitingFor === null && <p>{t.starting}</p>}
-      {stage === 'running' && waitingFor === null && (
-        <div className="verdict verdict-yes">
-          <h2>{t.running}</h2>
         </div>
       )}
       {stage === 'idle' && log.length > 0 && <p>{t.stopped}</p>}
@@ -157,10 +154,10 @@ function KeyForm({ onStart }: { readonly onStart: (key: string, audit: boolean) 
     <form className="validate-form" onSubmit={(event) => event.preventDefault()}>
       <div className="verify-inputs">
         <label className="verify-drop">
-          <span>
+          <span aria-live="polite">
             {t.drop} <u>{t.choose}</u>
+            {chosen !== null && <strong className="validate-chosen">{chosen}</strong>}
           </span>
-          <span aria-live="polite">{chosen}</span>
           <input
             type="file"
             accept=".key,text/plain"

@@ -124,7 +124,7 @@ export function Certificates({ rows }: { readonly rows: readonly CertifiedRow[] 
       {rows.length === 0 ? (
         <p className="empty">{c.empty}</p>
       ) : (
-        <Table caption={c.caption} hideCaption className="stack" columns={columns}>
+        <Table caption={c.caption} className="stack" columns={columns}>
           {rows.map((row) => (
             <Row key={row.height} data-testid="certificate-row" data-height={row.height} data-root={row.root}>
               <HeadCell label={c.height} number>

@@ -22,6 +22,7 @@ const MESSAGES: Readonly<Record<Problem['code'], readonly [message: string, reco
   'bad-manifest': ['The field “schedule” is missing.', false],
   'protocol-version': ['This tab speaks version 1, the host version 2.', false],
   'corrupt-data': ['Shard 12 (3f9ac0…) from peer …k7Qw2e9x.', true],
+  'no-validator': ['', true],
   'out-of-sync': ['At round 42 this tab had fingerprint 91bc…, the certificate 3d20….', true],
   internal: ['Cannot read properties of undefined (reading “layers”).', false],
 };
