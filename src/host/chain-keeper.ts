@@ -9,7 +9,7 @@ import { isMember } from '../gauntlet/admission.ts';
 import { inspectorFor } from '../gauntlet/inspect.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { bodyHash, type CheckedCertificate, checkCertificate } from '../protocol/certificate.ts';
+import { bodyHash, checkAnchor, type CheckedCertificate, checkCertificate } from '../protocol/certificate.ts';
 import { roundAt } from '../protocol/clock.ts';
 import { open } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';
@@ -49,9 +49,12 @@ export class ChainKeeper implements RoundsView {
   readonly #abort = new AbortController();
   /** Certificates are taken one after another. */
   #queue: Promise<unknown> = Promise.resolve();
-  /** Round in which this host began to listen, and rounds since of which a validator said anything. */
+  /** Round in which this host began to listen; the last one of which a validator said anything, and how many there were. */
   readonly #since: number;
-  readonly #heard = new Set<number>();
+  #lastHeard = -1;
+  #heard = 0;
+  /** Highest certificate that this host could not use. */
+  #gapAt = 0;
 
   constructor(options: ChainKeeperOptions) {
     const { chain, swarm } = options;
@@ -75,8 +78,7 @@ export class ChainKeeper implements RoundsView {
       round: () => this.#round(),
       onNoCertificate: (message) => this.#noCertificate(message),
       onAudit: () => {},
-      onGap: () =>
-        options.log('a certificate came that does not follow this host’s chain; is the folder an old copy?'),
+      onGap: () => {},
       onVersion: () => {},
       fetchesFrom: (contributor) => isMember(chain.members, contributor, this.#round(), manifest.admission),
       // Keys are free: only names that stand in the ledger are kept, or a flood of others would leave no room.
@@ -94,7 +96,7 @@ export class ChainKeeper implements RoundsView {
 
   /** Rounds since the start of this host of which no validator said anything. */
   get roundsLost(): number {
-    return Math.max(0, this.#round() - this.#since - this.#heard.size);
+    return Math.max(0, this.#round() - this.#since - this.#heard);
   }
 
   /** A gossip message. Never throws. */
@@ -129,7 +131,8 @@ export class ChainKeeper implements RoundsView {
     const checked = await checkCertificate(message, chain.manifest, chain.runId, chain.head);
     if (!checked.ok) {
       if (checked.reason === 'old') return 'known';
-      return checked.reason === 'gap' ? 'gap' : 'bad';
+      if (checked.reason !== 'gap' || !(await this.#noteGap(message))) return 'bad';
+      return 'gap';
     }
     this.#queue = this.#queue
       .then(() => this.#extend(message, sealed, null))
@@ -147,7 +150,9 @@ export class ChainKeeper implements RoundsView {
       const checked = await checkCertificate(message, chain.manifest, chain.runId, chain.head);
       if (!checked.ok) {
         if (this.#has(message)) return { stored: true };
-        log(`a certificate was refused (${checked.reason}): ${checked.detail}`);
+        // Anybody can send what nobody signed; what a validator did sign is worth a line.
+        if (checked.reason === 'fork') log(`a second certificate was refused: ${checked.detail}`);
+        if (checked.reason === 'gap') await this.#noteGap(message);
         return refused(`${checked.reason}: ${checked.detail}`);
       }
       const { certificate } = checked;
@@ -160,6 +165,20 @@ export class ChainKeeper implements RoundsView {
       log(`a certificate could not be stored: ${messageOf(error)}`);
       return { stored: false, retry: !(error instanceof CertifiedRootError), detail: messageOf(error) };
     }
+  }
+
+  /** Whether a certificate that is beyond our chain is genuine; says so once a height. */
+  async #noteGap(message: Certificate): Promise<boolean> {
+    const { chain, log } = this.#o;
+    const checked = await checkAnchor(message, chain.manifest, chain.runId);
+    if (!checked.ok) return false;
+    const { height } = checked.certificate.body;
+    if (height <= this.#gapAt) return true;
+    this.#gapAt = height;
+    log(
+      `a validator certified height ${height}, this host is at ${chain.head.height}: is the data folder an old copy?`,
+    );
+    return true;
   }
 
   /** Whether exactly this certificate is on disk. */
@@ -176,7 +195,7 @@ export class ChainKeeper implements RoundsView {
 
   #stored({ body }: CheckedCertificate, submissions: readonly Uint8Array[]): void {
     const { chain, log } = this.#o;
-    this.#heard.add(body.round);
+    this.#hear(body.round);
     // Measured by the validator, of the state that the round started from.
     chain.store.saveLoss(body.height - 1, body.heldOutLoss);
     this.#prefetch.release(body.accepted.map((entry) => entry.submission.hash));
@@ -186,10 +205,17 @@ export class ChainKeeper implements RoundsView {
 
   #noCertificate({ round, refused: entries }: MessageOf<'no-certificate'>): void {
     const { chain, log } = this.#o;
-    if (round > this.#round() || round <= chain.head.round || this.#heard.has(round)) return;
-    this.#heard.add(round);
+    if (round > this.#round() || round <= chain.head.round || round <= this.#lastHeard) return;
+    this.#hear(round);
     chain.store.saveRefusals(round, entries);
     if (entries.length > 0) log(`round ${round} · no certificate · 0 accepted, ${refusalSummary(entries)}`);
+  }
+
+  /** Rounds from before the start, which come late, do not count. */
+  #hear(round: number): void {
+    if (round <= this.#lastHeard) return;
+    this.#lastHeard = round;
+    if (round >= this.#since) this.#heard++;
   }
 
   #round(): number {

@@ -9,7 +9,8 @@ import { lpStream } from '@libp2p/utils';
 import * as v from 'valibot';
 import { messageOf } from '../protocol/errors.ts';
 import { MAX_GOSSIP_BYTES } from '../protocol/limits.ts';
-import { HANDOVER_TIMEOUT, MAX_HANDOVER_ANSWER } from './limits.ts';
+import { HANDOVER_BURST, HANDOVER_RATE, HANDOVER_TIMEOUT, MAX_HANDOVER_ANSWER } from './limits.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 export const HANDOVER_PROTOCOL = '/tabswarm/handover/1';
 
@@ -31,12 +32,20 @@ const decoder = new TextDecoder();
 
 /** The host's side: a stream handler. Never throws. */
 export function handoverHandler(take: HandoverTaker) {
+  const budgets = new WeakMap<Connection, TokenBucket>();
   return async (stream: Stream, connection: Connection): Promise<void> => {
     const signal = AbortSignal.timeout(HANDOVER_TIMEOUT);
     try {
       const lp = lpStream(stream, { maxDataLength: MAX_GOSSIP_BYTES, maxBufferSize: 2 * MAX_GOSSIP_BYTES });
       const sealed = (await lp.read({ signal })).subarray();
-      const answer = await take(sealed, connection.remotePeer.toString());
+      let budget = budgets.get(connection);
+      if (budget === undefined) {
+        budget = new TokenBucket(HANDOVER_RATE, HANDOVER_BURST);
+        budgets.set(connection, budget);
+      }
+      const answer: HandoverAnswer = budget.take()
+        ? await take(sealed, connection.remotePeer.toString())
+        : { stored: false, retry: true, detail: 'too many handovers a second' };
       const told = answer.stored ? answer : { ...answer, detail: answer.detail.slice(0, 400) };
       await lp.write(encoder.encode(JSON.stringify(told)), { signal });
       await stream.close({ signal });

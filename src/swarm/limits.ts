@@ -99,6 +99,9 @@ export const RENDEZVOUS_RATE = 4;
 
 /** The host answers when it has fetched a round's submissions, applied and stored them. */
 export const HANDOVER_TIMEOUT = 2 * MINUTE;
+/** Handovers a second of one connection, and the burst: a tab that waits for its host tries about twice a second at first. */
+export const HANDOVER_RATE = 2;
+export const HANDOVER_BURST = 8;
 /** A reason in words of up to 400 characters, as JSON. */
 export const MAX_HANDOVER_ANSWER = 4 * KiB;
 

@@ -6,7 +6,7 @@ import { bytesEqual } from '../protocol/bytes.ts';
 import { hostMultiaddr } from './addresses.ts';
 import { createHostSwarm, type HostSwarm } from './host-node.ts';
 import { MAX_REJECTED } from './limits.ts';
-import { createTabSwarm } from './tab-node.ts';
+import { createTabSwarm, type TabSwarm } from './tab-node.ts';
 import { testBlob, until } from './testing.ts';
 import type { Swarm } from './types.ts';
 
@@ -38,7 +38,7 @@ async function startHost(port = 0) {
 }
 
 /** A tab that seeks no direct links, connected to the host. */
-async function startTab(port: number, host: HostSwarm, topic = 't'): Promise<Swarm> {
+async function startTab(port: number, host: HostSwarm, topic = 't'): Promise<TabSwarm> {
   const relays = [hostMultiaddr(`http://127.0.0.1:${port}`, host.peerId)];
   const tab = await createTabSwarm({ relays, topic, maxLinks: 0 });
   stops.push(() => tab.stop());
@@ -151,6 +151,40 @@ describe('host and tabs', () => {
       expect(bytes).toBeGreaterThan(size);
       expect(bytes).toBeLessThan(size + 1000);
     }
+  });
+
+  it('hand certificates to the host, and hear what became of each', async () => {
+    const { swarm, port, stop } = await startHost();
+    const tab = await startTab(port, swarm);
+    const never = new AbortController().signal;
+    const sealed = new Uint8Array(2000).fill(5);
+    expect(await tab.handOver(sealed, never)).toMatchObject({ stored: false, retry: false });
+    const taken: [Uint8Array, string][] = [];
+    swarm.onHandover(async (bytes, from) => {
+      taken.push([bytes, from]);
+      return taken.length === 1
+        ? { stored: false, retry: true, detail: `no disk ${'!'.repeat(1000)}` }
+        : { stored: true };
+    });
+    expect(await tab.handOver(sealed, never)).toMatchObject({
+      stored: false,
+      retry: true,
+      detail: expect.stringMatching(/^no disk !{392}$/),
+    });
+    expect(await tab.handOver(sealed, never)).toEqual({ stored: true });
+    expect(taken.map(([bytes, from]) => [bytes.byteLength, from])).toEqual([
+      [2000, tab.peerId],
+      [2000, tab.peerId],
+    ]);
+    // Too long for a certificate: the host does not even look at it.
+    expect(await tab.handOver(new Uint8Array(200_000), never)).toMatchObject({ stored: false, retry: true });
+    expect(taken).toHaveLength(2);
+    await stop();
+    await until(
+      () => tab.hostState !== 'connected',
+      (again) => tab.on('change', again),
+    );
+    expect(await tab.handOver(sealed, never)).toMatchObject({ stored: false, retry: true });
   });
 
   it('are not reachable for peers of another run', async () => {
