@@ -25,6 +25,9 @@ export type ValidationProblem =
 /** `starting`: follows the chain, opens the meter. */
 export type ValidationStage = 'idle' | 'starting' | 'running' | 'failed';
 
+/** Replaying contributors' work: where there is a real graphics card, on a CPU driver too, or not at all. */
+export type AuditChoice = 'hardware' | 'software' | 'off';
+
 export interface JudgedEntry {
   /** Key, hex. */
   readonly contributor: string;
@@ -82,7 +85,7 @@ export interface ValidationState {
 }
 
 export interface ValidationActions {
-  /** `keyText`: what validator.key holds. `audit`: replay contributors' work where this browser can. */
-  start(keyText: string, audit: boolean): void;
+  /** `keyText`: what validator.key holds. */
+  start(keyText: string, audits: AuditChoice): void;
   stop(): void;
 }

@@ -31,7 +31,12 @@ import { fetchRun, type Run } from './run.ts';
 import { openSeatMemory, type SeatMemory, type SeatNote } from './seat-record.ts';
 import { SeatConflictError, TabChain } from './tab-chain.ts';
 import { tryLock } from './tab-lock.ts';
-import type { ValidationActions, ValidationProblem, ValidationState } from './validation-state.ts';
+import type {
+  AuditChoice,
+  ValidationActions,
+  ValidationProblem,
+  ValidationState,
+} from './validation-state.ts';
 
 export type ValidationStore = StoreApi<ValidationState>;
 
@@ -106,7 +111,7 @@ class ValidationSession implements ValidationActions {
     void this.#introduce();
   }
 
-  start(keyText: string, audit: boolean): void {
+  start(keyText: string, audits: AuditChoice): void {
     this.stop();
     const seed = seedOf(keyText);
     if (seed === null) return this.#fail('no-key', '');
@@ -115,7 +120,7 @@ class ValidationSession implements ValidationActions {
     const abort = new AbortController();
     this.#abort = abort;
     this.store.setState({ ...IDLE, stage: 'starting', waitingFor: null });
-    this.#living = this.#living.then(() => this.#live(seed, audit, abort));
+    this.#living = this.#living.then(() => this.#live(seed, audits, abort));
   }
 
   stop(): void {
@@ -136,10 +141,10 @@ class ValidationSession implements ValidationActions {
     }
   }
 
-  async #live(seed: Uint8Array, audit: boolean, abort: AbortController): Promise<void> {
+  async #live(seed: Uint8Array, audits: AuditChoice, abort: AbortController): Promise<void> {
     const undo: (() => unknown)[] = [];
     try {
-      await this.#validate(seed, audit, abort, (one) => undo.push(one));
+      await this.#validate(seed, audits, abort, (one) => undo.push(one));
     } catch (error) {
       if (!abort.signal.aborted || abort.signal.reason instanceof SeatError)
         this.#failWith(abort.signal.reason instanceof SeatError ? abort.signal.reason : error);
@@ -159,7 +164,7 @@ class ValidationSession implements ValidationActions {
 
   async #validate(
     seed: Uint8Array,
-    audit: boolean,
+    audits: AuditChoice,
     abort: AbortController,
     onStop: (undo: () => unknown) => void,
   ): Promise<void> {
@@ -246,7 +251,7 @@ class ValidationSession implements ValidationActions {
     // A failure is in the log, and the first measurement tries again.
     validator.prepare().catch(() => {});
     if (audited) {
-      const auditor = this.#openAuditor({ run, chain, swarm, identity, losses }, audit, signal);
+      const auditor = this.#openAuditor({ run, chain, swarm, identity, losses }, audits, signal);
       onStop(async () => (await auditor)?.stop());
       void auditor.then((one) => validator.setAuditor(one));
     } else this.store.setState({ audits: { on: false, text: 'the run was made without audits' } });
@@ -285,7 +290,7 @@ class ValidationSession implements ValidationActions {
       readonly identity: Identity;
       readonly losses: RoundLosses;
     },
-    audit: boolean,
+    audits: AuditChoice,
     signal: AbortSignal,
   ): Promise<Auditor | null> {
     const { run, chain, swarm, identity, losses } = parts;
@@ -294,8 +299,8 @@ class ValidationSession implements ValidationActions {
       this.#log(`audits are off: ${why}. Submissions are judged by their loss alone.`);
       return null;
     };
-    if (!audit) return off('this tab was started without them');
-    const opened = await openWorkerReplays(run.manifest, false);
+    if (audits === 'off') return off('this tab was started without them');
+    const opened = await openWorkerReplays(run.manifest, audits === 'software');
     if (signal.aborted) return null;
     if ('why' in opened) return off(opened.why);
     this.store.setState({ audits: { on: true, text: opened.adapter } });

@@ -5,12 +5,14 @@
 import { useEffect, useEffectEvent, useId, useState } from 'react';
 import { useStore } from 'zustand';
 import type { Validation } from '../app/validation.ts';
-import type { ValidationState } from '../app/validation-state.ts';
+import type { AuditChoice, ValidationActions, ValidationState } from '../app/validation-state.ts';
 import { onTrusted } from './consent.ts';
 import { Logo } from './logo.tsx';
 import { strings } from './strings.ts';
 import { validateStrings as t } from './strings/validate.ts';
 import { Certificates, Entries, Facts, Log } from './validate-report.tsx';
+
+const CHOICES: readonly AuditChoice[] = ['hardware', 'software', 'off'];
 
 /** A key file has 65 bytes; what is far longer is another file. */
 const MAX_KEY_FILE = 1024;
@@ -50,7 +52,7 @@ export function ValidatePage({ store, actions }: Validation) {
             </button>
           </div>
         ) : (
-          <KeyForm onStart={(key, audit) => actions.start(key, audit)} />
+          <KeyForm onStart={(key, audits) => actions.start(key, audits)} />
         )}
         {(active || state.log.length > 0) && (
           <>
@@ -126,11 +128,11 @@ function Icon({ bad = false }: { readonly bad?: boolean }) {
   );
 }
 
-function KeyForm({ onStart }: { readonly onStart: (key: string, audit: boolean) => void }) {
+function KeyForm({ onStart }: { readonly onStart: ValidationActions['start'] }) {
   const id = useId();
   const [text, setText] = useState('');
   const [chosen, setChosen] = useState<string | null>(null);
-  const [audit, setAudit] = useState(true);
+  const [audits, setAudits] = useState<AuditChoice>('hardware');
   const take = async (file: File) => {
     const fits = file.size <= MAX_KEY_FILE;
     setText(fits ? (await file.text()).trim() : '');
@@ -190,15 +192,28 @@ function KeyForm({ onStart }: { readonly onStart: (key: string, audit: boolean) 
         </div>
       </div>
       <label className="validate-audit">
-        <input type="checkbox" checked={audit} onChange={(event) => setAudit(event.currentTarget.checked)} />
-        {t.audit}
+        {t.auditLabel}
+        <select
+          className="field"
+          value={audits}
+          onChange={(event) => {
+            const { value } = event.currentTarget;
+            setAudits(CHOICES.find((choice) => choice === value) ?? 'hardware');
+          }}
+        >
+          {CHOICES.map((choice) => (
+            <option key={choice} value={choice}>
+              {t.auditChoices[choice]}
+            </option>
+          ))}
+        </select>
       </label>
       <button
         type="button"
         className="button button-primary button-big"
         disabled={text === ''}
         onClick={onTrusted(() => {
-          onStart(text, audit);
+          onStart(text, audits);
           setText('');
         })}
       >

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { RoundLosses } from '../gauntlet/round-losses.ts';
 import { judgeRound } from '../gauntlet/testing-judge.ts';
+import { IDLE_FIGURES, makeIdleReplay } from '../gauntlet/testing-replay.ts';
 import { makeTestRound } from '../gauntlet/testing-round.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { openWorkerReplays, WorkerLossMeter } from './validator-client.ts';
@@ -47,7 +48,14 @@ test('by itself it prefers onnxruntime-web to a software GPU and says so; so do 
     expect(why).toMatch(/software GPU/);
   }
   await meter.close();
-  const forced = await openWorkerReplays(manifest, true);
-  if ('why' in forced) throw new Error(forced.why);
-  await forced.replays.close();
+});
+
+test('a worker replays a round: nothing done is not what training does', async () => {
+  const { manifest, request } = await makeIdleReplay();
+  const opened = await openWorkerReplays(manifest, true);
+  if ('why' in opened) throw new Error(opened.why);
+  console.log(`adapter: ${opened.adapter}`);
+  expect(await opened.replays.replay(request)).toMatchObject(IDLE_FIGURES);
+  await opened.replays.close();
+  await expect(opened.replays.replay(request)).rejects.toThrow('stopped');
 });

@@ -1,5 +1,5 @@
 /** What the page of a validator's tab says. */
-import type { ValidationProblem } from '../../app/validation-state.ts';
+import type { AuditChoice, ValidationProblem } from '../../app/validation-state.ts';
 import type { WakeState } from '../../app/governor/sensors/wake-lock.ts';
 import type { EntryState } from '../../gauntlet/book.ts';
 import type { Explained } from '../strings.ts';
@@ -75,6 +75,12 @@ const states: Readonly<Record<EntryState, string>> = {
   refused: 'Refused',
 };
 
+const auditChoices: Readonly<Record<AuditChoice, string>> = {
+  hardware: 'where there is a graphics card',
+  software: 'without a graphics card too (slow, small models only)',
+  off: 'no',
+};
+
 const awake: Readonly<Record<WakeState, string>> = {
   off: 'no',
   held: 'yes, while this tab is in view',
@@ -95,7 +101,8 @@ export const validateStrings = {
   pasteLabel: 'Or paste what it holds',
   keyPrivacy:
     'The key stays in this tab’s memory. It is not stored, not sent, and forgotten when the tab closes.',
-  audit: 'Replay contributors’ work where this browser has a graphics card (audits)',
+  auditLabel: 'Replay contributors’ work (audits)',
+  auditChoices,
   start: 'Start validating',
   stop: 'Stop',
   stopped: 'Stopped. Rounds are not certified until a validator is back.',
