@@ -124,40 +124,48 @@ export function Certificates({ rows }: { readonly rows: readonly CertifiedRow[] 
       {rows.length === 0 ? (
         <p className="empty">{c.empty}</p>
       ) : (
-        <Table caption={c.caption} className="stack" columns={columns}>
-          {rows.map((row) => (
-            <Row key={row.height} data-testid="certificate-row" data-height={row.height} data-root={row.root}>
-              <HeadCell label={c.height} number>
-                {format.count(row.height)}
-              </HeadCell>
-              <Cell label={c.round} number>
-                {format.count(row.round)}
-              </Cell>
-              <Cell label={c.accepted} number>
-                {format.count(row.accepted)}
-              </Cell>
-              <Cell label={c.refused} number>
-                {format.count(row.refused)}
-              </Cell>
-              <Cell label={c.joined} number>
-                {format.count(row.joined)}
-              </Cell>
-              <Cell label={c.loss} number>
-                {format.loss(row.heldOutLoss)}
-              </Cell>
-              <Cell label={c.root} className="mono">
-                {format.shortId(row.root, 12)}
-              </Cell>
-              <Cell label={c.audits} className="wrap">
-                {row.audits.length === 0
-                  ? format.UNKNOWN
-                  : row.audits
-                      .map((a) => c.audit(format.shortId(a.contributor), format.count(a.round), a.passed))
-                      .join('; ')}
-              </Cell>
-            </Row>
-          ))}
-        </Table>
+        <>
+          <p className="hint">{c.note}</p>
+          <Table caption={c.caption} hideCaption className="stack" columns={columns}>
+            {rows.map((row) => (
+              <Row
+                key={row.height}
+                data-testid="certificate-row"
+                data-height={row.height}
+                data-root={row.root}
+              >
+                <HeadCell label={c.height} number>
+                  {format.count(row.height)}
+                </HeadCell>
+                <Cell label={c.round} number>
+                  {format.count(row.round)}
+                </Cell>
+                <Cell label={c.accepted} number>
+                  {format.count(row.accepted)}
+                </Cell>
+                <Cell label={c.refused} number>
+                  {format.count(row.refused)}
+                </Cell>
+                <Cell label={c.joined} number>
+                  {format.count(row.joined)}
+                </Cell>
+                <Cell label={c.loss} number>
+                  {format.loss(row.heldOutLoss)}
+                </Cell>
+                <Cell label={c.root} className="mono">
+                  {format.shortId(row.root, 12)}
+                </Cell>
+                <Cell label={c.audits} className="wrap">
+                  {row.audits.length === 0
+                    ? format.UNKNOWN
+                    : row.audits
+                        .map((a) => c.audit(format.shortId(a.contributor), format.count(a.round), a.passed))
+                        .join('; ')}
+                </Cell>
+              </Row>
+            ))}
+          </Table>
+        </>
       )}
     </section>
   );

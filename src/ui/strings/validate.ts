@@ -143,7 +143,8 @@ export const validateStrings = {
   certificates: {
     heading: 'Last certificates',
     empty: 'Nothing has been certified yet.',
-    caption: 'Certificates, newest first; the loss is that of the state before each',
+    caption: 'Certificates, newest first',
+    note: 'Newest first. The loss is that of the state before each.',
     height: 'Height',
     round: 'Round',
     accepted: 'Accepted',
