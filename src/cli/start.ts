@@ -1,5 +1,5 @@
 /** `tabswarm start`: the organizer's process, with start-up lines that say what runs and who can reach it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { EVALUATORS } from '../host/losses.ts';
@@ -81,9 +81,10 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     const does = inTab ? 'relays and keeps the chain' : 'relays, validates and keeps the ledger';
     out(`  Rounds     ${seconds} s each; this host ${does}`);
     if (inTab) {
-      out(
-        `  Validator  open ${host.url}#validate with ${join(store.dir, 'validator.key')}, and keep that tab open:`,
-      );
+      const key = join(store.dir, 'validator.key');
+      // It may have been moved to the machine that validates.
+      const named = existsSync(key) ? key : 'validator.key';
+      out(`  Validator  open ${host.url}#validate with ${named}, and keep that tab open:`);
       out('             no round is certified without it');
     }
     out(`  Text       ${manifest.data.source}`);

@@ -7,6 +7,11 @@ import type { Output } from './main.ts';
 
 const MICRO = 1_000_000;
 const TOP = 10;
+const VALIDATORS: Readonly<Record<StatusView['validator'], string>> = {
+  host: 'the host',
+  tab: 'a browser tab',
+  none: 'none: rounds are not certified until a tab validates',
+};
 
 export async function status(args: readonly string[], { out }: Output): Promise<number> {
   const { values } = parseCommand('status', args);
@@ -33,6 +38,7 @@ export function statusLines(view: StatusView): string[] {
     }`,
     `wire      ${view.bytesPerParameter === null ? 'no submission yet' : `${view.bytesPerParameter.toFixed(4)} bytes per parameter`}`,
     `members   ${view.members}, joining takes ${view.joinBits} bits of work`,
+    `validator ${VALIDATORS[view.validator]}`,
     `peers     ${view.peers.length}`,
   ];
   for (const peer of view.peers)

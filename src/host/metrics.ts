@@ -21,6 +21,12 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
   metric('tabswarm_round', 'gauge', 'Round by the wall clock.', status.round);
   metric('tabswarm_height', 'gauge', 'Certified rounds.', status.height);
   metric('tabswarm_rounds_lost_total', 'counter', 'Rounds lost by this host since start.', status.roundsLost);
+  metric(
+    'tabswarm_validator_present',
+    'gauge',
+    '1 while somebody judges rounds.',
+    status.validator === 'none' ? 0 : 1,
+  );
   metric('tabswarm_peers', 'gauge', 'Peers that lately showed a sign of life.', status.peers.length);
   metric('tabswarm_relay_reservations', 'gauge', 'Tabs reachable through the relay.', status.reservations);
   metric('tabswarm_held_out_loss', 'gauge', 'Newest held-out loss in nats per token.', status.heldOutLoss);

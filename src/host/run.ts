@@ -19,7 +19,7 @@ import { createApp } from './server.ts';
 import { StaticFiles } from './static-files.ts';
 import type { Store } from './store.ts';
 import { SERVED_ROUNDS, type ServedRounds } from '../validator/served-rounds.ts';
-import type { HostView, IceServer, SeatPlace } from './view.ts';
+import { type HostView, type IceServer, type SeatPlace, validatorOf } from './view.ts';
 
 /** The host cannot start with these options; the message says what to change. */
 export class HostStartError extends Error {
@@ -76,6 +76,8 @@ const DEFAULT_APP = join(import.meta.dirname, '../../dist/app');
 export const DEFAULT_PORT = 8780;
 const PROFILES_NOTE = 'profiles';
 const PROFILES_MS = 60_000;
+/** How often a host without a seat looks whether a tab still validates. */
+const VALIDATOR_MS = 5000;
 /** A stranger's slow or idle connections may not keep sockets for long; a WebSocket is past these limits. */
 const HEADERS_TIMEOUT = 10_000;
 const REQUEST_TIMEOUT = 30_000;
@@ -148,6 +150,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     };
     app = createApp({ view, files, log });
     followed.begin();
+    if (run.seat === null) stops.push(watchValidator(view, log));
 
     const scheme = options.tls === undefined ? 'http' : 'https';
     const address = options.listen ?? '127.0.0.1';
@@ -247,6 +250,18 @@ function closeServer(server: Server): Promise<void> {
     server.close(() => resolve());
     server.closeAllConnections();
   });
+}
+
+/** Says in the log when a validator's tab comes and goes; the returned function ends that. */
+function watchValidator(view: HostView, log: (line: string) => void): () => void {
+  let here = false;
+  const timer = setInterval(() => {
+    const now = validatorOf(view) === 'tab';
+    if (now !== here)
+      log(now ? 'a validator’s tab is here' : 'the validator’s tab is gone: rounds are not certified');
+    here = now;
+  }, VALIDATOR_MS);
+  return () => clearInterval(timer);
 }
 
 /** A host without a seat: a tab certifies the rounds. */

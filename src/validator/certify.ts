@@ -68,8 +68,7 @@ export async function certifyVerdict(
   options: AppendOptions,
 ): Promise<CertifiedState> {
   const { verdict, validator, heldOutLoss, time } = options;
-  const next = await after(replica, verdict.accepted, options.submissions);
-  const root = await next.root();
+  const { next, root } = await after(replica, verdict.accepted, options.submissions);
   const body = buildCertificateBody({ manifest, head, verdict, root, heldOutLoss, time });
   const certificate = await certify(body, [validator]);
   const checked = await checkCertificate(certificate, manifest, runId, head);
@@ -90,8 +89,7 @@ export async function applyCertified(
   { accepted, root, height }: CertificateBody,
   submissions: readonly Uint8Array[],
 ): Promise<CpuReplica> {
-  const next = await after(replica, accepted, submissions);
-  const found = await next.root();
+  const { next, root: found } = await after(replica, accepted, submissions);
   if (!bytesEqual(found, root))
     throw new CertifiedRootError(
       `applying height ${height} gives the root ${toHex(found).slice(0, 12)}, the certificate says ${toHex(root).slice(0, 12)}`,
@@ -103,11 +101,11 @@ async function after(
   replica: CpuReplica,
   accepted: readonly { readonly weight: number }[],
   submissions: readonly Uint8Array[],
-): Promise<CpuReplica> {
+): Promise<{ readonly next: CpuReplica; readonly root: Uint8Array }> {
   const next = new CpuReplica(replica.layout, replica.settings);
   await next.load(await replica.read());
-  await next.apply(accepted.map(({ weight }, i) => ({ bytes: submissions[i], weight })));
-  return next;
+  const root = await next.apply(accepted.map(({ weight }, i) => ({ bytes: submissions[i], weight })));
+  return { next, root };
 }
 
 /** Mean wire size of accepted submissions in bytes a parameter; 0 without any. */
