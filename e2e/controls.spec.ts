@@ -364,7 +364,8 @@ test.describe('in a real run', () => {
       expect(after.rounds.findLast((r) => r.own !== null)?.own?.outcome).toBe('accepted');
       expect(after.totals.accepted).toBeGreaterThan(before.totals.accepted);
       await expect(page.getByTestId('finished')).toContainText('was handed in and judged');
-      expect(page.workers()).toHaveLength(0);
+      // The browser tells of an ended worker a moment later.
+      await expect.poll(() => page.workers().length).toBe(0);
       expect(await page.evaluate(() => fakes.locks())).toBe(0);
     });
     await page.context().close();
