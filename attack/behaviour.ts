@@ -66,6 +66,11 @@ export interface SubmitOptions {
   readonly revealAt?: number;
   /** Claimed state root; default: the true one. */
   readonly baseRoot?: Uint8Array;
+  /**
+   * Put into the error feedback that the commit claims to leave, and gone on from in the next round whatever becomes of
+   * this one; default: nothing.
+   */
+  readonly feedback?: SparseUpdate;
 }
 
 /** A round as an attacker sees it, with everything that an honest client could do. */

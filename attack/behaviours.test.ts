@@ -20,6 +20,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   'sign-flip': ['direction'],
   'slow-poison': ['accepted'],
   'targeted-poison': ['accepted'],
+  launder: ['late'],
   'lazy-half': ['accepted'],
   'lazy-data': ['accepted'],
   sybil: ['loss', 'accepted'],

@@ -8,8 +8,10 @@ import {
   type RoundResult,
   type RoundView,
 } from '../src/gauntlet/simulation.ts';
+import { carriesOn } from '../src/gauntlet/carries.ts';
 import { bytesEqual, sha256Sync, toHex } from '../src/protocol/bytes.ts';
 import type { Identity } from '../src/protocol/identity.ts';
+import type { RefusalReason } from '../src/protocol/messages.ts';
 import { randomSource } from '../src/sparseloco/testing.ts';
 import { addScaled, CODES, type SparseUpdate } from '../src/sparseloco/update.ts';
 import type { AttackRound, Attacker, OthersWork, SubmitOptions, TrainOptions } from './behaviour.ts';
@@ -23,8 +25,10 @@ const HONEST_COMMITS = 3000;
 const ATTACKERS_COMMIT = 500;
 const REVEAL_AFTER = 100;
 
+type Outcome = RefusalReason | 'accepted' | null;
+
 /** 'accepted', the reason of refusal, or null when nothing was heard of it. */
-function outcomeOf({ verdict }: RoundResult, key: Uint8Array): string | null {
+function outcomeOf({ verdict }: RoundResult, key: Uint8Array): Outcome {
   const own = ({ contributor }: { contributor: Uint8Array }) => bytesEqual(contributor, key);
   return verdict.accepted.some(own) ? 'accepted' : (verdict.refused.find(own)?.reason ?? null);
 }
@@ -51,6 +55,8 @@ class Worker {
   readonly #lab: Workshop;
   #carry: History;
   #last: (Trained & { readonly round: number }) | null = null;
+  /** Goes on from what it made up, if the validators let it. */
+  #insists = false;
   /** Of the round before, for an audit. */
   #answer: (Trained & { readonly round: number }) | null = null;
 
@@ -72,8 +78,13 @@ class Worker {
    * The commitment that goes with bytes: that of the training when they came of it. A liar covers its tracks: what it
    * claims to carry on is such that error feedback explains the bytes, or, without any training, is nothing.
    */
-  async carryFor(bytes: Uint8Array, round: number): Promise<Trained['carry'] | undefined> {
-    if (this.#last?.bytes === bytes) return this.#last.carry;
+  async carryFor(
+    bytes: Uint8Array,
+    round: number,
+    feedback?: SparseUpdate,
+  ): Promise<Trained['carry'] | undefined> {
+    this.#insists = feedback !== undefined;
+    if (this.#last?.bytes === bytes && feedback === undefined) return this.#last.carry;
     const lab = this.#lab;
     const sent = decoded(lab, bytes);
     if (sent === null) {
@@ -87,9 +98,10 @@ class Worker {
     if (last !== null) {
       const error = last.refused.error.slice();
       addScaled(error, sent, lab.layout, -1);
+      if (feedback !== undefined) addScaled(error, feedback, lab.layout, 1);
       after = { ...last.accepted, error };
     }
-    const id = `${before.id} ${toHex(sha256Sync(bytes))}`;
+    const id = `${before.id} ${toHex(sha256Sync(bytes))}${feedback === undefined ? '' : ' bent'}`;
     const outcomes = await outcomesOf(lab.layout, before, { ...after, id }, sent);
     this.#last = { tokens: 0, innerSteps: 0, bytes, ...outcomes, round };
     return outcomes.carry;
@@ -104,9 +116,11 @@ class Worker {
   settle(result: RoundResult): void {
     if (this.#last === null) return;
     const outcome = outcomeOf(result, this.identity.publicKey);
+    if (outcome === 'accepted') this.#carry = this.#last.accepted;
+    else if (outcome !== 'carry' && (this.#insists || (outcome !== null && carriesOn(outcome))))
+      this.#carry = this.#last.refused;
     // As a tab does when the validators have lost the thread of what it carries, or have thrown it out.
-    if (outcome === 'carry') this.#carry = newHistory(this.#lab.layout.elements);
-    else this.#carry = outcome === 'accepted' ? this.#last.accepted : this.#last.refused;
+    else this.#carry = newHistory(this.#lab.layout.elements);
     this.#answer = this.#last;
     this.#last = null;
   }
@@ -226,7 +240,7 @@ export class DishonestPeer implements Peer {
   ): Promise<Act> {
     const { baseRoot = view.head.root } = options;
     const seen = { ...view, head: { ...view.head, root: baseRoot } };
-    const carry = await this.#worker.carryFor(work.bytes, view.round);
+    const carry = await this.#worker.carryFor(work.bytes, view.round, options.feedback);
     const { tokens, innerSteps, bytes } = work;
     const claimed = { tokens, innerSteps, bytes, ...(carry === undefined ? {} : { carry }) };
     const { commit, reveal } = await announce(this.identity, seen, claimed);

@@ -9,6 +9,7 @@ import eclipse from './eclipse.ts';
 import flooder from './flooder.ts';
 import huge from './huge.ts';
 import late from './late.ts';
+import launder from './launder.ts';
 import lazyData from './lazy-data.ts';
 import lazyHalf from './lazy-half.ts';
 import malformed from './malformed.ts';
@@ -33,6 +34,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   signFlip,
   slowPoison,
   targetedPoison,
+  launder,
   lazyHalf,
   lazyData,
   sybil,

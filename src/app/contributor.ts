@@ -4,6 +4,7 @@
  * The loop owns the trainer; everything that arrives from outside (certificates, pause, stop) reaches it through the
  * follower's queue or the abort signal, so that no two things ever use the trainer at once.
  */
+import { carriesOn } from '../gauntlet/carries.ts';
 import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
 import { partBytes } from '../protocol/carry.ts';
 import { roundAt, roundStart } from '../protocol/clock.ts';
@@ -322,8 +323,11 @@ export class Contributor {
     const refused =
       certified?.refused.find((r) => toHex(r.contributor) === key) ?? this.#empty.get(round) ?? null;
     // What we sent was not applied, so it goes back into our error feedback: no work is lost. Unless the validators do
-    // not know what we started from (a lost commit): then only zeros are a common ground.
-    await trainer.settle(refused?.reason === 'carry' ? 'reset' : 'refused');
+    // not know what we started from (a lost commit), or let nobody go on from such a round: then only zeros are a common
+    // ground.
+    const judged = certified !== null || this.#empty.has(round);
+    const goesOn = work.carry === null || (refused === null ? !judged : carriesOn(refused.reason));
+    await trainer.settle(goesOn ? 'refused' : 'reset');
     this.#owed = own;
     if (certified === null) this.#o.onLost(own, refused);
   }

@@ -2,9 +2,9 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
-import type { MessageOf } from '../protocol/messages.ts';
+import { type MessageOf, REFUSAL_REASONS, type RefusalReason } from '../protocol/messages.ts';
 import { testHash } from '../protocol/testing.ts';
-import { CarryBook } from './carries.ts';
+import { CarryBook, carriesOn } from './carries.ts';
 
 const ana = testHash('ana');
 const zero = testHash('zeros');
@@ -23,6 +23,17 @@ const commit = (round: number, before: Uint8Array): MessageOf<'commit'> => ({
   carry: { before, accepted: testHash(`${round} accepted`), refused: testHash(`${round} refused`) },
 });
 const everybody = () => true;
+/** How a round ended for ana. */
+const ended = (round: number, how: 'accepted' | RefusalReason) => {
+  const detail = '';
+  const submission = { hash: testHash('bytes'), size: 1 };
+  return {
+    round,
+    accepted:
+      how === 'accepted' ? [{ contributor: ana, submission, tokens: 1, innerSteps: 1, weight: 1 }] : [],
+    refused: how === 'accepted' ? [] : [{ contributor: ana, reason: how, detail }],
+  };
+};
 
 test('a newcomer starts from zeros, and only so; anybody may start over from them', () => {
   const book = new CarryBook(zero);
@@ -39,9 +50,25 @@ test('the next commit starts from what the last one left, by what became of it',
   book.note(ana, commit(1, zero));
   expect(book.problem(ana, commit(2, testHash('1 refused')))).toBeNull();
   expect(book.problem(ana, commit(2, testHash('1 accepted')))).toMatchObject({ reason: 'carry' });
-  book.settle(1, [ana], everybody);
+  book.settle(ended(1, 'accepted'), everybody);
   expect(book.problem(ana, commit(2, testHash('1 accepted')))).toBeNull();
   expect(book.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
+});
+
+test('a round that a contributor can have refused by itself leaves nothing to go on from but zeros', () => {
+  for (const reason of REFUSAL_REASONS) {
+    const book = new CarryBook(zero);
+    book.note(ana, commit(1, zero));
+    book.settle(ended(1, reason), everybody);
+    const next = book.problem(ana, commit(2, testHash('1 refused')));
+    if (reason === 'on-trial' || reason === 'capacity') expect(next).toBeNull();
+    else expect(next).toMatchObject({ reason: 'carry' });
+    expect(book.problem(ana, commit(2, zero))).toBeNull();
+  }
+  const unlisted = new CarryBook(zero);
+  unlisted.note(ana, commit(1, zero));
+  unlisted.settle({ round: 1, accepted: [], refused: [] }, everybody);
+  expect(unlisted.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
 });
 
 test('a commit that does not follow leaves nothing to follow', () => {
@@ -61,18 +88,21 @@ test('only the first commit of a round counts', () => {
 });
 
 test('honest contributors always follow, whatever is accepted, over restarts of the validator and of the tab', () => {
-  const round = fc.record({ accepted: fc.boolean(), restart: fc.boolean(), reload: fc.boolean() });
+  const end = fc.constantFrom('accepted' as const, 'unheard' as const, ...REFUSAL_REASONS);
+  const round = fc.record({ end, restart: fc.boolean(), reload: fc.boolean() });
   fc.assert(
     fc.property(fc.array(round, { maxLength: 12 }), (rounds) => {
       let book = new CarryBook(zero);
       let carried = zero;
-      rounds.forEach(({ accepted, restart, reload }, i) => {
+      rounds.forEach(({ end, restart, reload }, i) => {
         if (reload) carried = zero;
         const made = commit(i, carried);
         expect(book.problem(ana, made)).toBeNull();
         book.note(ana, made);
-        if (accepted) book.settle(i, [ana], everybody);
-        carried = testHash(`${i} ${accepted ? 'accepted' : 'refused'}`);
+        if (end !== 'unheard') book.settle(ended(i, end), everybody);
+        if (end === 'unheard' || end === 'accepted' || carriesOn(end))
+          carried = testHash(`${i} ${end === 'accepted' ? 'accepted' : 'refused'}`);
+        else carried = zero;
         if (restart) book = new CarryBook(zero, book.encode());
       });
     }),
@@ -82,7 +112,7 @@ test('honest contributors always follow, whatever is accepted, over restarts of 
 test('who is no member any more is forgotten; a broken note counts as none', () => {
   const book = new CarryBook(zero);
   book.note(ana, commit(1, zero));
-  book.settle(1, [], (key) => key !== toHex(ana));
+  book.settle(ended(1, 'on-trial'), (key) => key !== toHex(ana));
   expect(book.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
   const broken = new CarryBook(zero, new TextEncoder().encode('{"'));
   expect(broken.problem(ana, commit(2, zero))).toBeNull();

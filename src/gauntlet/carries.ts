@@ -2,11 +2,12 @@
  * The chain of what each contributor carries: every commit must start from what the one before it left, or from zeros.
  *
  * A validator cannot see error feedback and moments, but it remembers the roots: whoever wants to pass off a made-up
- * error feedback must have committed to it a round earlier, and could be audited for that round.
+ * error feedback must have committed to it a round earlier, and could be audited for that round. So a round that a
+ * contributor can keep from being audited, by coming late or revealing nothing, leaves nothing to go on from.
  */
 import * as v from 'valibot';
 import { bytesEqual, fromHex, toHex } from '../protocol/bytes.ts';
-import type { MessageOf } from '../protocol/messages.ts';
+import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
 import { type Refusal, refusal } from './checks.ts';
 
 type Commit = MessageOf<'commit'>;
@@ -16,9 +17,18 @@ interface Entry {
   readonly round: number;
   readonly accepted: Uint8Array;
   readonly refused: Uint8Array;
-  /** Whether it was accepted; until that is known it counts as refused, which it is when nothing is certified. */
-  readonly applied: boolean;
+  /** What the next round may start from beside zeros. 'refused' until more is known, as when nothing is certified. */
+  readonly left: Left;
 }
+
+type Left = (typeof LEFT)[number];
+const LEFT = ['accepted', 'refused', 'nothing'] as const;
+
+/**
+ * Whether a contributor goes on from a refused round with what it sent put back into its error feedback, rather than
+ * from zeros: where its own doing was not the cause, so that no liar can choose to be refused unseen.
+ */
+export const carriesOn = (reason: RefusalReason): boolean => reason === 'on-trial' || reason === 'capacity';
 
 const HexHash = v.pipe(
   v.string(),
@@ -27,7 +37,7 @@ const HexHash = v.pipe(
 );
 const Stored = v.record(
   v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-  v.object({ round: v.number(), accepted: HexHash, refused: HexHash, applied: v.boolean() }),
+  v.object({ round: v.number(), accepted: HexHash, refused: HexHash, left: v.picklist(LEFT) }),
 );
 
 /** Roots by contributor. */
@@ -54,38 +64,43 @@ export class CarryBook {
     );
   }
 
-  /** Remembers what a commit leaves, once a round, also when it came too late to be judged. */
+  /** Remembers what a commit that the round's book took leaves, once a round. */
   note(contributor: Uint8Array, commit: Commit): void {
     const key = toHex(contributor);
     const { carry, round } = commit;
     if ((this.#entries.get(key)?.round ?? -1) >= round) return;
     if (carry === undefined || this.problem(contributor, commit) !== null) return;
-    this.#entries.set(key, { round, accepted: carry.accepted, refused: carry.refused, applied: false });
+    this.#entries.set(key, { round, accepted: carry.accepted, refused: carry.refused, left: 'refused' });
   }
 
-  /** A round is certified: these were accepted in it. Forgets who is no member any more. */
-  settle(round: number, accepted: readonly Uint8Array[], isMember: (key: string) => boolean): void {
-    for (const contributor of accepted) {
-      const key = toHex(contributor);
-      const entry = this.#entries.get(key);
-      if (entry?.round === round) this.#entries.set(key, { ...entry, applied: true });
+  /** Takes in how a round was judged. Forgets who is no member any more. */
+  settle(
+    { round, accepted, refused }: Pick<MessageOf<'verdict'>, 'round' | 'accepted' | 'refused'>,
+    isMember: (key: string) => boolean,
+  ): void {
+    const left = new Map<string, Left>();
+    for (const { contributor } of accepted) left.set(toHex(contributor), 'accepted');
+    for (const { contributor, reason } of refused)
+      if (carriesOn(reason)) left.set(toHex(contributor), 'refused');
+    for (const [key, entry] of this.#entries) {
+      if (!isMember(key)) this.#entries.delete(key);
+      else if (entry.round === round) this.#entries.set(key, { ...entry, left: left.get(key) ?? 'nothing' });
     }
-    for (const key of this.#entries.keys()) if (!isMember(key)) this.#entries.delete(key);
   }
 
   /** The book as bytes: without it, after a restart everybody would have to start again from zeros. */
   encode(): Uint8Array {
-    const list = [...this.#entries].map(([key, { round, accepted, refused, applied }]) => [
+    const list = [...this.#entries].map(([key, { round, accepted, refused, left }]) => [
       key,
-      { round, accepted: toHex(accepted), refused: toHex(refused), applied },
+      { round, accepted: toHex(accepted), refused: toHex(refused), left },
     ]);
     return new TextEncoder().encode(JSON.stringify(Object.fromEntries(list)));
   }
 
   #expected(contributor: Uint8Array): Uint8Array | null {
     const entry = this.#entries.get(toHex(contributor));
-    if (entry === undefined) return null;
-    return entry.applied ? entry.accepted : entry.refused;
+    if (entry === undefined || entry.left === 'nothing') return null;
+    return entry[entry.left];
   }
 }
 

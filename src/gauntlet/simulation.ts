@@ -308,9 +308,8 @@ export class Simulation {
     if (certificate !== null) {
       this.#audited = [];
       this.#previous = book.applied();
-      const accepted = verdict.accepted.map(({ contributor }) => contributor);
-      this.#carries?.settle(round, accepted, (key) => this.#o.admission !== true || this.#members.has(key));
     }
+    this.#carries?.settle(verdict, (key) => this.#o.admission !== true || this.#members.has(key));
     this.standings = updateStandings(this.standings, verdict);
     const applied = verdict.accepted.map(({ contributor, tokens, innerSteps }) => ({
       contributor,

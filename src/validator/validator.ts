@@ -189,8 +189,10 @@ export class Validator {
           message.kind === 'commit'
             ? round.book.commit(sender, message, now)
             : round.book.reveal(sender, message, now);
-        if (receipt.ok && message.kind === 'commit') this.#anticipate(round.round, sender);
-        if (message.kind === 'commit' && message.round === round.round) this.#noteCarry(sender, message);
+        if (receipt.ok && message.kind === 'commit') {
+          this.#anticipate(round.round, sender);
+          this.#noteCarry(sender, message);
+        }
         this.advance();
         if (receipt.ok) return 'accept';
         // What breaks the manifest is wrong for everybody; time and state another peer may see differently.
@@ -220,7 +222,7 @@ export class Validator {
     return 'accept';
   }
 
-  /** Late commits count too: what they leave is what the next one starts from. */
+  /** What a commit leaves is what the next one starts from. */
   #noteCarry(sender: Uint8Array, commit: MessageOf<'commit'>): void {
     if (this.#o.chain.members.has(toHex(sender))) this.#o.carries?.note(sender, commit);
   }
@@ -448,14 +450,10 @@ export class Validator {
     }
   }
 
-  #settleCarries({ round, accepted }: MessageOf<'verdict'>): void {
+  #settleCarries(verdict: MessageOf<'verdict'>): void {
     const { carries, chain, onCarries } = this.#o;
     if (carries == null) return;
-    carries.settle(
-      round,
-      accepted.map((entry) => entry.contributor),
-      (key) => chain.members.has(key),
-    );
+    carries.settle(verdict, (key) => chain.members.has(key));
     onCarries?.(carries);
   }
 
