@@ -1,5 +1,5 @@
 /**
- * What a validator's tab must not forget, in IndexedDB: the last certificate that it signed, with the submissions it accepts,
+ * What a validator's tab must not forget, in IndexedDB: the last certificates that it signed, with the submissions they accept,
  * and notes that may be lost without harm. Never the key.
  *
  * The record is on disk before a byte of the certificate leaves the tab: whatever happens then, the tab can hand over the same
@@ -24,8 +24,12 @@ export type SeatNote = 'standings' | 'carries' | 'peer';
 
 /** The memory of one seat: a run and a validator's key. */
 export interface SeatMemory {
-  record(): Promise<SignedRecord | null>;
+  /** The last certificates that were signed here, lowest first, without gaps between those that a host may still lack. */
+  records(): Promise<SignedRecord[]>;
+  /** Replaces the one of that height; forgets the oldest beyond what is kept. */
   saveRecord(record: SignedRecord): Promise<void>;
+  /** Of a certificate that was never used: the host took another one of that height. */
+  forget(height: number): Promise<void>;
   note(name: SeatNote): Promise<Uint8Array | null>;
   saveNote(name: SeatNote, value: Uint8Array): Promise<void>;
   close(): void;
@@ -34,6 +38,9 @@ export interface SeatMemory {
 const DATABASE = 'tabswarm-validator';
 const RECORDS = 'records';
 const NOTES = 'notes';
+/** Certificates kept for a host that comes back from an old copy, as long as their submissions are not too many. */
+const KEEP_RECORDS = 16;
+const KEEP_BYTES = 128 << 20;
 
 /** `run` and `key` in hex. Rejects where the browser keeps nothing (some private modes): a seat needs a memory. */
 export async function openSeatMemory(run: string, key: string): Promise<SeatMemory> {
@@ -44,9 +51,15 @@ export async function openSeatMemory(run: string, key: string): Promise<SeatMemo
     },
   });
   const seat = `${run}/${key}`;
+  const ofSeat = IDBKeyRange.bound([seat, 0], [seat, Number.MAX_SAFE_INTEGER]);
   return {
-    record: async () => asRecord(await db.get(RECORDS, seat)),
-    saveRecord: (record) => put(db, RECORDS, seat, record),
+    records: async () => (await db.getAll(RECORDS, ofSeat)).map(asRecord),
+    saveRecord: async (record) => {
+      await put(db, RECORDS, [seat, record.height], record);
+      const oldest = record.height - keptWith(record) + 1;
+      if (oldest > 0) await db.delete(RECORDS, IDBKeyRange.bound([seat, 0], [seat, oldest], false, true));
+    },
+    forget: (height) => db.delete(RECORDS, [seat, height]),
     note: async (name) => {
       const value: unknown = await db.get(NOTES, `${seat}/${name}`);
       return value instanceof Uint8Array ? value : null;
@@ -56,17 +69,22 @@ export async function openSeatMemory(run: string, key: string): Promise<SeatMemo
   };
 }
 
+/** How many certificates are worth keeping when they are all as large as this one. */
+function keptWith({ submissions }: SignedRecord): number {
+  const bytes = submissions.reduce((sum, { byteLength }) => sum + byteLength, 1);
+  return Math.max(1, Math.min(KEEP_RECORDS, Math.floor(KEEP_BYTES / bytes)));
+}
+
 /** Resolves when the value is on disk, not only handed to the system. */
-async function put(db: IDBPDatabase, store: string, key: string, value: unknown): Promise<void> {
+async function put(db: IDBPDatabase, store: string, key: IDBValidKey, value: unknown): Promise<void> {
   const transaction = db.transaction(store, 'readwrite', { durability: 'strict' });
   await Promise.all([transaction.store.put(value, key), transaction.done]);
 }
 
 /** What was stored under this name by any version of the page; a value that is no record stops the seat. */
-function asRecord(value: unknown): SignedRecord | null {
-  if (value === undefined) return null;
+function asRecord(value: unknown): SignedRecord {
   if (isRecord(value)) return value;
-  throw new Error('What this browser remembers of its last certificate cannot be read.');
+  throw new Error('What this browser remembers of its last certificates cannot be read.');
 }
 
 function isRecord(value: unknown): value is SignedRecord {

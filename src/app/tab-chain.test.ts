@@ -62,13 +62,21 @@ class ChainHost extends HostClient {
 
 /** IndexedDB's place. */
 class Memory implements SeatMemory {
-  saved: SignedRecord | null = null;
+  kept: SignedRecord[] = [];
 
-  async record(): Promise<SignedRecord | null> {
-    return this.saved;
+  get last(): SignedRecord {
+    const last = this.kept.at(-1);
+    if (last === undefined) throw new Error('nothing was signed');
+    return last;
+  }
+  async records(): Promise<SignedRecord[]> {
+    return this.kept;
   }
   async saveRecord(record: SignedRecord): Promise<void> {
-    this.saved = record;
+    this.kept = [...this.kept.filter(({ height }) => height !== record.height), record];
+  }
+  async forget(height: number): Promise<void> {
+    this.kept = this.kept.filter((record) => record.height !== height);
   }
   async note(): Promise<null> {
     return null;
@@ -91,9 +99,10 @@ async function world() {
   const log = (line: string) => void lines.push(line);
   const host = { chain: await Chain.open(manifest, runId, store) };
   const keeper = { now: new ChainKeeper({ chain: host.chain, swarm: hostSwarm, log }) };
+  let copies = 0;
   /** Puts another copy of the folder in the host's place: as it was before the first round. */
   const restoreOldCopy = async () => {
-    const old = `${dir}-old`;
+    const old = `${dir}-old${copies++}`;
     mkdirSync(old);
     const fresh = Store.open(old);
     const { data, tokenizer, genesis } = manifest;
@@ -144,14 +153,14 @@ test('what the tab signs is remembered before it is handed over, and the head mo
   const order: string[] = [];
   const { chain, waits } = await w.openTab(memory, {
     handOver: async () => {
-      order.push(`handed over, ${memory.saved?.height} remembered, head ${chain.head.height}`);
+      order.push(`handed over, ${memory.last.height} remembered, head ${chain.head.height}`);
       return { stored: true };
     },
   });
   await w.certify(chain, 0);
   expect(order).toEqual(['handed over, 1 remembered, head 0']);
-  expect(memory.saved).toMatchObject({ height: 1, stored: true });
-  expect(memory.saved?.submissions).toHaveLength(2);
+  expect(memory.last).toMatchObject({ height: 1, stored: true });
+  expect(memory.last.submissions).toHaveLength(2);
   expect(waits).toEqual([null]);
 });
 
@@ -197,13 +206,13 @@ test('closed before the host had it: the next visit hands the same certificate o
   await expect(w.certify(first.chain, 0)).rejects.toThrow();
   expect(first.chain.head.height).toBe(0);
   expect(w.host.chain.head.height).toBe(0);
-  const signed = memory.saved;
+  const signed = memory.last;
   expect(signed).toMatchObject({ height: 1, stored: false });
 
   const again = await w.openTab(memory);
-  expect(toHex(w.host.chain.head.hash)).toBe(toHex(signed?.hash ?? new Uint8Array()));
+  expect(toHex(w.host.chain.head.hash)).toBe(toHex(signed.hash));
   await expectSame(w.host.chain, again.chain);
-  expect(memory.saved?.stored).toBe(true);
+  expect(memory.last.stored).toBe(true);
   expect(w.lines.join('\n')).toMatch(/the host lacks height 1/);
   await w.certify(again.chain, 1);
   await expectSame(w.host.chain, again.chain);
@@ -214,7 +223,7 @@ test('closed before it heard that the host had it: the next visit sees it in the
   const memory = new Memory();
   const first = await w.openTab(memory);
   await w.certify(first.chain, 0);
-  memory.saved = { ...(memory.saved as SignedRecord), stored: false };
+  await memory.saveRecord({ ...memory.last, stored: false });
   const again = await w.openTab(memory);
   await expectSame(w.host.chain, again.chain);
   await w.certify(again.chain, 1);
@@ -233,28 +242,39 @@ test('two tabs with one key: the host takes one certificate of a height, the oth
   const again = await w.openTab(two);
   await expectSame(w.host.chain, again.chain);
   expect(w.lines.join('\n')).toMatch(/certified by another tab with this key/);
+  // So that it can never be handed to a host from an old copy.
+  expect(two.kept).toEqual([]);
 });
 
-test('a host from an old copy gets the last certificate back; one that lost more is told so', async () => {
-  const w = await world();
-  const memory = new Memory();
-  const first = await w.openTab(memory);
-  await w.certify(first.chain, 0);
-  await w.restoreOldCopy();
-  expect(w.host.chain.head.height).toBe(0);
-  const again = await w.openTab(memory);
-  await expectSame(w.host.chain, again.chain);
-  expect(w.host.chain.head).toEqual(first.chain.head);
-});
-
-test('a host that lost rounds, or shows another chain than it stored, gets nothing signed', async () => {
+test('a host from an old copy gets back what the tab remembers, at the next visit or while it validates', async () => {
   const w = await world();
   const memory = new Memory();
   const first = await w.openTab(memory);
   await w.certify(first.chain, 0);
   await w.certify(first.chain, 1);
   await w.restoreOldCopy();
+  expect(w.host.chain.head.height).toBe(0);
+  const again = await w.openTab(memory);
+  await expectSame(w.host.chain, again.chain);
+  expect(w.host.chain.head).toEqual(first.chain.head);
+
+  await w.restoreOldCopy();
+  await w.certify(again.chain, 2);
+  await expectSame(w.host.chain, again.chain);
+  expect(w.host.chain.head.height).toBe(3);
+});
+
+test('a host that lost more, or shows another chain than it stored, gets nothing signed', async () => {
+  const w = await world();
+  const memory = new Memory();
+  const first = await w.openTab(memory);
+  await w.certify(first.chain, 0);
+  await w.certify(first.chain, 1);
+  memory.kept = memory.kept.slice(-1);
+  await w.restoreOldCopy();
   await expect(w.openTab(memory)).rejects.toMatchObject({ conflict: 'host-behind' });
+  await expect(w.certify(first.chain, 2)).rejects.toMatchObject({ conflict: 'refused' });
+  memory.kept = memory.kept.filter(({ stored }) => stored);
   // Somebody else with the key goes on from the old copy: a fork, which this tab has no part in.
   const other = await w.openTab(new Memory());
   await w.certify(other.chain, 4);

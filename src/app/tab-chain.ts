@@ -104,7 +104,7 @@ export class TabChain implements SeatChain {
   static async open(options: TabChainOptions): Promise<TabChain> {
     const chain = new TabChain(options);
     await chain.#sync();
-    await chain.#settleRecord();
+    await chain.#settleRecords();
     return chain;
   }
 
@@ -176,43 +176,50 @@ export class TabChain implements SeatChain {
     );
   }
 
-  /** Compares the last certificate that this browser signed with the host's chain, and hands it over when it lacks there. */
-  async #settleRecord(): Promise<void> {
-    const { memory, log } = this.#o;
-    const record = await memory.record();
-    if (record === null) return;
-    const { height, hash, stored } = record;
-    const here = this.#hashes[height];
-    if (here !== undefined) {
-      if (bytesEqual(here, hash)) this.#signed = height;
-      else if (stored)
+  /** Compares what this browser signed last with the host's chain, and hands over what the host lacks. */
+  async #settleRecords(): Promise<void> {
+    const records = await this.#o.memory.records();
+    for (const record of records) await this.#compare(record);
+    for (const record of records) {
+      if (record.height <= this.#head.height) continue;
+      if (record.height > this.#head.height + 1)
         throw new SeatConflictError(
-          'forked',
-          `This tab signed ${toHex(hash).slice(0, 12)} at height ${height} and the host stored it; now the host shows ${toHex(here).slice(0, 12)} there.`,
+          'host-behind',
+          `The host’s chain ends at height ${this.#head.height}; this tab signed height ${record.height}, and does not remember all between.`,
         );
-      // Nobody but the host can have heard of ours, and it took another one that this key signed elsewhere.
-      else
-        log(
-          `height ${height} was certified by another tab with this key; what this one signed was never used`,
-        );
-      return;
+      await this.#redeliver(record);
     }
-    if (height > this.#head.height + 1)
+  }
+
+  /** Throws when the host's chain has another certificate where this tab signed one that was stored. */
+  async #compare({ height, hash, message, stored }: SignedRecord): Promise<void> {
+    const here = this.#hashes[height];
+    if (here === undefined) return;
+    if (bytesEqual(here, hash)) {
+      this.#signed = height;
+      if (height === this.#head.height) this.#lastMessage = message;
+    } else if (stored)
       throw new SeatConflictError(
-        'host-behind',
-        `The host’s chain ends at height ${this.#head.height}, this tab signed height ${height}.`,
+        'forked',
+        `This tab signed ${toHex(hash).slice(0, 12)} at height ${height} and the host stored it; now the host shows ${toHex(here).slice(0, 12)} there.`,
       );
-    await this.#redeliver(record);
+    else {
+      // Nobody but the host can have heard of ours, and it took another one that this key signed elsewhere.
+      await this.#o.memory.forget(height);
+      this.#o.log(
+        `height ${height} was certified by another tab with this key; what this one signed was never used`,
+      );
+    }
   }
 
   async #redeliver(record: SignedRecord): Promise<void> {
     const opened = await open(record.message);
     if (!opened.ok || opened.message.kind !== 'certificate')
-      throw new Error('What this browser remembers of its last certificate cannot be read.');
+      throw new Error('What this browser remembers of its last certificates cannot be read.');
     if ((await this.#follower.offer(opened.message)) !== 'new')
       throw new SeatConflictError(
         'forked',
-        `The certificate of height ${record.height} that this tab signed last does not follow the host’s chain.`,
+        `The certificate of height ${record.height} that this tab signed does not follow the host’s chain.`,
       );
     this.#o.log(`the host lacks height ${record.height}, which this tab signed; it is handed over again`);
     this.#signed = record.height;
@@ -239,12 +246,17 @@ export class TabChain implements SeatChain {
   async #deliver(record: SignedRecord): Promise<void> {
     const { handOver, memory, signal, onWaiting } = this.#o;
     let wait = RETRY_MIN_MS;
+    let filled = false;
     for (;;) {
       signal.throwIfAborted();
       const answer = await handOver(record.message, signal);
       if (answer.stored) break;
       signal.throwIfAborted();
       onWaiting(answer.detail);
+      if (answer.height !== undefined && !filled && (await this.#backfill(answer.height, record.height))) {
+        filled = true;
+        continue;
+      }
       if (!answer.retry)
         throw new SeatConflictError(
           'refused',
@@ -255,5 +267,20 @@ export class TabChain implements SeatChain {
     }
     onWaiting(null);
     await memory.saveRecord({ ...record, stored: true });
+  }
+
+  /** A host that lost rounds gets those after `height` and before `next` again, if all are remembered and it takes them. */
+  async #backfill(height: number, next: number): Promise<boolean> {
+    const { memory, handOver, signal, log } = this.#o;
+    const missing = (await memory.records()).filter(
+      (r) => r.height > height && r.height < next && bytesEqual(r.hash, this.#hashes[r.height]),
+    );
+    if (missing.length === 0 || missing.length !== next - height - 1) return false;
+    for (const record of missing) {
+      log(`the host lacks height ${record.height}, which this tab signed; it is handed over again`);
+      await this.#keep(record);
+      if (!(await handOver(record.message, signal)).stored) return false;
+    }
+    return true;
   }
 }

@@ -116,6 +116,7 @@ test('a gap is refused and mends itself once the missing certificate comes', asy
     stored: false,
     retry: false,
     detail: expect.stringMatching(/^gap/),
+    height: 0,
   });
   expect(await w.keeper.handle(w.second.message)).toBe('accept'); // genuine; others may be able to use it
   expect(w.chain.head.height).toBe(0);

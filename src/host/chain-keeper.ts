@@ -152,8 +152,10 @@ export class ChainKeeper implements RoundsView {
         if (this.#has(message)) return { stored: true };
         // Anybody can send what nobody signed; what a validator did sign is worth a line.
         if (checked.reason === 'fork') log(`a second certificate was refused: ${checked.detail}`);
-        if (checked.reason === 'gap') await this.#noteGap(message);
-        return refused(`${checked.reason}: ${checked.detail}`);
+        const detail = `${checked.reason}: ${checked.detail}`;
+        if (checked.reason !== 'gap') return refused(detail);
+        await this.#noteGap(message);
+        return { stored: false, retry: false, detail, height: chain.head.height };
       }
       const { certificate } = checked;
       const submissions = await this.#submissionsOf(certificate, from);

@@ -14,17 +14,30 @@ import { TokenBucket } from './token-bucket.ts';
 
 export const HANDOVER_PROTOCOL = '/tabswarm/handover/1';
 
-/** `stored`: on disk. Else why not; `retry`: the same bytes may be stored a moment later. */
+/**
+ * `stored`: on disk. Else why not; `retry`: the same bytes may be stored a moment later; `height`: where the host's chain ends, when
+ * certificates before this one are missing there.
+ */
 export type HandoverAnswer =
   | { readonly stored: true }
-  | { readonly stored: false; readonly retry: boolean; readonly detail: string };
+  | {
+      readonly stored: false;
+      readonly retry: boolean;
+      readonly detail: string;
+      readonly height?: number | undefined;
+    };
 
 /** Must not reject. `from`: the peer that hands it over, and has the submissions. */
 export type HandoverTaker = (sealed: Uint8Array, from: string) => Promise<HandoverAnswer>;
 
 const AnswerSchema = v.variant('stored', [
   v.object({ stored: v.literal(true) }),
-  v.object({ stored: v.literal(false), retry: v.boolean(), detail: v.pipe(v.string(), v.maxLength(500)) }),
+  v.object({
+    stored: v.literal(false),
+    retry: v.boolean(),
+    detail: v.pipe(v.string(), v.maxLength(500)),
+    height: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+  }),
 ]);
 
 const encoder = new TextEncoder();
