@@ -1,6 +1,6 @@
 /** A whole host over real HTTP: endpoints, hostile requests, restart, and what a person is told when it cannot start. */
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -337,6 +337,27 @@ test('a restart continues at the same height, root and credits', async () => {
   expect(accepted).toHaveLength(2);
 });
 
+test('started without a seat it says who judges, serves the same chain, and can take the seat back', async () => {
+  expect(await json('/api/head')).toMatchObject({ validator: 'host' });
+  const before = await json('/api/status');
+  await host.stop();
+  const key = join(dataDir, 'validator.key');
+  const away = join(folder.dir, 'moved.key');
+  renameSync(key, away);
+  await expect(startHost(options)).rejects.toThrow(/no validator\.key .*--validator tab/);
+  host = await startHost({ ...options, validator: 'tab' });
+  base = host.url.replace(/\/$/, '');
+  expect(await json('/api/head')).toMatchObject({ validator: 'none', height: 2 });
+  expect(await json('/api/status')).toMatchObject({ validator: 'none', credits: before.credits });
+  expect(await (await fetch(`${base}/metrics`)).text()).toMatch(/^tabswarm_validator_present 0$/m);
+  expect((await cli('status', '--url', base)).out).toMatch(/validator none: rounds are not certified/);
+  await host.stop();
+  renameSync(away, key);
+  host = await startHost(options);
+  base = host.url.replace(/\/$/, '');
+  expect(await json('/api/head')).toMatchObject({ validator: 'host', height: 2 });
+});
+
 test('what keeps it from starting is said in plain words', async () => {
   const elsewhere = join(folder.dir, 'other');
   await expect(startHost({ ...options, dataDir: elsewhere, port: host.port })).rejects.toThrow(
@@ -372,5 +393,6 @@ test('what keeps it from starting is said in plain words', async () => {
   expect((await cli('start', '--config', config)).err).toMatch(/is not JSON/);
   expect((await cli('start', '--config', join(folder.dir, 'absent.json'))).err).toMatch(/cannot be read/);
   expect((await cli('start', '--ice', 'http://x')).err).toMatch(/must begin with stun:/);
+  expect((await cli('start', '--validator', 'phone')).err).toMatch(/--validator is host or tab/);
   expect((await cli('start', '--port', '99999')).err).toMatch(/--port is a whole number/);
 });
