@@ -231,7 +231,7 @@ class ValidationSession implements ValidationActions {
       runId,
       meter,
       secret: unassignedSecret(seed),
-      readBlob: (ref) => fetchKept(ref, sources, signal).catch(() => null),
+      readBlob: (ref) => fetchKept(ref, sources, signal),
     });
     const audited = (manifest.gauntlet.auditsPerRound ?? 0) > 0;
     const validator = new Validator({
