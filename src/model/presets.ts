@@ -62,13 +62,13 @@ export const scheduleFor = (roundMs: number): Preset['schedule'] => {
 
 /** Rows are docs/experiments.md's. */
 const sparseloco: Manifest['sparseloco'] = {
-  // Experiment `tied`, rows k32 to k256: half as many do as well, more do worse and cost more bytes.
+  // Experiment `density`, rows k32 to k512 with beta0.5: fewer and more both do worse.
   topK: 64,
   // Fewest bytes (docs/wire.md); its loss against two bits is experiment `quantiser`.
   quantiser: 'sign1',
-  // Experiment `beta`, rows beta0 to beta0.99: the paper's 0.95 (arXiv 2508.15706) ends 5 % higher after 16 rounds, 12 % after 48.
+  // Experiment `beta`, rows beta0 to beta0.99: the paper's 0.95 (arXiv 2508.15706) ends 8 % higher after 16 rounds.
   beta: 0.5,
-  // Experiment `alpha`.
+  // Experiment `alpha`, rows alpha0.5 to alpha1.4 with beta0.5.
   alpha: 1,
   // Experiments `average` and `tied`, rows with and without "all".
   average: 'senders',
