@@ -168,11 +168,13 @@ const list: readonly Experiment[] = [
     question: 'How long may workers train between exchanges, at equal tokens?',
     picture: 'marks',
     seeds: [1],
-    runs: (scale, seed) =>
-      [1, 4, 10, 40, 80].flatMap((h) => [
+    runs: (scale, seed) => [
+      adamw(scale, seed),
+      ...[1, 4, 10, 40, 80].flatMap((h) => [
         diloco(withInnerSteps(scale, h), seed),
         sparse(withInnerSteps(scale, h), seed),
       ]),
+    ],
   },
   {
     name: 'unequal',
