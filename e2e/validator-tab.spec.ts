@@ -72,6 +72,11 @@ async function startValidating(): Promise<void> {
 test('a tab holds the seat: certifies, is reloaded, audits, and continues one chain', async ({ browser }) => {
   test.setTimeout(240_000);
 
+  await test.step('while nobody validates, volunteers are told', async () => {
+    for (const name of ['anna', 'ben']) tabs.push(await openTab(browser, host.url, name));
+    for (const tab of tabs) await expect(tab.page.getByTestId('problem-no-validator')).toBeVisible();
+  });
+
   await test.step('wrong keys are refused in words', async () => {
     await page.goto(`${host.url}/#validate`);
     await page.getByLabel('Or paste what it holds').fill('my key');
@@ -91,7 +96,6 @@ test('a tab holds the seat: certifies, is reloaded, audits, and continues one ch
   });
 
   await test.step('two contributors are accepted, and compute the root that the tab signed', async () => {
-    for (const name of ['anna', 'ben']) tabs.push(await openTab(browser, host.url, name));
     for (const tab of tabs) await tab.page.getByRole('button', { name: /^start/i }).click();
     for (const tab of tabs) {
       const { adapter } = await until(
@@ -103,6 +107,8 @@ test('a tab holds the seat: certifies, is reloaded, audits, and continues one ch
       console.log(`${tab.name}: adapter ${adapter?.description}, software ${adapter?.software}`);
     }
     expect((await head()).validator).toBe('tab');
+    for (const tab of tabs)
+      await expect(tab.page.getByTestId('problem-no-validator')).toHaveCount(0, { timeout: 20_000 });
     await page.screenshot({ path: 'artifacts/screenshots/validate-1280.png', fullPage: true });
     expect(await axeFaults(page)).toEqual([]);
   });
