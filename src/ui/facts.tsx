@@ -1,5 +1,6 @@
 /** What this run is and where it stands, and which machine and key take part here. */
 import { useApp } from './context.tsx';
+import { Fact } from './fact.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
 
@@ -42,25 +43,5 @@ export function Facts() {
         </Fact>
       </dl>
     </section>
-  );
-}
-
-interface FactProps {
-  readonly term: string;
-  readonly name?: string;
-  /** The whole of what is shown in short. */
-  readonly value?: string;
-  readonly mono?: boolean;
-  readonly children: React.ReactNode;
-}
-
-function Fact({ term, name, value, mono = false, children }: FactProps) {
-  return (
-    <div>
-      <dt>{term}</dt>
-      <dd className={mono ? 'mono' : undefined} title={value} data-testid={name} data-value={value}>
-        {children ?? format.UNKNOWN}
-      </dd>
-    </div>
   );
 }

@@ -2,12 +2,12 @@
  * The page of a validator in a browser tab: takes the organizer's key, says what it judges, certifies and waits for. It is
  * a visit of its own: nothing here trains.
  */
-import { useEffect, useEffectEvent, useId, useState } from 'react';
+import { useEffect, useId, useState } from 'react';
 import { useStore } from 'zustand';
 import type { Validation } from '../app/validation.ts';
 import type { AuditChoice, ValidationActions, ValidationState } from '../app/validation-state.ts';
 import { onTrusted } from './consent.ts';
-import { Logo } from './logo.tsx';
+import { FileDrop, SideMasthead, useHandedFile } from './side-page.tsx';
 import { strings } from './strings.ts';
 import { validateStrings as t } from './strings/validate.ts';
 import { Certificates, Entries, Facts, Log } from './validate-report.tsx';
@@ -27,15 +27,7 @@ export function ValidatePage({ store, actions }: Validation) {
   useLeaveWarning(active);
   return (
     <>
-      <header className="masthead">
-        <a className="brand" href="/">
-          <Logo />
-          {strings.product}
-        </a>
-        <a className="masthead-link" href="/">
-          {t.home}
-        </a>
-      </header>
+      <SideMasthead>{t.home}</SideMasthead>
       <main id="content" className="verify validate">
         <h1>{t.heading}</h1>
         <p className="lead">{t.lead}</p>
@@ -138,40 +130,16 @@ function KeyForm({ onStart }: { readonly onStart: ValidationActions['start'] }) 
     setText(fits ? (await file.text()).trim() : '');
     setChosen(fits ? t.chosen(file.name) : t.tooLong(file.name));
   };
-  const onDrop = useEffectEvent((event: DragEvent) => {
-    const file = event.dataTransfer?.files[0];
-    if (file === undefined) return;
-    event.preventDefault();
-    void take(file);
-  });
-  // Wherever on the page the file is dropped: left to itself the browser would show the key.
-  useEffect(() => {
-    const abort = new AbortController();
-    const { signal } = abort;
-    document.addEventListener('drop', (event) => onDrop(event), { signal });
-    document.addEventListener('dragover', (event) => event.preventDefault(), { signal });
-    return () => abort.abort();
-  }, []);
+  useHandedFile((file) => void take(file));
   return (
     <form className="validate-form" onSubmit={(event) => event.preventDefault()}>
       <div className="verify-inputs">
-        <label className="verify-drop">
+        <FileDrop accept=".key,text/plain" onFile={(file) => void take(file)}>
           <span aria-live="polite">
             {t.drop} <u>{t.choose}</u>
             {chosen !== null && <strong className="validate-chosen">{chosen}</strong>}
           </span>
-          <input
-            type="file"
-            accept=".key,text/plain"
-            className="visually-hidden"
-            onChange={(event) => {
-              const file = event.currentTarget.files?.[0];
-              if (file !== undefined) void take(file);
-              // The same file again must count as a change.
-              event.currentTarget.value = '';
-            }}
-          />
-        </label>
+        </FileDrop>
         <div className="validate-paste">
           <label htmlFor={`${id}-key`}>{t.pasteLabel}</label>
           <input

@@ -1,6 +1,6 @@
 /** What a validator's tab knows, as facts and tables: its state, the open round, the last certificates, the log. */
-import type { ReactNode } from 'react';
 import type { CertifiedRow, JudgedEntry, ValidationState } from '../app/validation-state.ts';
+import { Fact } from './fact.tsx';
 import * as format from './format.ts';
 import { strings } from './strings.ts';
 import { validateStrings } from './strings/validate.ts';
@@ -14,7 +14,7 @@ export function Facts({ state }: { readonly state: ValidationState }) {
     <section className="block" aria-labelledby="state-heading">
       <h2 id="state-heading">{f.heading}</h2>
       <dl className="ledger ledger-tight">
-        <Fact term={f.round} name="round" value={String(state.round)}>
+        <Fact term={f.round} name="validate-round" value={String(state.round)}>
           {phaseLeftMs === null
             ? format.UNKNOWN
             : f.roundText(
@@ -23,13 +23,13 @@ export function Facts({ state }: { readonly state: ValidationState }) {
                 format.countdown(phaseLeftMs),
               )}
         </Fact>
-        <Fact term={f.height} name="height" value={String(state.height)}>
+        <Fact term={f.height} name="validate-height" value={String(state.height)}>
           {format.count(state.height)}
         </Fact>
-        <Fact term={f.root} name="root" value={state.root} mono>
+        <Fact term={f.root} name="validate-root" value={state.root} mono>
           {format.shortId(state.root, 12)}
         </Fact>
-        <Fact term={f.machine} name="machine" value={machine}>
+        <Fact term={f.machine} name="validate-machine" value={machine}>
           {machine === '' ? f.opening : machine}
           {fallback !== null && <span className="hint"> {f.fallback(fallback)}</span>}
         </Fact>
@@ -41,34 +41,11 @@ export function Facts({ state }: { readonly state: ValidationState }) {
         <Fact term={f.lost}>{format.count(state.roundsLost)}</Fact>
         <Fact term={f.host}>{strings.hosts[state.host]}</Fact>
         <Fact term={f.awake}>{awake[state.awake]}</Fact>
-        <Fact term={f.key} name="key" value={state.key} mono>
+        <Fact term={f.key} name="validate-key" value={state.key} mono>
           {format.shortId(state.key, 12)}
         </Fact>
       </dl>
     </section>
-  );
-}
-
-interface FactProps {
-  readonly term: string;
-  readonly name?: string;
-  readonly value?: string;
-  readonly mono?: boolean;
-  readonly children: ReactNode;
-}
-
-function Fact({ term, name, value, mono = false, children }: FactProps) {
-  return (
-    <div>
-      <dt>{term}</dt>
-      <dd
-        className={mono ? 'mono' : undefined}
-        data-testid={name === undefined ? undefined : `validate-${name}`}
-        data-value={value}
-      >
-        {children}
-      </dd>
-    </div>
   );
 }
 
@@ -107,17 +84,21 @@ export function Entries({ entries }: { readonly entries: readonly JudgedEntry[] 
 const outcome = (state: JudgedEntry['state']): string =>
   state === 'accepted' || state === 'refused' ? state : 'none';
 
+/** Columns of a certificate that are numbers, after its height. */
+const NUMBERS: readonly (readonly [label: string, of: (row: CertifiedRow) => string])[] = [
+  [c.round, (row) => format.count(row.round)],
+  [c.accepted, (row) => format.count(row.accepted)],
+  [c.refused, (row) => format.count(row.refused)],
+  [c.joined, (row) => format.count(row.joined)],
+  [c.loss, (row) => format.loss(row.heldOutLoss)],
+];
+const COLUMNS = [
+  ...[c.height, ...NUMBERS.map(([label]) => label)].map((label) => ({ label, number: true })),
+  { label: c.root },
+  { label: c.audits },
+];
+
 export function Certificates({ rows }: { readonly rows: readonly CertifiedRow[] }) {
-  const columns = [
-    { label: c.height, number: true },
-    { label: c.round, number: true },
-    { label: c.accepted, number: true },
-    { label: c.refused, number: true },
-    { label: c.joined, number: true },
-    { label: c.loss, number: true },
-    { label: c.root },
-    { label: c.audits },
-  ];
   return (
     <section className="block" aria-labelledby="certificates-heading">
       <h2 id="certificates-heading">{c.heading}</h2>
@@ -126,7 +107,7 @@ export function Certificates({ rows }: { readonly rows: readonly CertifiedRow[] 
       ) : (
         <>
           <p className="hint">{c.note}</p>
-          <Table caption={c.caption} hideCaption className="stack" columns={columns}>
+          <Table caption={c.caption} hideCaption className="stack" columns={COLUMNS}>
             {rows.map((row) => (
               <Row
                 key={row.height}
@@ -137,21 +118,11 @@ export function Certificates({ rows }: { readonly rows: readonly CertifiedRow[] 
                 <HeadCell label={c.height} number>
                   {format.count(row.height)}
                 </HeadCell>
-                <Cell label={c.round} number>
-                  {format.count(row.round)}
-                </Cell>
-                <Cell label={c.accepted} number>
-                  {format.count(row.accepted)}
-                </Cell>
-                <Cell label={c.refused} number>
-                  {format.count(row.refused)}
-                </Cell>
-                <Cell label={c.joined} number>
-                  {format.count(row.joined)}
-                </Cell>
-                <Cell label={c.loss} number>
-                  {format.loss(row.heldOutLoss)}
-                </Cell>
+                {NUMBERS.map(([label, of]) => (
+                  <Cell key={label} label={label} number>
+                    {of(row)}
+                  </Cell>
+                ))}
                 <Cell label={c.root} className="mono">
                   {format.shortId(row.root, 12)}
                 </Cell>

@@ -2,7 +2,7 @@
  * The verify page: takes a certificate picture or link and says what holds. It runs in its own visit of the page, loads
  * no swarm and no GPU, and works without the host, with what the file itself proves.
  */
-import { useEffect, useEffectEvent, useId, useRef, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import { HostClient } from '../app/host-client.ts';
 import {
   type Presented,
@@ -14,8 +14,7 @@ import {
   verifyContribution,
 } from '../app/verify-contribution.ts';
 import * as format from './format.ts';
-import { Logo } from './logo.tsx';
-import { strings } from './strings.ts';
+import { FileDrop, SideMasthead, useHandedFile } from './side-page.tsx';
 import { verifyStrings as t } from './strings/certificate.ts';
 import { VerifyReport } from './verify-report.tsx';
 
@@ -63,33 +62,10 @@ function VerifyPage({ host, link }: { readonly host: HostClient; readonly link: 
     // oxlint-disable-next-line react-hooks/exhaustive-deps -- once, for the link the page was opened with
   }, []);
 
-  const onHanded = useEffectEvent((event: DragEvent | ClipboardEvent) => {
-    const data = 'dataTransfer' in event ? event.dataTransfer : event.clipboardData;
-    const file = data?.files[0];
-    if (file === undefined) return;
-    event.preventDefault();
-    void takeFile(file);
-  });
-  // Wherever on the page the file is dropped or pasted.
-  useEffect(() => {
-    const abort = new AbortController();
-    const { signal } = abort;
-    document.addEventListener('paste', (event) => onHanded(event), { signal });
-    document.addEventListener('drop', (event) => onHanded(event), { signal });
-    document.addEventListener('dragover', (event) => event.preventDefault(), { signal });
-    return () => abort.abort();
-  }, []);
+  useHandedFile((file) => void takeFile(file));
   return (
     <>
-      <header className="masthead">
-        <a className="brand" href="/">
-          <Logo />
-          {strings.product}
-        </a>
-        <a className="masthead-link" href="/">
-          {t.home}
-        </a>
-      </header>
+      <SideMasthead>{t.home}</SideMasthead>
       <main id="content" className="verify">
         <h1>{t.heading}</h1>
         <p className="lead">{t.lead}</p>
@@ -111,22 +87,11 @@ function Inputs({ onFile, onLink }: InputsProps) {
   const [text, setText] = useState('');
   return (
     <div className="verify-inputs">
-      <label className="verify-drop">
+      <FileDrop accept="image/png" onFile={onFile}>
         <span>
           {t.drop} <u>{t.choose}</u>
         </span>
-        <input
-          type="file"
-          accept="image/png"
-          className="visually-hidden"
-          onChange={(event) => {
-            const file = event.currentTarget.files?.[0];
-            if (file !== undefined) onFile(file);
-            // The same file again must count as a change.
-            event.currentTarget.value = '';
-          }}
-        />
-      </label>
+      </FileDrop>
       <form
         onSubmit={(event) => {
           event.preventDefault();
