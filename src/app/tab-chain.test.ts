@@ -226,8 +226,26 @@ test('closed before it heard that the host had it: the next visit sees it in the
   await memory.saveRecord({ ...memory.last, stored: false });
   const again = await w.openTab(memory);
   await expectSame(w.host.chain, again.chain);
+  expect(memory.last).toMatchObject({ height: 1, stored: true });
   await w.certify(again.chain, 1);
   expect(w.host.chain.head.height).toBe(2);
+});
+
+test('a browser that cannot note that the host has it goes on: what is stored counts', async () => {
+  const w = await world();
+  class Full extends Memory {
+    override async saveRecord(record: SignedRecord): Promise<void> {
+      if (record.stored) throw new Error('the disk is full');
+      return super.saveRecord(record);
+    }
+  }
+  const { chain, conflicts } = await w.openTab(new Full());
+  await w.certify(chain, 0);
+  await w.certify(chain, 1);
+  expect(conflicts).toEqual([]);
+  await expectSame(w.host.chain, chain);
+  expect(w.host.chain.head.height).toBe(2);
+  expect(w.lines.join('\n')).toMatch(/could not be kept: the disk is full/);
 });
 
 test('two tabs with one key: the host takes one certificate of a height, the other tab ends and can start again', async () => {

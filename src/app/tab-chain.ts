@@ -10,6 +10,7 @@ import { parameterLayout } from '../model/layout.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import type { ChainHead, CheckedCertificate } from '../protocol/certificate.ts';
 import { open } from '../protocol/envelope.ts';
+import { messageOf } from '../protocol/errors.ts';
 import { applyToLedger, emptyLedger, type Ledger } from '../protocol/ledger.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { CertificateBody } from '../protocol/messages.ts';
@@ -192,12 +193,15 @@ export class TabChain implements SeatChain {
   }
 
   /** Throws when the host's chain has another certificate where this tab signed one that was stored. */
-  async #compare({ height, hash, message, stored }: SignedRecord): Promise<void> {
+  async #compare(record: SignedRecord): Promise<void> {
+    const { height, hash, message, stored } = record;
     const here = this.#hashes[height];
     if (here === undefined) return;
     if (bytesEqual(here, hash)) {
       this.#signed = height;
       if (height === this.#head.height) this.#lastMessage = message;
+      // Others may have heard of it: should the host ever show another one here, that is a fork.
+      if (!stored) await this.#o.memory.saveRecord({ ...record, stored: true });
     } else if (stored)
       throw new SeatConflictError(
         'forked',
@@ -244,7 +248,7 @@ export class TabChain implements SeatChain {
 
   /** Until the host has it on disk. Throws when it never will, or when the tab stops. */
   async #deliver(record: SignedRecord): Promise<void> {
-    const { handOver, memory, signal, onWaiting } = this.#o;
+    const { handOver, memory, signal, onWaiting, log } = this.#o;
     let wait = RETRY_MIN_MS;
     let filled = false;
     for (;;) {
@@ -266,13 +270,18 @@ export class TabChain implements SeatChain {
       wait = Math.min(RETRY_MAX_MS, 2 * wait);
     }
     onWaiting(null);
-    await memory.saveRecord({ ...record, stored: true });
+    // It counts and others hear of it, whether or not this browser can note that; the next visit sees it in the chain.
+    await memory
+      .saveRecord({ ...record, stored: true })
+      .catch((error: unknown) =>
+        log(`that the host has height ${record.height} could not be kept: ${messageOf(error)}`),
+      );
   }
 
   /** A host that lost rounds gets those after `height` and before `next` again, if all are remembered and it takes them. */
   async #backfill(height: number, next: number): Promise<boolean> {
     const { memory, handOver, signal, log } = this.#o;
-    const missing = (await memory.records()).filter(
+    const missing = (await memory.records().catch(() => [])).filter(
       (r) => r.height > height && r.height < next && bytesEqual(r.hash, this.#hashes[r.height]),
     );
     if (missing.length === 0 || missing.length !== next - height - 1) return false;
