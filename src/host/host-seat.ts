@@ -102,6 +102,11 @@ export async function openHostSeat(
       void opening.then((auditor) => validator.setAuditor(auditor));
     }
     validator.start();
+    swarm.onHandover(async () => ({
+      stored: false,
+      retry: false,
+      detail: 'this host has a validator of its own',
+    }));
   };
   return { validator, begin };
 }

@@ -61,7 +61,7 @@ export interface HostSwarm extends Swarm {
   readonly reservations: number;
   /** Blob bytes that the host itself received and sent. */
   blobTraffic(): Traffic;
-  /** Who takes certificates that a validator's tab hands over; without one they are refused. */
+  /** Who takes certificates that a validator's tab hands over; until it is set, tabs are told to try again. */
   onHandover(take: HandoverTaker): void;
   /** Takes over a server's WebSocket upgrades; returns the undo. */
   attach(server: UpgradeSource): () => void;
@@ -220,8 +220,8 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   readonly #relayed: RelayMeter;
   #handover: HandoverTaker = async () => ({
     stored: false,
-    retry: false,
-    detail: 'this host has a validator of its own',
+    retry: true,
+    detail: 'the host is starting',
   });
 
   constructor(options: HostPeerSwarmOptions) {
