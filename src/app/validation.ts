@@ -247,6 +247,8 @@ class ValidationSession implements ValidationActions {
       )),
     });
     onStop(() => validator.stop());
+    // At once: a certificate that is just being handed over may still be stored, so nothing may be said against its round.
+    signal.addEventListener('abort', () => void validator.stop(), { once: true });
     swarm.onMessage((message, from) => validator.handle(message, from));
     // A failure is in the log, and the first measurement tries again.
     validator.prepare().catch(() => {});
