@@ -133,6 +133,7 @@ async function join(w: World, name: string, nudge: number): Promise<Member> {
     submissions,
     ownKey: identity.publicKey,
     round: () => clock.phase(manifest.schedule).round,
+    fetchesFrom: (contributor, round) => follower.isMember(contributor, round),
     onGap: () => void follower.catchUp(signal),
     onNoCertificate: (m) =>
       contributor.noCertificate(

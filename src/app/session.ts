@@ -371,6 +371,7 @@ class SessionImpl implements SessionActions {
       submissions,
       ownKey: identity.publicKey,
       round: () => this.#clock.phase(manifest.schedule).round,
+      fetchesFrom: (contributor, round) => follower.isMember(contributor, round),
       onGap: () => void follower.catchUp(signal).catch(() => {}),
       onAudit: (message) => void this.#contributor?.audit(message).catch(() => {}),
       onNoCertificate: (message) => {

@@ -6,7 +6,6 @@
  * without the key can withhold rounds, never make any.
  */
 import { isMember } from '../gauntlet/admission.ts';
-import { inspectorFor } from '../gauntlet/inspect.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { bodyHash, checkAnchor, type CheckedCertificate, checkCertificate } from '../protocol/certificate.ts';
@@ -62,7 +61,7 @@ export class ChainKeeper implements RoundsView {
     this.#o = options;
     this.#now = options.now ?? Date.now;
     this.#since = this.#round();
-    this.#prefetch = new Prefetch(swarm, inspectorFor(manifest).maxBytes);
+    this.#prefetch = new Prefetch(swarm);
     this.served = new ServedRounds(swarm);
     this.#inbox = new Inbox({
       manifest,
@@ -80,7 +79,7 @@ export class ChainKeeper implements RoundsView {
       onAudit: () => {},
       onGap: () => {},
       onVersion: () => {},
-      fetchesFrom: (contributor) => isMember(chain.members, contributor, this.#round(), manifest.admission),
+      fetchesFrom: (contributor, round) => isMember(chain.members, contributor, round, manifest.admission),
       // Keys are free: only names that stand in the ledger are kept, or a flood of others would leave no room.
       keepsName: (contributor) => chain.ledger.accounts.has(toHex(contributor)),
     });

@@ -13,57 +13,76 @@ interface Entry {
   readonly hash: Uint8Array;
   readonly round: number;
   readonly bytes: Promise<Uint8Array>;
+  fetched: boolean;
+  /** Ends the fetch. */
+  readonly abort: AbortController;
 }
 
 export class Prefetch {
   readonly #swarm: Pick<Swarm, 'fetch' | 'serve' | 'forget'>;
-  readonly #maxBytes: number;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(swarm: Pick<Swarm, 'fetch' | 'serve' | 'forget'>, maxBytes: number) {
+  constructor(swarm: Pick<Swarm, 'fetch' | 'serve' | 'forget'>) {
     this.#swarm = swarm;
-    this.#maxBytes = maxBytes;
   }
 
   /** Somebody revealed a submission. */
   announce(ref: BlobRef, peer: string, round: number): void {
     const key = toHex(ref.hash);
-    if (ref.size > this.#maxBytes || this.#entries.has(key)) return;
-    const bytes = this.#swarm.fetch(ref.hash, { size: ref.size, prefer: [peer] });
-    this.#entries.set(key, { hash: ref.hash, round, bytes });
+    if (this.#entries.has(key)) return;
+    const abort = new AbortController();
+    const bytes = this.#swarm.fetch(ref.hash, { size: ref.size, prefer: [peer], signal: abort.signal });
+    const entry: Entry = { hash: ref.hash, round, bytes, fetched: false, abort };
+    this.#entries.set(key, entry);
     bytes.then(
       (fetched) => {
-        if (this.#entries.has(key)) this.#swarm.serve(ref.hash, fetched);
+        entry.fetched = true;
+        if (this.#entries.get(key) === entry) this.#swarm.serve(ref.hash, fetched);
       },
-      () => this.#entries.delete(key), // asked for again when a certificate accepts it
+      () => {
+        // Asked for again when it is announced again, or when a certificate accepts it.
+        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      },
     );
   }
 
   /** The bytes; `from`: a peer that has them in any case. Throws BlobUnavailableError. */
   async get(ref: BlobRef, from: string | null, signal: AbortSignal): Promise<Uint8Array> {
     const known = this.#entries.get(toHex(ref.hash));
-    if (known !== undefined) {
-      try {
-        return await known.bytes;
-      } catch {
-        signal.throwIfAborted();
-      }
+    if (known?.fetched === true) return known.bytes;
+    const enough = new AbortController();
+    const asked = this.#swarm.fetch(ref.hash, {
+      size: ref.size,
+      prefer: from === null ? [] : [from],
+      signal: AbortSignal.any([signal, enough.signal]),
+    });
+    if (known === undefined) return asked;
+    try {
+      // Its author may be slow on purpose: a certificate does not wait for what is under way.
+      return await Promise.any([known.bytes, asked]);
+    } catch {
+      return await asked;
+    } finally {
+      enough.abort();
     }
-    const prefer = from === null ? [] : [from];
-    return this.#swarm.fetch(ref.hash, { size: ref.size, prefer, signal });
   }
 
   /** These are served by somebody else from now on. */
   release(hashes: readonly Uint8Array[]): void {
-    for (const hash of hashes) this.#entries.delete(toHex(hash));
+    for (const hash of hashes) this.#drop(toHex(hash));
   }
 
   /** Drops what is older than the rounds we keep. */
   prune(round: number): void {
     for (const [key, entry] of this.#entries) {
       if (entry.round + KEEP_ROUNDS > round) continue;
-      this.#entries.delete(key);
+      this.#drop(key);
       this.#swarm.forget(entry.hash);
     }
+  }
+
+  #drop(key: string): void {
+    this.#entries.get(key)?.abort.abort();
+    this.#entries.delete(key);
   }
 }

@@ -6,13 +6,13 @@ import type { MessageOf } from '../protocol/messages.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
 import { Follower } from '../app/follower.ts';
 import { HostClient } from '../app/host-client.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, type InboxOptions } from './inbox.ts';
 import { Submissions } from './submissions.ts';
 import { MemoryNetwork } from '../app/testing.ts';
 
 const run = testHash('run');
 
-function inbox(): Inbox {
+function inbox(change: Partial<InboxOptions> = {}): Inbox {
   const swarm = new MemoryNetwork().join('me');
   const manifest = testManifest(testHash('organizer'), []);
   const submissions = new Submissions(swarm);
@@ -25,9 +25,11 @@ function inbox(): Inbox {
     ownKey: testHash('me'),
     round: () => 1,
     onNoCertificate: () => {},
+    fetchesFrom: () => true,
     onAudit: () => {},
     onGap: () => {},
     onVersion: () => {},
+    ...change,
   });
 }
 
@@ -53,6 +55,33 @@ it('keeps the links that somebody listed until the next list', async () => {
   expect(box.presences()).toMatchObject([{ links: [['bbbbbbbb', 'direct', 5]] }]);
   await box.receive(await seal(ada, presence([])));
   expect(box.presences()).toMatchObject([{ links: [] }]);
+});
+
+it('ignores a sign of life of another time, which anybody could send again', async () => {
+  const ada = await testIdentity('ada');
+  const box = inbox({ round: () => 3 });
+  expect(await box.receive(await seal(ada, presence()))).toBe('ignore');
+  expect(box.presences()).toEqual([]);
+  expect(await box.receive(await seal(ada, { ...presence(), round: 2 }))).toBe('accept');
+  expect(box.presences()).toHaveLength(1);
+});
+
+it('fetches ahead one submission a member and round, as large as one can be, and again when it is revealed again', async () => {
+  const [ada, bob] = [await testIdentity('ada'), await testIdentity('bob')];
+  const announced: string[] = [];
+  const box = inbox({
+    submissions: { announce: ({ hash }) => void announced.push(toHex(hash)), prune: () => {} },
+    fetchesFrom: (contributor) => toHex(contributor) === toHex(ada.publicKey),
+  });
+  const reveal = (name: string, size = 1000, round = 1) =>
+    ({ kind: 'reveal', run, round, submission: { hash: testHash(name), size }, peer: 'p' }) as const;
+  expect(await box.receive(await seal(ada, reveal('large', 1 << 30)))).toBe('reject');
+  for (const message of [reveal('one'), reveal('two'), reveal('one')])
+    expect(await box.receive(await seal(ada, message))).toBe('accept');
+  expect(await box.receive(await seal(bob, reveal('stranger')))).toBe('accept');
+  expect(announced).toEqual([toHex(testHash('one')), toHex(testHash('one'))]);
+  expect(await box.receive(await seal(ada, reveal('two', 1000, 2)))).toBe('accept');
+  expect(announced).toHaveLength(3);
 });
 
 it('takes names for this run only, and passes a repeated one on', async () => {

@@ -2,6 +2,7 @@
  * Everything that gossip brings: opened, checked for run and form, and handed to whoever needs it. What is not
  * genuine is rejected here, so that gossipsub does not pass it on; nothing in here throws.
  */
+import { parameterLayout } from '../model/layout.ts';
 import { toHex, bytesEqual } from '../protocol/bytes.ts';
 import type { ChainHead } from '../protocol/certificate.ts';
 import { open } from '../protocol/envelope.ts';
@@ -10,6 +11,7 @@ import type { Manifest } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { sealOf } from '../protocol/seal.ts';
+import { maxSubmissionBytes } from '../sparseloco/wire.ts';
 import { type Presence, PresenceBook } from './presences.ts';
 import type { Submissions } from './submissions.ts';
 import type { GossipVerdict } from './types.ts';
@@ -39,8 +41,8 @@ export interface InboxOptions {
   readonly onGap: () => void;
   /** Someone speaks another protocol version. */
   readonly onVersion: () => void;
-  /** Whose submissions are worth fetching ahead; default everybody's. */
-  readonly fetchesFrom?: (contributor: Uint8Array) => boolean;
+  /** Whose submissions are worth fetching ahead: members'. */
+  readonly fetchesFrom: (contributor: Uint8Array, round: number) => boolean;
   /** Whose names are kept; default everybody's. */
   readonly keepsName?: (contributor: Uint8Array) => boolean;
 }
@@ -52,12 +54,17 @@ export class Inbox {
   /** This round's commits: contributor -> seal of the submission's hash. */
   #commits = new Map<string, string>();
   #commitRound = -1;
-  #prefetched = 0;
-  readonly #presences = new PresenceBook();
+  /** Of whom what is fetched ahead in this round: contributor -> hash. */
+  #wanted = new Map<string, string>();
+  readonly #maxBytes: number;
+  readonly #presences: PresenceBook;
 
   constructor(options: InboxOptions) {
     this.#o = options;
-    this.profiles = new ProfileBook(options.runId);
+    const { manifest, runId, round } = options;
+    this.profiles = new ProfileBook(runId);
+    this.#presences = new PresenceBook(round);
+    this.#maxBytes = maxSubmissionBytes(parameterLayout(manifest.model), manifest.sparseloco);
   }
 
   /** Who has lately shown a sign of life. */
@@ -135,16 +142,26 @@ export class Inbox {
   }
 
   #reveal(message: MessageOf<'reveal'>, sender: Uint8Array): GossipVerdict {
-    if (!this.#current(message.round)) return 'ignore';
+    const { submission, run, round, peer } = message;
+    if (submission.size > this.#maxBytes) return 'reject';
+    if (!this.#current(round)) return 'ignore';
     const committed = this.#commits.get(toHex(sender));
-    const sealed = toHex(sealOf(message.run, message.round, sender, message.submission.hash));
+    const sealed = toHex(sealOf(run, round, sender, submission.hash));
     if (committed !== undefined && committed !== sealed) return 'ignore';
-    const wanted = !bytesEqual(sender, this.#o.ownKey) && this.#o.fetchesFrom?.(sender) !== false;
-    if (wanted && this.#prefetched < MAX_PREFETCH) {
-      this.#prefetched++;
-      this.#o.submissions.announce(message.submission, message.peer, message.round);
-    }
+    if (this.#wants(sender, submission.hash, round)) this.#o.submissions.announce(submission, peer, round);
     return 'accept';
+  }
+
+  /** One submission a member: keys are free, and a commit that was missed may not let its sender fill the memory. */
+  #wants(sender: Uint8Array, hash: Uint8Array, round: number): boolean {
+    if (bytesEqual(sender, this.#o.ownKey) || !this.#o.fetchesFrom(sender, round)) return false;
+    const key = toHex(sender);
+    const known = this.#wanted.get(key);
+    // Revealed again: a fetch that failed gets another chance.
+    if (known !== undefined) return known === toHex(hash);
+    if (this.#wanted.size >= MAX_PREFETCH) return false;
+    this.#wanted.set(key, toHex(hash));
+    return true;
   }
 
   /** Messages of this round (or, within clock error, the next) count; others are old news or noise. */
@@ -154,7 +171,7 @@ export class Inbox {
     if (round > this.#commitRound) {
       this.#commitRound = round;
       this.#commits = new Map();
-      this.#prefetched = 0;
+      this.#wanted = new Map();
       this.#o.submissions.prune(round);
     }
     return round === this.#commitRound;

@@ -11,14 +11,19 @@ const TTL_MS = 20_000;
 const MAX_PRESENCES = 4096;
 
 export class PresenceBook {
+  readonly #round: () => number;
   readonly #now: () => number;
   readonly #newest = new Map<string, Presence>();
 
-  constructor(now: () => number = Date.now) {
+  /** `round`: the one that is open, by the swarm's clock. */
+  constructor(round: () => number, now: () => number = Date.now) {
+    this.#round = round;
     this.#now = now;
   }
 
   take(message: MessageOf<'presence'>, sender: Uint8Array): GossipVerdict {
+    // What a key once signed anybody can send again later: of a validator's tab that was closed long ago, say.
+    if (Math.abs(message.round - Math.max(0, this.#round())) > 1) return 'ignore';
     const contributor = toHex(sender);
     const known = this.#newest.get(contributor);
     if (known === undefined && this.#newest.size >= MAX_PRESENCES) return 'ignore';

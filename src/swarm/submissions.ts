@@ -39,6 +39,7 @@ export class Submissions {
   announce(ref: BlobRef, peer: string, round: number): void {
     const key = toHex(ref.hash);
     this.#holders.set(key, { peer, round });
+    if (this.#fetching.has(key)) return;
     // A failure here is no problem yet: whoever needs the bytes asks again, and may then ask the host too.
     this.#fetch(ref, round, false, undefined).catch(() => {});
   }

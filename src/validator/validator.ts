@@ -112,7 +112,10 @@ export class Validator {
     this.profiles = new ProfileBook(options.chain.runId);
     this.#now = options.now ?? Date.now;
     this.served = new ServedRounds(options.swarm);
-    this.#presences = new PresenceBook(this.#now);
+    this.#presences = new PresenceBook(
+      () => roundAt(options.chain.manifest.schedule, this.#now()),
+      this.#now,
+    );
     this.#inspector = inspectorFor(options.chain.manifest);
     this.#joins = new JoinBox(options.chain.runId);
     this.#standings = options.standings ?? new Map();
