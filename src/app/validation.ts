@@ -184,7 +184,7 @@ class ValidationSession implements ValidationActions {
     onStop(release);
     const memory = await openMemory(toHex(runId), key);
     onStop(() => memory.close());
-    await this.#mustBeAlone(key, memory, signal);
+    const earlier = await this.#mustBeAlone(key, memory, signal);
     await this.#retrying(signal, () => this.#clock.measure(this.#host));
     this.#wake.set(true);
 
@@ -264,7 +264,7 @@ class ValidationSession implements ValidationActions {
       // Timers of a hidden tab are late; the worker's are not.
       validator.advance();
       this.#show(validator, swarm, run);
-      if (Date.now() - since > ECHO_MS && isOvertaken(validator, key, swarm.peerId))
+      if (Date.now() - since > ECHO_MS && isOvertaken(validator, key, [swarm.peerId, earlier]))
         abort.abort(new SeatError('elsewhere'));
     };
     const timer = setInterval(() => tick(), 2 * TICK_MS);
@@ -277,11 +277,12 @@ class ValidationSession implements ValidationActions {
     signal.throwIfAborted();
   }
 
-  /** Nobody with this key validates now, unless it was this browser a moment ago. */
-  async #mustBeAlone(key: string, memory: SeatMemory, signal: AbortSignal): Promise<void> {
+  /** Nobody with this key validates now, unless it was this browser a moment ago. Its peer id of then. */
+  async #mustBeAlone(key: string, memory: SeatMemory, signal: AbortSignal): Promise<string> {
     const last = new TextDecoder().decode((await memory.note('peer')) ?? new Uint8Array());
     const others = await this.#retrying(signal, () => this.#host.validators(signal));
     if (others.some((other) => other.key === key && other.peer !== last)) throw new SeatError('elsewhere');
+    return last;
   }
 
   async #openAuditor(
@@ -303,7 +304,10 @@ class ValidationSession implements ValidationActions {
     };
     if (audits === 'off') return off('this tab was started without them');
     const opened = await openWorkerReplays(run.manifest, audits === 'software');
-    if (signal.aborted) return null;
+    if (signal.aborted) {
+      if ('replays' in opened) await opened.replays.close();
+      return null;
+    }
     if ('why' in opened) return off(opened.why);
     this.store.setState({ audits: { on: true, text: opened.adapter } });
     this.#log(`audits: ${run.manifest.gauntlet.auditsPerRound} a round, replayed on ${opened.adapter}`);
@@ -429,6 +433,9 @@ async function notesOf(memory: SeatMemory, elements: number | null, log: (line: 
   };
 }
 
-/** Whether another tab validates with this key and goes first: of two, the one with the smaller peer id stays. */
-const isOvertaken = (validator: Validator, key: string, peerId: string): boolean =>
-  validator.presences().some((p) => p.contributor === key && p.peer !== peerId && p.peer < peerId);
+/**
+ * Whether another tab validates with this key and goes first: of two, the one with the smaller peer id stays. `own`: this
+ * visit's peer id, and those that this browser had before, whose signs of life somebody may send again.
+ */
+const isOvertaken = (validator: Validator, key: string, own: readonly [string, ...string[]]): boolean =>
+  validator.presences().some((p) => p.contributor === key && !own.includes(p.peer) && p.peer < own[0]);
