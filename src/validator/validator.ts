@@ -10,15 +10,17 @@ import { messageOf } from '../protocol/errors.ts';
 import { type Candidate, noCertificate, RoundBook } from '../gauntlet/book.ts';
 import { isMember, JoinBox } from '../gauntlet/admission.ts';
 import type { CarryBook } from '../gauntlet/carries.ts';
+import { refusal } from '../gauntlet/checks.ts';
 import { type Inspected, inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { parameterLayout } from '../model/layout.ts';
-import { bytesEqual, toHex } from '../protocol/bytes.ts';
+import { bytesEqual, compareBytes, toHex } from '../protocol/bytes.ts';
 import { hasCertificate } from '../protocol/certificate.ts';
 import { deadlines, phaseAt, roundAt } from '../protocol/clock.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { MAX_REFUSED } from '../protocol/limits.ts';
 import type { Message, MessageOf, RefusedEntry } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { type Presence, PresenceBook } from '../swarm/presences.ts';
@@ -449,7 +451,7 @@ export class Validator {
     } catch (error) {
       this.#roundsLost++;
       this.#o.log(`round ${round.round} was lost: ${messageOf(error)}`);
-      await this.#giveUp(round.round);
+      await this.#giveUp(round);
     }
   }
 
@@ -460,11 +462,19 @@ export class Validator {
     onCarries?.(carries);
   }
 
-  /** Tells the swarm not to wait; what was accepted stays owed in its senders' error feedback. */
-  async #giveUp(round: number): Promise<void> {
-    const { chain, swarm, identity } = this.#o;
+  /** Tells the swarm not to wait. Who was not refused is not to blame, and goes on with what it sent in its error feedback. */
+  async #giveUp({ round, book }: OpenRound): Promise<void> {
+    const { chain, swarm, identity, carries } = this.#o;
     if (this.#abort.signal.aborted || chain.head.round >= round) return;
-    this.#lastWord = await seal(identity, { kind: 'no-certificate', run: chain.runId, round, refused: [] });
+    const spared = refusal('capacity', 'the validator could not finish this round');
+    const refused = book
+      .entries()
+      .map((entry) => ({ contributor: entry.contributor, ...(entry.refusal ?? spared) }))
+      .sort((a, b) => compareBytes(a.contributor, b.contributor))
+      .slice(0, MAX_REFUSED);
+    // Kept with the next round's: it may be the disk that failed.
+    carries?.settle({ round, accepted: [], refused }, (key) => chain.members.has(key));
+    this.#lastWord = await seal(identity, { kind: 'no-certificate', run: chain.runId, round, refused });
     await swarm.publish(this.#lastWord);
   }
 
