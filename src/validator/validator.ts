@@ -15,7 +15,7 @@ import { type Inspected, inspectorFor } from '../gauntlet/inspect.ts';
 import type { LossMeasurement } from '../gauntlet/scores.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { parameterLayout } from '../model/layout.ts';
-import { bytesEqual, compareBytes, toHex } from '../protocol/bytes.ts';
+import { bytesEqual, compareBytes, fromHex, toHex } from '../protocol/bytes.ts';
 import { hasCertificate } from '../protocol/certificate.ts';
 import { deadlines, phaseAt, roundAt } from '../protocol/clock.ts';
 import { open, seal } from '../protocol/envelope.ts';
@@ -437,6 +437,9 @@ export class Validator {
 
   async #judge(round: OpenRound): Promise<void> {
     try {
+      // Who serves too slowly has not served in time. It is not for want of room, which would leave it its error feedback unseen.
+      for (const key of round.fetching)
+        round.book.notServed(fromHex(key), 'the bytes were on their way, but not there in time');
       const joined = this.#joins.joined(this.#o.chain.head);
       const verdict = await round.book.judge({
         joined,
