@@ -51,6 +51,14 @@ test('help lists every command; a command’s own help has its options and no ot
   expect((await cli('verify')).err).toContain('tabswarm verify --help');
 });
 
+test('start: what a host without a seat would never use is refused', async () => {
+  expect(await cli('start', '--validator', 'tab', '--evaluator', 'ort')).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/the tab measures losses/),
+  });
+  expect((await cli('start', '--validator', 'phone')).err).toContain('--validator is host or tab');
+});
+
 test('verify: a model that is no preset needs the manifest, and says so', async () => {
   const alone = await cli('verify', checkpoint);
   expect(alone.code).toBe(1);

@@ -84,7 +84,8 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
       const key = join(store.dir, 'validator.key');
       // It may have been moved to the machine that validates.
       const named = existsSync(key) ? key : 'validator.key';
-      out(`  Validator  open ${host.url}#validate with ${named}, and keep that tab open:`);
+      const page = options.publicUrl === undefined ? host.url : `${options.publicUrl}/`;
+      out(`  Validator  open ${page}#validate with ${named}, and keep that tab open:`);
       out('             no round is certified without it');
     }
     out(`  Text       ${manifest.data.source}`);
@@ -153,6 +154,10 @@ function hostOptions(args: readonly string[]): HostOptions {
   const validator = SEAT_PLACES.find((place) => place === (values.validator ?? 'host'));
   if (validator === undefined)
     throw new UsageError(`--validator is ${SEAT_PLACES.join(' or ')}, not "${values.validator}".`);
+  if (validator === 'tab' && values.evaluator !== undefined)
+    throw new UsageError(
+      '--evaluator is for a host that validates; with --validator tab the tab measures losses.',
+    );
   const audits = numberOption('audits', values.audits, 0, MAX_AUDITS);
   const seconds = numberOption('round-seconds', values['round-seconds'], 5, 86_400);
   const ice = (values.ice ?? []).map((urls) => {
