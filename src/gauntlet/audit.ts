@@ -12,6 +12,12 @@ import type { ParameterLayout } from '../model/layout.ts';
 import { addScaled, type SparseUpdate } from '../sparseloco/update.ts';
 
 /**
+ * Of those who passed an audit already, at most this share is drawn again in a round (rounded up): an answer is 12 to 24 bytes
+ * a parameter of upload, and in a small swarm the same few would be asked in every round.
+ */
+const REPEATS = 0.25;
+
+/**
  * The contributors to audit: at most `count`, those with the fewest audits first. `seed`: the round's lot seed
  * (RoundBook.lotSeed); `audits`: place in the line ({@link auditsOf}).
  */
@@ -21,15 +27,16 @@ export function drawAudits(
   audits: (contributor: Uint8Array) => number,
   count: number,
 ): Uint8Array[] {
-  return contributors
+  const line = contributors
     .map((contributor) => ({
       contributor,
       audits: audits(contributor),
       lot: sha256Sync(concatBytes(seed, contributor)),
     }))
-    .sort((a, b) => a.audits - b.audits || compareBytes(a.lot, b.lot))
-    .slice(0, count)
-    .map(({ contributor }) => contributor);
+    .sort((a, b) => a.audits - b.audits || compareBytes(a.lot, b.lot));
+  const unproven = line.filter((one) => one.audits <= 0);
+  const repeats = line.slice(unproven.length, unproven.length + Math.ceil(REPEATS * line.length));
+  return [...unproven, ...repeats].slice(0, count).map(({ contributor }) => contributor);
 }
 
 /**

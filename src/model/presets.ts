@@ -95,6 +95,8 @@ const gauntlet: Manifest['gauntlet'] = {
 
 /** Commitments to private state cost 12 bytes a parameter to read back and 28 to keep: for models that can afford it. */
 const audited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 1, trialFrom: 8 };
+/** The rules that the attacks of docs/threat-model.md are played by: 12 to 24 MB of upload for each who is audited. */
+const wellAudited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 4, trialFrom: 4 };
 
 const MICRO = 1_000_000;
 /** 100 credits a round at first, 2,100,000 in all: the first halving comes after 10,500 rounds. */
@@ -145,7 +147,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
     }),
     schedule: scheduleFor(30_000),
     sparseloco,
-    gauntlet: audited,
+    gauntlet: wellAudited,
     admission,
     credits,
   },

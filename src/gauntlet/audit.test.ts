@@ -1,0 +1,49 @@
+/** Who is drawn for an audit: the never audited first, few of the proven again, by lots that the round's seed gives. */
+import { describe, expect, test } from 'vitest';
+import { sha256Sync } from '../protocol/bytes.ts';
+import { auditsOf, drawAudits } from './audit.ts';
+
+const key = (i: number): Uint8Array => sha256Sync(Uint8Array.of(i));
+const keys = Array.from({ length: 20 }, (_, i) => key(i));
+const seed = (round: number): Uint8Array => sha256Sync(Uint8Array.of(99, round));
+const index = (drawn: readonly Uint8Array[]): number[] => drawn.map((one) => keys.indexOf(one));
+
+describe('drawAudits', () => {
+  test('takes who was never audited, then who failed, before who passed', () => {
+    const account = (i: number) => {
+      if (i < 2) return undefined;
+      return { auditsPassed: 3, auditsFailed: i < 4 ? 1 : 0 };
+    };
+    const line = (one: Uint8Array) => auditsOf(account(keys.indexOf(one)));
+    const drawn = index(drawAudits(keys, seed(1), line, 6));
+    expect(drawn.slice(0, 2).toSorted()).toEqual([0, 1]);
+    expect(drawn.slice(2, 4).toSorted()).toEqual([2, 3]);
+    expect(drawn).toHaveLength(6);
+  });
+
+  test.each([
+    [1, 1],
+    [3, 1],
+    [8, 2],
+    [20, 4],
+  ])('of %i who all passed, %i are asked again', (contributors, asked) => {
+    expect(drawAudits(keys.slice(0, contributors), seed(1), () => 1, 4)).toHaveLength(asked);
+  });
+
+  test('newcomers are drawn up to the count, however many passed', () => {
+    const line = (one: Uint8Array) => (keys.indexOf(one) < 5 ? -1 : 2);
+    const drawn = index(drawAudits(keys, seed(2), line, 4));
+    expect(drawn.every((i) => i < 5)).toBe(true);
+    expect(drawn).toHaveLength(4);
+  });
+
+  test('everybody of equal standing is drawn in time, whatever the order they are named in', () => {
+    const seen = new Set<number>();
+    for (let round = 0; round < 40; round++) {
+      const drawn = index(drawAudits(keys, seed(round), () => 1, 4));
+      expect(index(drawAudits(keys.toReversed(), seed(round), () => 1, 4))).toEqual(drawn);
+      for (const i of drawn) seen.add(i);
+    }
+    expect(seen.size).toBe(keys.length);
+  });
+});
