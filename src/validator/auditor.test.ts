@@ -186,6 +186,24 @@ test('who is silent is asked twice and then failed; a machine that cannot replay
   await w.validator.stop();
 });
 
+test('a machine that slept, or certified too late, blames nobody for what it did not hear', async () => {
+  for (const wake of ['commit', 'judge'] as const) {
+    const w = await world();
+    await play(w, 1);
+    await drawn(w);
+    if (wake === 'judge') {
+      w.clock.now = w.at(2).train - w.run.manifest.schedule.trainMs / 2;
+      w.validator.advance();
+      await drawn(w, 2);
+    }
+    w.clock.now = w.at(2)[wake] + 5;
+    w.validator.advance();
+    expect(w.lines.join('\n')).toMatch(/was given up: this machine came too late/);
+    expect((await play(w, 3)).audits).toEqual([]);
+    await w.validator.stop();
+  }
+});
+
 test('a commit that does not continue the last one is refused, and zeros are always a way back', async () => {
   const w = await world();
   await play(w, 1);

@@ -44,6 +44,8 @@ interface Case {
   readonly theta: Int32Array;
   readonly head: ChainHead;
   answered: boolean;
+  /** It answered once and served nothing of what it named. */
+  withheld: boolean;
   asked: number;
 }
 
@@ -83,7 +85,16 @@ export class Auditor {
       const commit = book.commitOf(contributor);
       const submission = book.bytesOf(contributor);
       if (commit === null || submission === null) continue;
-      this.#open.push({ contributor, commit, submission, theta, head, answered: false, asked: 0 });
+      this.#open.push({
+        contributor,
+        commit,
+        submission,
+        theta,
+        head,
+        answered: false,
+        withheld: false,
+        asked: 0,
+      });
     }
     await this.#ask();
   }
@@ -93,9 +104,16 @@ export class Auditor {
     const { chain, now } = this.#o;
     for (const one of this.#open.slice()) {
       if (one.answered) continue;
-      const { train, commit } = deadlines(chain.manifest.schedule, one.commit.round + 1);
-      if (one.asked < 2 && now() >= train - chain.manifest.schedule.trainMs / 2) void this.#ask();
-      if (one.asked >= 2 && now() >= commit)
+      const { train, commit, judge } = deadlines(chain.manifest.schedule, one.commit.round + 1);
+      const time = now();
+      // A machine that slept through these moments, or certified too late for them, did not listen: nobody was silent.
+      if (!one.withheld && (time >= judge || (one.asked < 2 && time >= commit))) {
+        this.#drop(one);
+        this.#o.log(`${auditOf(one)} was given up: this machine came too late to ask twice and listen`);
+        continue;
+      }
+      if (one.asked < 2 && time >= train - chain.manifest.schedule.trainMs / 2) void this.#ask();
+      if (one.asked >= 2 && time >= commit)
         this.#end(one, 'failed', 'asked twice, and did not show what it carried');
     }
   }
@@ -176,6 +194,7 @@ export class Auditor {
       const fetched = await this.#fetchCarries(answer, 4 * layout.elements);
       if (fetched === null) {
         // It may have been the network: asked once more, it may answer again.
+        one.withheld = true;
         if (one.asked < 2) one.answered = false;
         else this.#end(one, 'failed', 'asked twice to show what it carried, and served nothing');
         return;
@@ -194,9 +213,7 @@ export class Auditor {
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       this.#drop(one);
-      log(
-        `the audit of ${toHex(one.contributor).slice(0, 8)} in round ${one.commit.round} was given up: ${messageOf(error)}`,
-      );
+      log(`${auditOf(one)} was given up: ${messageOf(error)}`);
     }
   }
 
@@ -249,3 +266,6 @@ export class Auditor {
     if (at >= 0) this.#open.splice(at, 1);
   }
 }
+
+const auditOf = ({ contributor, commit }: Case): string =>
+  `the audit of ${toHex(contributor).slice(0, 8)} in round ${commit.round}`;
