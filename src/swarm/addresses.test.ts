@@ -1,3 +1,4 @@
+/** What a host's address is made of, and which connections count as direct, relayed or none. */
 import type { Connection } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+/** The deny list: bounded, forgetful, and asked on every way in and out. */
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PeerId } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';

@@ -1,3 +1,4 @@
+/** Gossip before it is believed: rates of authors and neighbours, verdicts passed on, abuse reported. */
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { type GossipSub, type Message, TopicValidatorResult } from '@libp2p/gossipsub';
 import type { PeerId } from '@libp2p/interface';

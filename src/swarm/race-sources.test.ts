@@ -1,3 +1,4 @@
+/** Several sources of one blob: who is asked when, who wins, and what happens to the losers. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { raceSources } from './race-sources.ts';
 

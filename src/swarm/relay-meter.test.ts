@@ -1,3 +1,4 @@
+/** The relay is for signalling: a tab that sends more through it is reported. */
 import { describe, expect, it } from 'vitest';
 import { RELAY_BURST, RELAY_RATE } from './limits.ts';
 import { RelayMeter } from './relay-meter.ts';

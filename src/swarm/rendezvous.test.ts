@@ -1,3 +1,4 @@
+/** Finding other tabs: a fair sample, real peer ids only, and no answer to who asks too often. */
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import type { Stream } from '@libp2p/interface';

@@ -1,3 +1,4 @@
+/** A rate limit on a clock that the test moves. */
 import { describe, expect, it } from 'vitest';
 import { TokenBucket } from './token-bucket.ts';
 

@@ -1,3 +1,4 @@
+/** Numbers, sizes and times as people read them, and a dash for what is unknown. */
 import { describe, expect, it } from 'vitest';
 import * as format from './format.ts';
 

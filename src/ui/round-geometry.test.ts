@@ -1,3 +1,4 @@
+/** The picture of a round: arcs true to the schedule, and a steady seat for every peer. */
 import { describe, expect, it } from 'vitest';
 import { arcs, point, progress, seats, SEATS } from './round-geometry.ts';
 

@@ -1,3 +1,4 @@
+/** Every code that can reach the page has words, and no sentence is empty. */
 import { describe, expect, it } from 'vitest';
 import { REFUSAL_REASONS } from '../protocol/messages.ts';
 import { strings } from './strings.ts';

@@ -1,3 +1,4 @@
+/** The page redraws at most once an interval, but answers a click at once. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createAppStore } from '../app/store.ts';
 import { throttle } from './view-store.ts';

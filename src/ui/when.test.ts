@@ -1,3 +1,4 @@
+/** Times of day and the words for how far off they are. */
 import { expect, test } from 'vitest';
 import { clockTime, minutesOf, when } from './when.ts';
 

@@ -1,3 +1,4 @@
+/** What is worth a system notice, each thing once. */
 import { describe, expect, it } from 'vitest';
 import type { AppState } from '../../app/state.ts';
 import { createAppStore } from '../../app/store.ts';
