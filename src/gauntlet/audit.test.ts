@@ -16,8 +16,8 @@ describe('drawAudits', () => {
     };
     const line = (one: Uint8Array) => auditsOf(account(keys.indexOf(one)));
     const drawn = index(drawAudits(keys, seed(1), line, 6));
-    expect(drawn.slice(0, 2).toSorted()).toEqual([0, 1]);
-    expect(drawn.slice(2, 4).toSorted()).toEqual([2, 3]);
+    expect(new Set(drawn.slice(0, 2))).toEqual(new Set([0, 1]));
+    expect(new Set(drawn.slice(2, 4))).toEqual(new Set([2, 3]));
     expect(drawn).toHaveLength(6);
   });
 

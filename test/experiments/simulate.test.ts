@@ -153,7 +153,16 @@ describe('experiments', () => {
     for (const experiment of EXPERIMENTS.values()) {
       if (['workers', 'longer'].includes(experiment.name)) continue;
       const runs = runsOf(experiment, { corpora: ['a', 'b'], seeds: [1, 2], scale: {} });
-      expect(new Set(runs.map(totalTokens)).size, experiment.name).toBe(1);
+      const lengths = Map.groupBy(runs, totalTokens);
+      // The rates are swept for three lengths of run, and at each the methods are swept alike.
+      expect(lengths.size, experiment.name).toBe(experiment.name === 'lr' ? 3 : 1);
+      if (experiment.name === 'lr')
+        for (const same of lengths.values()) {
+          const rates = Map.groupBy(same, (run) => run.method);
+          const swept = [...rates.values()].map((of) => of.map((run) => run.learningRate));
+          expect(swept).toHaveLength(3);
+          expect(new Set(swept.map(String)).size).toBe(1);
+        }
       for (const { unequalSteps: own, innerSteps, workers } of runs)
         if (own !== undefined) expect(own.reduce((a, b) => a + b)).toBe(innerSteps * workers);
       expect(new Set(runs.map(settingsKey)).size, experiment.name).toBe(runs.length);
