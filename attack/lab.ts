@@ -51,12 +51,16 @@ export interface LabOptions {
   readonly rules?: Partial<GauntletRules>;
 }
 
-/** Smallest model that still learns from text in a few seconds on a CPU: one layer, 62 thousand parameters. */
+/**
+ * Smallest model that still learns from text in a few seconds on a CPU: one layer, 82 thousand parameters. With an output
+ * matrix of its own: with tied ones so small a model stands still at the frequencies of single tokens from the fifth round
+ * to the tenth, which hid what attacks do; and when it gets away from there is luck, which looked like their doing.
+ */
 const base = (rounds: number): Preset => {
   const tiny = preset('tiny');
   return {
     ...tiny,
-    model: { ...tiny.model, vocabSize: 320, layers: 1, intermediateSize: 128 },
+    model: { ...tiny.model, vocabSize: 320, layers: 1, intermediateSize: 128, tiedEmbeddings: false },
     training: {
       ...tiny.training,
       batch: 4,
