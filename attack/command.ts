@@ -66,6 +66,7 @@ const detailsOf = (outcome: RunOutcome): Record<string, unknown> => ({
   attackers: Object.fromEntries(outcome.attackerOutcomes),
   honest: Object.fromEntries(outcome.honestRefused),
   honestOnTrial: outcome.honestOnTrial,
+  attackersWait: outcome.attackersWait,
 });
 
 /** A figure with its numbers as they are printed. */

@@ -8,6 +8,7 @@ const outcome = (change: Partial<RunOutcome> = {}): RunOutcome => ({
   roundsLost: 0,
   honestCredits: [100, 300],
   attackerCredits: [],
+  attackersWait: 0,
   honestSubmissions: 200,
   honestRefused: new Map(),
   honestOnTrial: 0,

@@ -3,6 +3,7 @@ import type { Inspected } from '../src/gauntlet/inspect.ts';
 import type { LossMeasurement } from '../src/gauntlet/scores.ts';
 import { type RoundResult, Simulation, type Trainer } from '../src/gauntlet/simulation.ts';
 import { toHex } from '../src/protocol/bytes.ts';
+import { awaitsAudit } from '../src/protocol/ledger.ts';
 import type { Behaviour, OthersWork } from './behaviour.ts';
 import type { Workshop } from './lab.ts';
 import { DishonestPeer, HonestPeer } from './peers.ts';
@@ -26,9 +27,14 @@ export interface RunOutcome {
   readonly heldOutLoss: number;
   /** Rounds without a certificate. */
   readonly roundsLost: number;
-  /** Micro-credits of each honest peer and of each dishonest identity at the end. */
+  /**
+   * Micro-credits of each honest peer and of each dishonest identity at the end: vested ones, and provisional ones that
+   * time alone will vest.
+   */
   readonly honestCredits: readonly number[];
   readonly attackerCredits: readonly number[];
+  /** Micro-credits that wait for their owner's first passed audit, of all dishonest identities together. */
+  readonly attackersWait: number;
   /** Honest submissions, and those of them that were refused, by reason, other than for want of room. */
   readonly honestSubmissions: number;
   readonly honestRefused: ReadonlyMap<string, number>;
@@ -84,13 +90,21 @@ export async function playRun(options: RunOptions): Promise<RunOutcome> {
     }
     certified.splice(0, certified.length, ...result.applied);
   }
-  const creditsOf = (peers: readonly { identity: { publicKey: Uint8Array } }[]) =>
-    peers.map(({ identity }) => simulation.ledger.accounts.get(toHex(identity.publicKey))?.credits ?? 0);
+  const { ledger } = simulation;
+  const earned = (peers: readonly { identity: { publicKey: Uint8Array } }[]) =>
+    peers.map(({ identity }) => {
+      const account = ledger.accounts.get(toHex(identity.publicKey));
+      if (account === undefined) return { credits: 0, waits: 0 };
+      const waits = awaitsAudit(ledger, account, lab.manifest.credits) ? account.provisional : 0;
+      return { credits: account.credits - waits, waits };
+    });
+  const taken = earned(dishonest);
   return {
     heldOutLoss: await lab.heldOut(simulation.head.root),
     roundsLost,
-    honestCredits: creditsOf(honest),
-    attackerCredits: creditsOf(dishonest),
+    honestCredits: earned(honest).map(({ credits }) => credits),
+    attackerCredits: taken.map(({ credits }) => credits),
+    attackersWait: taken.reduce((sum, { waits }) => sum + waits, 0),
     honestSubmissions,
     honestRefused,
     honestOnTrial,

@@ -41,6 +41,8 @@ export interface Standing {
   readonly admittedRound: number | null;
   /** Certificates until a round's credits are vested without an audit. */
   readonly vestRounds: number;
+  /** Provisional credits wait for the first passed audit, however long that takes. */
+  readonly awaitsAudit: boolean;
 }
 
 export interface BoardEntry {
@@ -130,6 +132,7 @@ export const NO_STANDING: Standing = {
   lastAudit: null,
   admittedRound: null,
   vestRounds: 0,
+  awaitsAudit: false,
 };
 
 export const NO_PICTURE: PictureState = {

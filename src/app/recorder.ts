@@ -79,7 +79,7 @@ export class Recorder {
       },
     }));
     this.#store.setState((s) => ({
-      standing: standingOf(this.#ledger, this.#own, manifest.credits.vestRounds, s.standing, body),
+      standing: standingOf(this.#ledger, this.#own, manifest.credits, s.standing, body),
       ...(account !== undefined && {
         milestones: withMilestones(s.milestones, account, body.round, body.time),
       }),

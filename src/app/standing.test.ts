@@ -53,12 +53,20 @@ describe('a round’s credits', () => {
 describe('standing', () => {
   it('splits credits into vested and provisional ones that name their rounds', () => {
     const { vestRounds } = chain.manifest.credits;
-    const standing = standingOf(ledger, own, vestRounds, NO_STANDING, silent);
+    const standing = standingOf(ledger, own, chain.manifest.credits, NO_STANDING, silent);
     expect(standing.vested + standing.provisional).toBe(chain.account(ada.publicKey)?.credits);
     expect(standing.provisionalRounds).toEqual(
       [1, 2, 3, 4, 5, 6, 8, 9, 10, 11].filter((round) => round + 1 + vestRounds > 12),
     );
     expect(standing.of).toBe(3);
+  });
+
+  it('says when credits wait for the first passed audit', () => {
+    const waits = (change: Partial<Ledger>) =>
+      standingOf({ ...ledger, ...change }, own, chain.manifest.credits, NO_STANDING, silent).awaitsAudit;
+    expect(waits({})).toBe(false);
+    expect(waits({ lastAudit: ledger.height })).toBe(true);
+    expect(waits({ lastAudit: ledger.height - chain.manifest.credits.vestRounds })).toBe(false);
   });
 
   it('remembers which rounds a failed audit took', () => {
@@ -74,7 +82,7 @@ describe('standing', () => {
       round: 12,
       audits: [{ contributor: ada.publicKey, round: 9, outcome: 'failed' as const, detail: 'cosine 0.1' }],
     };
-    expect(standingOf(after, own, 4, before, failed)).toMatchObject({
+    expect(standingOf(after, own, chain.manifest.credits, before, failed)).toMatchObject({
       lastAudit: { round: 9, outcome: 'failed', detail: 'cosine 0.1' },
       forfeitedRounds: [9, 10, 11],
       provisionalRounds: [],
@@ -85,9 +93,10 @@ describe('standing', () => {
 
 it('says which certificate admitted the key, also before it has an account', () => {
   const admitting = { ...silent, round: 3, joined: [{ contributor: ada.publicKey, nonce: 1 }] };
-  const admitted = standingOf(emptyLedger(), own, 4, NO_STANDING, admitting);
+  const rules = chain.manifest.credits;
+  const admitted = standingOf(emptyLedger(), own, rules, NO_STANDING, admitting);
   expect(admitted).toMatchObject({ admittedRound: 3, rank: null });
-  expect(standingOf(emptyLedger(), own, 4, admitted, silent).admittedRound).toBe(3);
+  expect(standingOf(emptyLedger(), own, rules, admitted, silent).admittedRound).toBe(3);
 });
 
 describe('leaderboard', () => {

@@ -1,7 +1,7 @@
 /** Who stands where: leaderboard, teams and the own account, from a ledger that this tab has folded itself. */
 import { toHex } from '../protocol/bytes.ts';
-import { explainCredits, type Account, type Ledger } from '../protocol/ledger.ts';
-import type { Manifest } from '../protocol/manifest.ts';
+import { type Account, awaitsAudit, explainCredits, type Ledger } from '../protocol/ledger.ts';
+import type { CreditRules, Manifest } from '../protocol/manifest.ts';
 import type { CertificateBody } from '../protocol/messages.ts';
 import type { ShownProfile } from '../protocol/profile-book.ts';
 import { teamKey } from '../protocol/profile.ts';
@@ -57,7 +57,7 @@ type Mentions = Pick<CertificateBody, 'round' | 'audits' | 'joined'>;
 export function standingOf(
   ledger: Ledger,
   own: string,
-  vestRounds: number,
+  rules: CreditRules,
   before: Standing,
   body: Mentions,
 ): Standing {
@@ -67,6 +67,7 @@ export function standingOf(
     audit === undefined
       ? before.lastAudit
       : { round: audit.round, outcome: audit.outcome, detail: audit.detail };
+  const { vestRounds } = rules;
   const admittedRound = body.joined.some(isOwn) ? body.round : before.admittedRound;
   const account = ledger.accounts.get(own);
   if (account === undefined)
@@ -90,6 +91,7 @@ export function standingOf(
     lastAudit,
     admittedRound,
     vestRounds,
+    awaitsAudit: awaitsAudit(ledger, account, rules),
   };
 }
 

@@ -88,7 +88,7 @@ const gauntlet: Manifest['gauntlet'] = {
   // feedback (docs/gauntlet.md); templar penalises from 0.4 and bans from 0.6.
   maxOverlap: 0.55,
   minAgreement: 0.5,
-  minGain: 0.2,
+  minGain: 0.3,
   // A newcomer's weight rises over its first eight accepted rounds; nobody decides alone.
   rampRounds: 8,
   maxShare: 0.5,

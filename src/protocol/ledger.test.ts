@@ -2,7 +2,15 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compareBytes } from './bytes.ts';
-import { applyToLedger, creditsFor, emissionAt, emptyLedger, explainCredits, foldLedger } from './ledger.ts';
+import {
+  applyToLedger,
+  awaitsAudit,
+  creditsFor,
+  emissionAt,
+  emptyLedger,
+  explainCredits,
+  foldLedger,
+} from './ledger.ts';
 import type { CertificateBody } from './messages.ts';
 import { testHash, testManifest } from './testing.ts';
 
@@ -211,6 +219,27 @@ describe('ledger', () => {
     expect(explainCredits(manifest, passed[1], ana)).toMatchObject({ outcome: 'accepted', amount: 1000 });
   });
 
+  test('while audits are held, who passed none since it last failed has nothing vested by age', () => {
+    const [first, second, third] = chain as [CertificateBody, CertificateBody, CertificateBody];
+    const later = [4, 5].map((height) => body(height, height === 4 ? 2500 : 2750, [[ben, 1]]));
+    const start = { ...first, audits: [audited(ben, 4, 'passed')] };
+    // Height 3: two certificates after the first, the last audit's own age is two as well.
+    expect(account([start, second], ana)).toMatchObject({ provisional: 1750, vested: 0, proven: false });
+    const held = { ...second, audits: [audited(ben, 6, 'passed')] };
+    expect(account([start, held, third], ana)).toMatchObject({ provisional: 1750, vested: 0 });
+    expect(account([start, held, third], ben)).toMatchObject({ vested: 250, proven: true });
+    // Nobody holds audits any more, so nobody need wait for one.
+    expect(account([start, held, third, later[0]], ana)).toMatchObject({ provisional: 0, vested: 1750 });
+    const passed = { ...third, audits: [audited(ana, first.round, 'passed')] };
+    expect(account([start, held, passed], ana)).toMatchObject({
+      vested: 750,
+      provisional: 1000,
+      proven: true,
+    });
+    const failed = { ...later[0], audits: [audited(ana, 8, 'failed')] };
+    expect(account([start, held, passed, failed], ana)).toMatchObject({ vested: 750, forfeited: 1000, proven: false });
+  });
+
   test('whatever is audited: all that was issued is vested, provisional or forfeited, and what vested stays', () => {
     const names = ['a', 'b', 'c', 'd'].map(testHash);
     const round = fc.record({
@@ -237,7 +266,9 @@ describe('ledger', () => {
             expect(now.credits).toBe(now.vested + now.provisional);
             expect(now.provisional).toBe(now.awards.reduce((n, { amount }) => n + amount, 0));
             expect(now.vested).toBeGreaterThanOrEqual(ledger.accounts.get(id)?.vested ?? 0);
-            for (const { height } of now.awards) expect(height + vestRounds).toBeGreaterThan(next.height);
+            const waits = awaitsAudit(next, now, { ...rules, vestRounds });
+            if (!waits)
+              for (const { height } of now.awards) expect(height + vestRounds).toBeGreaterThan(next.height);
             sum += now.credits + now.forfeited;
           }
           expect(sum).toBe(next.issued);

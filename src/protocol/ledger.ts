@@ -4,8 +4,9 @@
  * Everything is integer micro-credits and a pure fold over the chain of certificates, so that any peer recomputes any
  * balance from the public chain alone. No superlinear bonus: two small devices earn what one large one does.
  *
- * Credits are provisional at first: a failed audit forfeits all that are. They vest after a number of certificates, or
- * as soon as an audit of their round or a later one passes.
+ * Credits are provisional at first: a failed audit forfeits all that are. They vest as soon as an audit of their round or
+ * a later one passes, or after a number of certificates. Where audits are held, the latter is only for who has passed one:
+ * else a liar could come, be paid before its turn, leave, and let what it got vest.
  */
 import { compareBytes, toHex } from './bytes.ts';
 import type { CreditRules, Manifest } from './manifest.ts';
@@ -93,6 +94,8 @@ export interface Account {
   readonly tokens: number;
   readonly auditsPassed: number;
   readonly auditsFailed: number;
+  /** Has passed an audit, and failed none since. */
+  readonly proven: boolean;
   /** Round of the last entry. */
   readonly lastRound: number;
 }
@@ -101,11 +104,13 @@ export interface Ledger {
   readonly height: number;
   /** Micro-credits issued so far; the sum of all accounts' credits and of what they forfeited. */
   readonly issued: number;
+  /** Height of the last certificate with the outcome of an audit; null before the first. */
+  readonly lastAudit: number | null;
   /** By hex key. */
   readonly accounts: ReadonlyMap<string, Account>;
 }
 
-export const emptyLedger = (): Ledger => ({ height: 0, issued: 0, accounts: new Map() });
+export const emptyLedger = (): Ledger => ({ height: 0, issued: 0, lastAudit: null, accounts: new Map() });
 
 const newAccount = (contributor: Uint8Array): Account => ({
   contributor,
@@ -119,6 +124,7 @@ const newAccount = (contributor: Uint8Array): Account => ({
   tokens: 0,
   auditsPassed: 0,
   auditsFailed: 0,
+  proven: false,
   lastRound: 0,
 });
 
@@ -136,7 +142,7 @@ export function foldLedger(
   from: Ledger = emptyLedger(),
 ): Ledger {
   const accounts = new Map(from.accounts);
-  let { height, issued } = from;
+  let { height, issued, lastAudit } = from;
   for (const body of bodies) {
     if (body.height !== height + 1 || body.issued !== issued) {
       throw new RangeError(
@@ -160,14 +166,26 @@ export function foldLedger(
     }
     // Audits before age: what a lie would have vested with this very certificate is still provisional.
     for (const audit of body.audits) change(audit.contributor, (old) => afterAudit(old, audit));
+    if (body.audits.length > 0) lastAudit = height;
     for (const [id, account] of accounts) {
       const oldest = account.awards[0];
+      if (awaitsAudit({ height, lastAudit }, account, rules)) continue;
       if (oldest !== undefined && oldest.height + rules.vestRounds <= height)
         accounts.set(id, { ...account, ...vest(account, (a) => a.height + rules.vestRounds <= height) });
     }
   }
-  return { height, issued, accounts };
+  return { height, issued, lastAudit, accounts };
 }
+
+/**
+ * Whether what an account has provisionally vests by nothing but a passed audit: it has not passed one (since it last
+ * failed), and the run has held audits within the time that credits take to vest.
+ */
+export const awaitsAudit = (
+  { height, lastAudit }: Pick<Ledger, 'height' | 'lastAudit'>,
+  { proven }: Pick<Account, 'proven'>,
+  { vestRounds }: CreditRules,
+): boolean => !proven && lastAudit !== null && lastAudit + vestRounds > height;
 
 function withAwards(account: Account, awards: readonly Award[], vested = account.vested): Partial<Account> {
   const provisional = awards.reduce((sum, award) => sum + award.amount, 0);
@@ -184,12 +202,13 @@ function vest(account: Account, ripe: (award: Award) => boolean): Partial<Accoun
 function afterAudit(account: Account, { outcome, round }: AuditEntry): Partial<Account> {
   if (outcome === 'passed') {
     const vested = vest(account, (award) => award.round <= round);
-    return { ...vested, auditsPassed: account.auditsPassed + 1 };
+    return { ...vested, auditsPassed: account.auditsPassed + 1, proven: true };
   }
   return {
     ...withAwards(account, []),
     forfeited: account.forfeited + account.provisional,
     auditsFailed: account.auditsFailed + 1,
+    proven: false,
   };
 }
 
@@ -247,7 +266,10 @@ function explainRound(manifest: Manifest, body: CertificateBody, contributor: Ui
       text:
         `Round ${body.round} issued ${emission.amount} micro-credits; your ${work.tokens} tokens had weight ` +
         `${work.weight} of ${totalWeight}: ${amount}, provisional until height ` +
-        `${body.height + manifest.credits.vestRounds} or a passed audit.`,
+        `${body.height + manifest.credits.vestRounds} or a passed audit` +
+        ((manifest.gauntlet.auditsPerRound ?? 0) > 0
+          ? '; as long as audits are held, at least until your first one.'
+          : '.'),
     };
   }
   const refusal = body.refused.find((entry) => toHex(entry.contributor) === id);

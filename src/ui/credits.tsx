@@ -40,13 +40,14 @@ export function CreditSummary() {
   const estimate = useApp((s) => (s.intent === 'running' ? estimateNext(s.rounds) : null));
   const { rank, of, vested, provisional, forfeited, vestRounds, auditsPassed, auditsFailed, lastAudit } =
     standing;
+  const vestsIn = standing.awaitsAudit ? null : vestRounds;
   const audited = auditsPassed + auditsFailed > 0;
   return (
     <div className="credit-summary" data-testid="credit-summary">
       <ul>
         {rank !== null && <li>{t.place(format.count(rank), format.count(of))}</li>}
         {rank !== null && <li>{t.vested(format.credits(vested))}</li>}
-        {provisional > 0 && <li>{t.provisional(format.credits(provisional), vestRounds)}</li>}
+        {provisional > 0 && <li>{t.provisional(format.credits(provisional), vestsIn)}</li>}
         {forfeited > 0 && <li className="credit-bad">{t.forfeited(format.credits(forfeited))}</li>}
         {audited && <li>{t.audits(format.count(auditsPassed), format.count(auditsFailed))}</li>}
       </ul>

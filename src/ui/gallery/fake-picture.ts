@@ -76,6 +76,7 @@ export function picture(now: number, peers: readonly PeerView[]): PictureState {
       lastAudit: { round: 38, outcome: 'passed', detail: '' },
       admittedRound: 0,
       vestRounds: 4,
+      awaitsAudit: false,
     },
     leaderboard: [
       { contributor: hex(71), name: 'Ada', team: 'Analytical', credits: 9_120_400, accepted: 42 },

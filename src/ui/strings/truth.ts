@@ -26,7 +26,7 @@ export const creditStrings = {
     vested: { title: 'Vested', text: 'Nothing can take it back.' },
     provisional: {
       title: 'Provisional',
-      text: 'It vests after some more certified rounds, or at once when an audit passes. A failed audit takes it back.',
+      text: 'It vests at once when an audit passes, or after some more certified rounds; not before your first audit where the run holds them. A failed audit takes it back.',
     },
     forfeited: {
       title: 'Forfeited',
@@ -34,8 +34,11 @@ export const creditStrings = {
     },
   },
   vested: (credits: string) => `${credits} vested`,
-  provisional: (credits: string, rounds: number) =>
-    `${credits} provisional for up to ${rounds} ${plural(rounds, 'round', 'rounds')}`,
+  /** `rounds` null: by nothing but a passed audit. */
+  provisional: (credits: string, rounds: number | null) =>
+    rounds === null
+      ? `${credits} provisional until your first audit`
+      : `${credits} provisional for up to ${rounds} ${plural(rounds, 'round', 'rounds')}`,
   forfeited: (credits: string) => `${credits} forfeited`,
   audits: (passed: string, failed: string) =>
     failed === '0' ? `${passed} audits passed` : `${passed} audits passed, ${failed} failed`,
