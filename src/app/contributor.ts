@@ -121,8 +121,12 @@ export class Contributor {
   async #linger(signal: AbortSignal): Promise<void> {
     const { manifest, clock, follower, identity, onActivity } = this.#o;
     const last = follower.last?.body;
-    const accepted = last?.accepted.some((entry) => bytesEqual(entry.contributor, identity.publicKey));
-    if ((manifest.gauntlet.auditsPerRound ?? 0) === 0 || accepted !== true) return;
+    const isOwn = ({ contributor }: { contributor: Uint8Array }) => bytesEqual(contributor, identity.publicKey);
+    // What only waits for its first audit can be drawn too, and is first in line.
+    const drawable =
+      last?.accepted.some(isOwn) === true ||
+      last?.refused.some((entry) => entry.reason === 'on-trial' && isOwn(entry)) === true;
+    if ((manifest.gauntlet.auditsPerRound ?? 0) === 0 || !drawable) return;
     onActivity('waiting', 'Staying a moment: a validator may ask to see the last round’s work.');
     const asked = () => this.#shownRound === last?.round;
     await this.#waitFor(asked, clock.now() + AUDIT_ASK_MS, signal);
