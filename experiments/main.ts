@@ -2,7 +2,7 @@
  * `npm run experiment -- NAME [options]`: does the model learn as well? Runs many workers in one process on the
  * project's own engine and writes one JSON file a run; runs whose file exists are not repeated.
  *
- *   NAME                  an experiment (`list` names them), or `report` to rebuild docs/experiments.md
+ *   NAME                  an experiment, `list` (their names and questions) or `report` (rebuilds docs/experiments.md)
  *   --corpus sotu,FILE    texts, default sotu (the State of the Union addresses that ship with the project)
  *   --seeds 1,2,3         default: the experiment's own
  *   --size, --workers, --rounds, --inner-steps, --batch, --sequence    instead of the base's
@@ -21,7 +21,7 @@ import { CorpusError } from '../src/host/corpus.ts';
 import type { ByteCorpus } from './lib/data.ts';
 import { defaultRuntime, launch, LaunchError } from './lib/launch.ts';
 import { defaultRuns, EXPERIMENTS, runsOf } from './lib/named.ts';
-import { buildReport, type ReportSection, sectionsOf } from './lib/report.ts';
+import { buildReport, sectionsOf } from './lib/report.ts';
 import type { RunResult } from './lib/result.ts';
 import { isSize, type RunSettings, type Scale, SIZES, settingsKey, variantName } from './lib/settings.ts';
 import { ResultStore } from './lib/store.ts';
@@ -110,7 +110,8 @@ async function runExperiment(name: string): Promise<void> {
     throw new UsageError(`--runtime is deno or node, not "${runtime}".`);
   const texts = new Map<string, ByteCorpus>(list(args.corpus).map((a) => [corpusName(a), readCorpus(a)]));
   const seeds = args.seeds === undefined ? experiment.seeds : list(args.seeds).map((s) => whole('seeds', s));
-  const all = runsOf(experiment, { corpora: [...texts.keys()], seeds, scale: scaleFromFlags() });
+  const scale = scaleFromFlags();
+  const all = runsOf(experiment, { corpora: [...texts.keys()], seeds, scale });
   const only = args.only === undefined ? null : list(args.only);
   const runs = all.filter((settings) => only === null || only.includes(variantName(settings)));
   if (runs.length === 0) {
@@ -128,8 +129,9 @@ async function runExperiment(name: string): Promise<void> {
       printResult(name, result);
     }
   }
-  if (missing.length === 0) return;
-  for await (const outcome of launch(missing, texts, { runtime, hardware: args.hardware })) {
+  for await (const outcome of missing.length === 0
+    ? []
+    : launch(missing, texts, { runtime, hardware: args.hardware })) {
     if ('error' in outcome) {
       console.error(`experiment ${variantName(outcome.settings)}: ${outcome.error}`);
       process.exitCode = 1;
@@ -138,15 +140,18 @@ async function runExperiment(name: string): Promise<void> {
     store.save(name, outcome.result);
     printResult(name, outcome.result);
   }
+  printGaps(
+    runs.flatMap((settings) => store.find(settings) ?? []),
+    scale,
+  );
 }
 
-/** How far the presets' default is from the tuned baselines, by corpus. */
-function printGaps(sections: readonly ReportSection[]): void {
-  const all = sections.flatMap((s) => s.results);
+/** How far the presets' default at a scale is from the tuned baselines, by corpus, where there are results of both. */
+function printGaps(all: readonly RunResult[], scale: Partial<Scale>): void {
   const baselines = new Baselines(all);
   const key = (settings: RunSettings) => settingsKey({ ...settings, seed: 0 });
   for (const corpus of new Set(all.map((r) => r.settings.corpus))) {
-    const [chosen] = defaultRuns({ corpora: [corpus], seeds: [0], scale: {} });
+    const [chosen] = defaultRuns({ corpora: [corpus], seeds: [0], scale });
     const own = all.filter((r) => key(r.settings) === key(chosen));
     const unique = [...new Map(own.map((r) => [r.settings.seed, r])).values()];
     for (const method of ['diloco', 'adamw'] as const) {
@@ -175,7 +180,10 @@ function report(): void {
   for (const [name, svg] of pictures) writeFileSync(join(folder, 'images', 'experiments', name), svg);
   for (const { experiment, results } of sections)
     for (const result of results) printResult(experiment.name, result);
-  printGaps(sections);
+  printGaps(
+    sections.flatMap((s) => s.results),
+    {},
+  );
 }
 
 try {
@@ -183,6 +191,7 @@ try {
   if (name === undefined || rest.length > 0)
     throw new UsageError(`Name one experiment: ${[...EXPERIMENTS.keys()].join(', ')}, or report.`);
   if (name === 'report') report();
+  else if (name === 'list') for (const e of EXPERIMENTS.values()) console.log(`${e.name}: ${e.question}`);
   else await runExperiment(name);
 } catch (error) {
   if (!(error instanceof UsageError || error instanceof CorpusError || error instanceof LaunchError))

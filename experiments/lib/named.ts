@@ -251,6 +251,17 @@ const list: readonly Experiment[] = [
     },
   },
   {
+    name: 'embeddings',
+    question: "At the width of the presets' 1m: should the output have a matrix of its own?",
+    picture: 'curves',
+    seeds: [1],
+    runs: (base, seed) =>
+      (['0.7m', '0.8m'] as const).flatMap((size) => {
+        const scale = { ...base, size };
+        return [adamw(scale, seed), sparse(scale, seed)];
+      }),
+  },
+  {
     name: 'longer',
     question: 'Does the gap close with more rounds?',
     picture: 'marks',

@@ -73,6 +73,8 @@ export const SIZES = {
   '0.07m': llama(64, 128, 1, 2, false),
   '0.1m': llama(64, 192, 2, 2),
   '0.7m': llama(128, 384, 3, 4),
+  // The layers of the presets' 1m, with the output matrix that it has too.
+  '0.8m': llama(128, 384, 3, 4, false),
   '3m': llama(256, 704, 4, 4),
   '20m': llama(512, 1408, 6, 8),
 } as const satisfies Record<string, ModelConfig>;
