@@ -24,7 +24,7 @@ bytes, the adapter and the seconds. Only the words are typed (\`experiments/lib/
   best rate for its length. AdamW's eps is 1e-8 for all. The schedule is the project's: warm-up of about 20 steps, cosine
   to a tenth. "Default" is what the presets have: top 64 of 4096, one bit, β 0.5, α 1, averaged over a coordinate's senders.
 - **Small.** 0.07 M parameters and 0.16 million tokens, sixteen rounds: what a CPU driver does in a minute. A difference
-  below the spread over seeds says nothing; rows of one seed are hints. What holds here need not hold for a larger model.
+  below the spread over seeds says nothing; rows of one seed are hints (most rows of today's default have three on sotu). What holds here need not hold for a larger model.
 - A name leaves out what the first runs had: β 0.95 is unsaid, the default of today is \`beta0.5\`.
 - The same seed gives the same result on the same adapter, to the bit (tested).
 
@@ -63,21 +63,21 @@ averaging and 3.2e-2, 8e-3, 4e-3 for SparseLoCo in 5, 16 and 48 rounds. Averagin
 local training takes larger rates. One text and one seed: the rates next to the best one end 1 to 8 % higher, and on tinyshakespeare
 AdamW at 4e-3 ends 1.8 % lower than at 2e-3 after forty-eight rounds (\`longer\`). At 4e-3, its rate for sixteen rounds, AdamW would have
 looked worse than SparseLoCo on sotu.`,
-  beta: `Much less than the paper's 0.95. Between 0.5 and 0.8 there is little in it after sixteen rounds; after forty-eight 0.5 is ahead
-on all pairs we have (the rows with \`r48\`). 0 forgets too much, 0.95 and 0.99 too little, at both learning rates. Old error
-feedback is applied to a state that has moved on, at full size where \`senders\` is the rule. So the presets have 0.5. A larger
-model, whose top 64 of 4096 miss more, may want more of it.`,
-  quantiser: `One bit is enough: two bits and four bins per tensor end within 0.2 % of it, which is noise, and send more bytes (one seed).`,
+  beta: `Much less than the paper's 0.95. 0.5 is best, 0 and 0.8 end 4 and 2.5 % above it, 0.9 and 0.95 seven and eleven
+(three seeds, at the rate tuned for 0.5); after forty-eight rounds 0.5 is ahead too (the rows with \`r48\`). 0 forgets too much, the others too
+little: old error feedback is applied to a state that has moved on, at full size where \`senders\` is the rule. So the presets have 0.5. A
+larger model, whose top 64 of 4096 miss more, may want more of it.`,
+  quantiser: `One bit is enough: two bits and four bins per tensor end within 0.1 % of it (three seeds), and send more bytes.`,
   longer: `To DiLoCo: only in the very first rounds is the default behind; from sixteen rounds on it is ahead, by 3 to 7 %, up to ninety-six rounds.
 To AdamW data-parallel, at H = 10 and each at its best rate: 2 to 7 % behind at every length. More tokens at the same H do not close
 that; a smaller H does (\`inner-steps\`). The rows of other rates are older; AdamW's 4e-3 is its best on tinyshakespeare.`,
   average: `By those that sent it, here and in \`tied\`, by far. Dividing by all accepted contributors is a step up to as many times smaller
 for a coordinate that few sent, and in so few rounds that is too slow. This agrees in direction with the earlier PyTorch
 study.`,
-  density: `64 of 4096. Half as many cost 1.6 %; two to eight times as many are *worse*, by 1 to 4 %, and so is sending more in the first rounds
-only (one seed, so the smaller differences are hints). A coordinate that workers send in different rounds is applied once for
+  density: `64 of 4096. Half as many cost 1.3 % and twice as many 1.0, which is near the noise; four times as many are 3.8 % *worse*, and so is
+sending 256 in the first rounds only (three seeds). A coordinate that workers send in different rounds is applied once for
 each of them, so denser updates overshoot unless α comes down with them. The rows without \`beta0.5\` are older.`,
-  alpha: `For SparseLoCo 1: 0.7 and 1.4 end a per cent above it, 0.5 six. (With β 0.95 half and 0.7 were better than 1, as one expects
+  alpha: `For SparseLoCo 1: 0.7 and 1.4 end 0.6 and 0.8 % above it (three seeds), 0.5 six (one). (With β 0.95 half and 0.7 were better than 1, as one expects
 where old error feedback is too strong.) For DiLoCo with Nesterov momentum 0.9 the best α here is 0.4, and the
 published 0.7 is too much: the outer step carries on for about ten rounds after the gradient that caused it. Without momentum it is 2 % better still. Plain averaging is the dense baseline that the gaps are measured to.`,
   'inner-steps': `This is the curve that says where the target can be had. At equal tokens, over H from 1 to 80, plain averaging
@@ -87,24 +87,25 @@ four and two exchanges, far too few to move a model through 64 of 4096 coordinat
 \`longer\`, \`r120\`; sotu, one seed) H = 40, 10 and 4 end 28, 5.5 and 3.5 % above AdamW, whose own best rate there is sharper (\`lr\`). So short rounds are worth their bytes: an
 exchange costs 250 times fewer bytes than a dense one at any H. The presets cap H at 20 or 30, for long runs with thousands of exchanges
 on slow lines; who has faster ones sets \`maxInnerSteps\` lower and the rounds shorter.`,
-  unequal: `Some loss, and weights matter little. With inner steps from 2 to 32 (mean 10, so equal tokens) the default ends 4.5 % higher than with
-equal ones; weighting by tokens is 0.5 % better than equal weights, within noise. Plain averaging with weights by tokens loses nothing.
+  unequal: `Some loss, and weights matter little. With inner steps from 2 to 32 (mean 10, so equal tokens) the default ends 3.6 % higher than with
+equal ones; with equal weights instead of weights by tokens 4.3 %. Plain averaging with weights by tokens loses nothing.
 SparseLoCo's average over a coordinate's senders may explain the difference: a coordinate that only a slow peer sent moves at full size.
-One seed.`,
-  heterogeneous: `Next to nothing. With documents of its own for each worker the default ends 0.6 % higher than with a share of everything, as AdamW does
-(0.7 %) and plain averaging (1.6 %); dividing by all is as bad as before (one seed; IID and documents of one corpus).`,
+Three seeds.`,
+  heterogeneous: `Next to nothing. With documents of its own for each worker the default ends 0.7 % higher than with a share of everything (three seeds);
+AdamW loses nothing and plain averaging 1.4 %. Dividing by all is as bad as before (one seed). Both are documents of one corpus.`,
   workers: `Up to eight. AdamW data-parallel gains with each doubling, as its batch grows; SparseLoCo and plain averaging gain to 8 workers and not
 beyond: more workers do not make the round's step longer, only less noisy. With one rate for all
 numbers of workers, tuned for eight, and one seed.`,
-  joiners: `Something, and more than for plain averaging: with one of eight workers replaced in every round the default ends 1.3 % higher, with
-two 4.9 %, with half of them 10.7 %; plain averaging with two loses 1 %. A joiner's first step is made of Adam's first steps, all sign and
-no size, and the average over senders applies them at full size. In a live run a newcomer's weight rises over eight rounds and where audits
-are on it waits for its first, which this experiment leaves out. One seed.`,
-  'zero-idle': `7.4 % in loss at equal tokens (one seed; with β 0.95 it went unstable and cost 45 %). The gain in time is the share of a round in which
+  joiners: `Something, and more than for plain averaging: with one of eight workers replaced in every round the default ends 0.4 % higher, with
+two 5.1 %, with half of them 11.8 %; plain averaging with two loses 1.7 % (three seeds). A joiner's first step is made of Adam's first steps,
+all sign and no size, and the average over senders applies them at full size. In a live run a newcomer's weight rises over eight rounds and
+where audits are on it waits for its first, which this experiment leaves out.`,
+  'zero-idle': `7.2 % in loss at equal tokens (three seeds; with β 0.95 it went unstable and cost 45 %). The gain in time is the share of a round in which
 nobody trains: by the presets' schedule training ends at 78 % of a round at the latest, so a round would be at most 1.28 times as productive, and
 training already resumes as soon as the certificate is there. In \`longer\`, three times the rounds gain 14 %, so a quarter more would gain
 about 3 %: less than it costs. Not worth it; and a replica's state would no longer be the agreed one while it trains, since each worker starts from
 the agreed state less its own progress of the round under way.`,
+  embeddings: `EMB`,
   tied: `Kept because it says what a bad base does. With tied embeddings and weights this small a model first learns the
 frequencies of single bytes and stays there; when it gets away differs by seed and by learning rate more than by
 method, AdamW's included. So this is not the base. On the built-in text SparseLoCo got away as early as the dense methods on both
