@@ -121,7 +121,8 @@ export class Contributor {
   async #linger(signal: AbortSignal): Promise<void> {
     const { manifest, clock, follower, identity, onActivity } = this.#o;
     const last = follower.last?.body;
-    const isOwn = ({ contributor }: { contributor: Uint8Array }) => bytesEqual(contributor, identity.publicKey);
+    const isOwn = ({ contributor }: { contributor: Uint8Array }) =>
+      bytesEqual(contributor, identity.publicKey);
     // What only waits for its first audit can be drawn too, and is first in line.
     const drawable =
       last?.accepted.some(isOwn) === true ||

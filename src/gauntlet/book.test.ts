@@ -298,6 +298,47 @@ describe('the loss gate', () => {
     expect(scores).toHaveLength(2);
   });
 
+  describe('a fifth of the others’ gain', () => {
+    /** Reasons of refusal when peer 3 gains a fifth; these begin from empty moments. */
+    async function refusals(fresh: readonly number[], change: (keys: string[]) => Partial<BookOptions>) {
+      const keys = peers.map(({ publicKey }) => toHex(publicKey));
+      const evaluate: Evaluate = async ({ contributor }) => {
+        const gain = toHex(contributor) === keys[3] ? 0.02 : 0.1;
+        const noise = [-0.001, 0, 0, 0.001];
+        const losses = { before: [5, 5, 5, 5], after: noise.map((n) => 5 - gain + n) };
+        return { assigned: losses, unassigned: losses };
+      };
+      const gauntlet = { ...manifest.gauntlet, minGain: 0.3 };
+      const begin = fresh.map((i) => keys[i]);
+      const book = bookOf({ evaluate, manifest: { ...manifest, gauntlet }, ...change(begin) });
+      for (const i of peers.keys()) await submit(book, i);
+      return (await book.judge()).refused.map(({ contributor, reason }) => [
+        keys.indexOf(toHex(contributor)),
+        reason,
+      ]);
+    }
+    const bySight = (begin: string[]): Partial<BookOptions> => ({
+      carries: { problem: () => null, startsOver: (key) => begin.includes(toHex(key)) },
+    });
+    const byStanding = (begin: string[]): Partial<BookOptions> => ({
+      standings: new Map(
+        peers
+          .map(({ publicKey }) => [toHex(publicKey), { ...newStanding(publicKey), measurements: 1 }] as const)
+          .filter(([key]) => !begin.includes(key)),
+      ),
+    });
+
+    test.each([
+      ['where audits tell whose moments are empty', bySight],
+      ['where only the first round tells', byStanding],
+    ])('is enough for who joins the others, and for nobody else: %s', async (_, change) => {
+      expect(await refusals([3], change)).toEqual([]);
+      expect(await refusals([2], change)).toEqual([[3, 'loss']]);
+      // In a run's first round all begin.
+      expect(await refusals([0, 1, 2, 3], change)).toEqual([[3, 'loss']]);
+    });
+  });
+
   test('an explosion to infinity is refused and its score is the worst legal one', async () => {
     const evaluate: Evaluate = async () => ({
       assigned: { before: [5], after: [Number.POSITIVE_INFINITY] },

@@ -15,6 +15,7 @@ import type { AuditEntry, JoinedEntry, MessageOf, RefusedEntry } from '../protoc
 import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
 import { agreementProblem, agreements } from './agreement.ts';
+import type { CarryBook } from './carries.ts';
 import { commitProblem, lowerMedian, normProblem, type Refusal, refusal, stateProblem } from './checks.ts';
 import type { Inspect, Inspected } from './inspect.ts';
 import { type Copy, findCopies } from './overlap.ts';
@@ -71,8 +72,8 @@ export interface BookOptions {
   readonly isMember?: (contributor: Uint8Array) => boolean;
   /** What the last certificate applied, as it was inspected: whoever hands it in again is a copier. */
   readonly previous?: readonly Inspected[];
-  /** What is wrong with a commit's private state (carries.ts). Absent: nothing, as in a run without audits. */
-  readonly carryProblem?: (contributor: Uint8Array, commit: Commit) => Refusal | null;
+  /** What is known of private state, to check a commit's against. Absent in a run without audits. */
+  readonly carries?: Pick<CarryBook, 'problem' | 'startsOver'>;
   /** Audits are held at present, so that who waits for one will get it. Default: false. */
   readonly audited?: boolean;
   /** Seed of the round's lots, for simulations that compare runs. Default: the hash of all seals. */
@@ -92,6 +93,8 @@ export type EntryState = 'committed' | 'revealed' | 'fetched' | 'accepted' | 're
 interface Entry {
   readonly contributor: Uint8Array;
   readonly commit: Commit;
+  /** Trained from empty moments, through no refusal of its own: a joiner, or a tab that was reloaded. */
+  readonly fresh: boolean;
   reveal: Reveal | null;
   bytes: Uint8Array | null;
   inspected: Inspected | null;
@@ -107,6 +110,11 @@ const MAX_STRANGERS = 4096;
 const MAX_STRAY = 256;
 /** Submissions fetched, as a multiple of those a certificate can hold: some will be refused. */
 const FETCH_FACTOR = 2;
+/**
+ * How much of `minGain` is asked of a step from empty moments among others with full ones: such steps gained 0.47 of the
+ * median and more with 16 inner steps, 0.23 and more with 4, in which Adam hardly gets going (docs/gauntlet.md).
+ */
+const FRESH_GAIN = 1 / 3;
 /** Measured beyond maxAccepted, as a share of it. */
 const RESERVES = 0.25;
 
@@ -144,7 +152,7 @@ export class RoundBook {
       this.#notMember(contributor) ??
       this.#lateCommit(now) ??
       commitProblem(commit, this.#o.manifest, this.#o.maxBytes) ??
-      this.#o.carryProblem?.(contributor, commit) ??
+      this.#o.carries?.problem(contributor, commit) ??
       null;
     if (problem !== null) return this.#refuseStray(contributor, problem);
     const stranger = (this.#o.standings?.get(key)?.verified ?? 0) <= 0;
@@ -156,12 +164,20 @@ export class RoundBook {
     this.#entries.set(key, {
       contributor,
       commit,
+      fresh: this.#startsFresh(contributor, commit),
       reveal: null,
       bytes: null,
       inspected: null,
       refused: null,
     });
     return ok;
+  }
+
+  /** Without commitments to moments only a first round tells: a tab keeps them otherwise. */
+  #startsFresh(contributor: Uint8Array, commit: Commit): boolean {
+    const { carries, standings } = this.#o;
+    if (carries !== undefined) return carries.startsOver(contributor, commit);
+    return (standings?.get(toHex(contributor))?.measurements ?? 0) === 0;
   }
 
   /** Takes a reveal. Early ones are kept, but nothing is fetched before the commit deadline. */
@@ -457,9 +473,12 @@ export class RoundBook {
       entry.refused = lossProblem(unassigned);
     }
     const { minGain } = manifest.gauntlet;
+    // When most begin, as in a run's first round, they are each other's yardstick.
+    const mostFresh = 2 * measured.filter(({ entry }) => entry.fresh).length >= measured.length;
     for (const { entry, gained } of measured) {
       const others = measured.filter((other) => other.entry !== entry).map((other) => other.gained);
-      if (minGain !== undefined) entry.refused ??= gainProblem(gained, others, minGain);
+      const least = (minGain ?? 0) * (entry.fresh && !mostFresh ? FRESH_GAIN : 1);
+      if (minGain !== undefined) entry.refused ??= gainProblem(gained, others, least);
       entry.refused ??= workProblem(standings?.get(toHex(entry.contributor)));
     }
     return scores;

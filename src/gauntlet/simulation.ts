@@ -260,7 +260,7 @@ export class Simulation {
       standings: this.standings,
       previous: this.#previous,
       isMember: isAdmitted,
-      carryProblem: (contributor, commit) => this.#carries?.problem(contributor, commit) ?? null,
+      ...(this.#carries === null ? {} : { carries: this.#carries }),
       audited: (manifest.gauntlet.auditsPerRound ?? 0) > 0,
       ...(this.#o.lots === undefined ? {} : { lots: this.#o.lots(round) }),
     });

@@ -237,7 +237,11 @@ describe('ledger', () => {
       proven: true,
     });
     const failed = { ...later[0], audits: [audited(ana, 8, 'failed')] };
-    expect(account([start, held, passed, failed], ana)).toMatchObject({ vested: 750, forfeited: 1000, proven: false });
+    expect(account([start, held, passed, failed], ana)).toMatchObject({
+      vested: 750,
+      forfeited: 1000,
+      proven: false,
+    });
   });
 
   test('whatever is audited: all that was issued is vested, provisional or forfeited, and what vested stays', () => {

@@ -281,9 +281,7 @@ export class Validator {
         standings: this.#standings,
         previous: this.#applied,
         audited: this.#auditor != null,
-        ...(carries == null
-          ? {}
-          : { carryProblem: (contributor, commit) => carries.problem(contributor, commit) }),
+        ...(carries == null ? {} : { carries }),
         isMember: (contributor) => isMember(chain.members, contributor, round, chain.manifest.admission),
       }),
     };
