@@ -1,4 +1,4 @@
-/** States about truth: an audit that failed, and a place far down a board of names that test its edges. */
+/** States about truth: an audit that failed, one that is to come, and a place far down a board of names that test its edges. */
 import type { AppState } from '../../app/state.ts';
 import { training } from './fake-data.ts';
 import { hex } from './seeded.ts';
@@ -28,6 +28,13 @@ export const truthScenarios: Readonly<Record<string, () => Partial<AppState>>> =
           detail: 'cosine 0.12 to the replay, at least 0.9 needed',
         },
       },
+    };
+  },
+  'before-first-audit': () => {
+    const base = training();
+    return {
+      ...base,
+      standing: { ...base.standing!, vested: 0, auditsPassed: 0, lastAudit: null, awaitsAudit: true },
     };
   },
   'far-down': () => {
