@@ -72,7 +72,7 @@ const base = (rounds: number): Preset => {
   };
 };
 /** What a run that expects attackers sets beside the preset's rules. */
-const RULES = { auditsPerRound: 4, trialFrom: 8, rampRounds: 8, maxShare: 0.1 };
+const RULES = { auditsPerRound: 4, trialFrom: 6, rampRounds: 8, maxShare: 0.1 };
 const HELD_OUT = 256;
 const ORGANIZER = 'attack harness';
 

@@ -9,7 +9,7 @@ test('without arguments: all attacks, three dishonest peers in ten, one seed', a
     honest: 14,
     attackers: 6,
     audits: 4,
-    trialFrom: 8,
+    trialFrom: 6,
     seeds: [1],
     ranking: false,
   });

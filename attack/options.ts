@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { type Behaviour, BehaviourError, loadBehaviour } from './behaviour.ts';
 import { BEHAVIOURS } from './behaviours/index.ts';
 
-const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 10] [--audits 4] [--trial-from 8]
+const USAGE = `usage: npm run attack -- [NAME|FILE.mjs] [--share 0.3] [--peers 20] [--rounds 10] [--audits 4] [--trial-from 6]
          [--seed 1 | --seeds 1,2,3] [--json]
 
 NAME: ranking (how many evaluation sequences make the order of gains stable), or an attack:
@@ -38,7 +38,7 @@ export async function optionsFrom(argv: readonly string[]): Promise<Options> {
       peers: { type: 'string', default: '20' },
       rounds: { type: 'string', default: '10' },
       audits: { type: 'string', default: '4' },
-      'trial-from': { type: 'string', default: '8' },
+      'trial-from': { type: 'string', default: '6' },
       seed: { type: 'string' },
       seeds: { type: 'string' },
       json: { type: 'boolean', default: false },

@@ -96,10 +96,10 @@ const gauntlet: Manifest['gauntlet'] = {
 
 /**
  * Commitments to private state cost 12 bytes a parameter to read back and 28 to keep: for models that can afford it. With
- * eight proven contributors newcomers wait for their audit; with four a run of twenty lost half of three rounds' work to
+ * six proven contributors newcomers wait for their audit; with four a run of twenty lost half of three rounds' work to
  * that, which cost more than any attack (docs/threat-model.md).
  */
-const audited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 1, trialFrom: 8 };
+const audited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 1, trialFrom: 6 };
 /** The rules that the attacks of docs/threat-model.md are played by: 12 to 24 MB of upload for each who is audited. */
 const wellAudited: Manifest['gauntlet'] = { ...audited, auditsPerRound: 4 };
 
