@@ -273,6 +273,34 @@ describe('real bytes', () => {
   });
 });
 
+test('a norm that is short for its tokens, unless its sender begins from empty moments', async () => {
+  const more = await Promise.all([4, 5].map(testIdentity));
+  const five = [...peers, ...more].slice(0, 5);
+  const bytes = await Promise.all(five.map((peer, i) => submissionOf(peer.publicKey, i)));
+  const judged = async (fresh: (key: Uint8Array) => boolean) => {
+    const real = inspectorFor(manifest);
+    const book = bookOf({
+      manifest: { ...manifest, gauntlet: { ...manifest.gauntlet, minNorm: 0.8 } },
+      inspect: (data, expected) => {
+        const result = real.inspect(data, expected);
+        if (!result.ok) return result;
+        const norm = toHex(expected.contributor) === toHex(five[0].publicKey) ? 0.6 : 1;
+        return { ok: true, inspected: { ...result.inspected, norm } };
+      },
+      carries: { problem: () => null, startsOver: fresh },
+    });
+    for (const [i, { publicKey }] of five.entries()) {
+      book.commit(publicKey, commitOf(publicKey, bytes[i]), at.commit - 1);
+      book.reveal(publicKey, revealOf(bytes[i]), at.commit);
+      await book.bytes(publicKey, bytes[i]);
+    }
+    return (await book.judge()).refused.map(({ reason }) => reason);
+  };
+  expect(await judged(() => false)).toEqual(['norm']);
+  expect(await judged((key) => toHex(key) === toHex(five[0].publicKey))).toEqual([]);
+  expect(await judged(() => true)).toEqual(['norm']);
+});
+
 describe('the loss gate', () => {
   test('refuses what makes it worse, and says what cannot be measured in time', async () => {
     const bad = toHex(peers[1].publicKey);

@@ -16,7 +16,15 @@ import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
 import { agreementProblem, agreements } from './agreement.ts';
 import type { CarryBook } from './carries.ts';
-import { commitProblem, lowerMedian, normProblem, type Refusal, refusal, stateProblem } from './checks.ts';
+import {
+  commitProblem,
+  lowerMedian,
+  normProblem,
+  type Refusal,
+  refusal,
+  shortNormProblem,
+  stateProblem,
+} from './checks.ts';
 import type { Inspect, Inspected } from './inspect.ts';
 import { type Copy, findCopies } from './overlap.ts';
 import { type Gained, gainProblem, type LossMeasurement, lossProblem, lossScore } from './scores.ts';
@@ -117,6 +125,12 @@ const FETCH_FACTOR = 2;
 const FRESH_GAIN = 1 / 3;
 /** Measured beyond maxAccepted, as a share of it. */
 const RESERVES = 0.25;
+
+/** Which of these begin from empty moments among others with full ones. Where most begin, they are each other's yardstick. */
+function excusesFresh(work: readonly { entry: Entry }[]): (one: { entry: Entry }) => boolean {
+  const most = 2 * work.filter(({ entry }) => entry.fresh).length >= work.length;
+  return ({ entry }) => entry.fresh && !most;
+}
 
 const ok: Receipt = { ok: true };
 
@@ -410,12 +424,24 @@ export class RoundBook {
   }
 
   #refuseNorms(): void {
+    const { maxNormRatio, minNorm } = this.#o.manifest.gauntlet;
     const entries = this.#inRace();
     const norms = entries.map((entry) => (entry.inspected as Inspected).norm);
     const median = lowerMedian(norms.filter((norm) => norm > 0));
     entries.forEach((entry, i) => {
-      entry.refused = normProblem(norms[i], median, this.#o.manifest.gauntlet.maxNormRatio);
+      entry.refused = normProblem(norms[i], median, maxNormRatio);
     });
+    if (minNorm === undefined) return;
+    const left = entries
+      .map((entry, i) => ({ entry, norm: norms[i], tokens: entry.commit.tokens }))
+      .filter(({ entry }) => entry.refused === null);
+    const excused = excusesFresh(left);
+    for (const own of left) {
+      // Adam's first steps have a norm of their own.
+      if (excused(own)) continue;
+      const others = left.filter((other) => other !== own);
+      own.entry.refused = shortNormProblem(own, others, minNorm);
+    }
   }
 
   #refuseCopies(seed: Uint8Array): void {
@@ -473,11 +499,10 @@ export class RoundBook {
       entry.refused = lossProblem(unassigned);
     }
     const { minGain } = manifest.gauntlet;
-    // When most begin, as in a run's first round, they are each other's yardstick.
-    const mostFresh = 2 * measured.filter(({ entry }) => entry.fresh).length >= measured.length;
+    const excused = excusesFresh(measured);
     for (const { entry, gained } of measured) {
       const others = measured.filter((other) => other.entry !== entry).map((other) => other.gained);
-      const least = (minGain ?? 0) * (entry.fresh && !mostFresh ? FRESH_GAIN : 1);
+      const least = (minGain ?? 0) * (excused({ entry }) ? FRESH_GAIN : 1);
       if (minGain !== undefined) entry.refused ??= gainProblem(gained, others, least);
       entry.refused ??= workProblem(standings?.get(toHex(entry.contributor)));
     }

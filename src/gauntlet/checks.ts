@@ -61,3 +61,34 @@ export function normProblem(norm: number, median: number, maxRatio: number): Ref
   if (norm <= median * maxRatio) return null;
   return refusal('norm', `norm ${norm.toPrecision(4)}, median ${median.toPrecision(4)}, limit ${maxRatio}x`);
 }
+
+/** A submission's norm and the tokens that it claims to come of. */
+export interface NormOfWork {
+  readonly norm: number;
+  readonly tokens: number;
+}
+
+/** Others that it takes to say what norm so many tokens have. */
+const MIN_OTHERS = 4;
+
+/**
+ * The least that a step of `other` tokens says of the norm of one of `own`. Norms grow about as tokens^0.75 (measured,
+ * docs/gauntlet.md), between a random walk's square root and straight ahead, and faster where the learning rate still rises.
+ */
+const leastScale = (own: number, other: number): number => {
+  const ratio = own / other;
+  return ratio < 1 ? ratio ** 2 : Math.sqrt(ratio);
+};
+
+/** Refuses a norm under `least` times the median of the others', each scaled to the tokens claimed: fewer steps than said. */
+export function shortNormProblem(
+  own: NormOfWork,
+  others: readonly NormOfWork[],
+  least: number,
+): Refusal | null {
+  if (others.length < MIN_OTHERS) return null;
+  const expected = lowerMedian(others.map(({ norm, tokens }) => norm * leastScale(own.tokens, tokens)));
+  if (own.norm >= least * expected) return null;
+  const [mine, theirs] = [own.norm, expected].map((norm) => norm.toPrecision(4));
+  return refusal('norm', `norm ${mine}, others' at least ${theirs} for as many tokens; needs ${least} of it`);
+}

@@ -89,6 +89,7 @@ const gauntlet: Manifest['gauntlet'] = {
   maxOverlap: 0.55,
   minAgreement: 0.5,
   minGain: 0.3,
+  minNorm: 0.8,
   // A newcomer's weight rises over its first eight accepted rounds; nobody decides alone.
   rampRounds: 8,
   maxShare: 0.5,

@@ -90,6 +90,11 @@ export const GauntletSchema = v.strictObject({
    * (gauntlet/scores.ts). Absent: only what makes the model worse is refused.
    */
   minGain: v.exactOptional(real(0, 1)),
+  /**
+   * Norm, as a share of the median of the others' for the tokens claimed, under which a submission is refused: fewer steps
+   * than it says (gauntlet/checks.ts). Absent: no such check.
+   */
+  minNorm: v.exactOptional(real(0, 1)),
   /** Accepted rounds over which a newcomer's weight rises to that of its tokens. Absent or 0: no ramp. */
   rampRounds: v.exactOptional(uint(10_000)),
   /** Where so many of a round have passed an audit, work of those who never did is not applied. */
