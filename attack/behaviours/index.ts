@@ -12,6 +12,7 @@ import late from './late.ts';
 import launder from './launder.ts';
 import lazyData from './lazy-data.ts';
 import lazyHalf from './lazy-half.ts';
+import lazyScaled from './lazy-scaled.ts';
 import malformed from './malformed.ts';
 import randomTopK from './random-topk.ts';
 import replay from './replay.ts';
@@ -36,6 +37,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   targetedPoison,
   launder,
   lazyHalf,
+  lazyScaled,
   lazyData,
   sybil,
   sybilCopies,
