@@ -101,7 +101,7 @@ export type EntryState = 'committed' | 'revealed' | 'fetched' | 'accepted' | 're
 interface Entry {
   readonly contributor: Uint8Array;
   readonly commit: Commit;
-  /** Trained from empty moments, through no refusal of its own: a joiner, or a tab that was reloaded. */
+  /** Trained from empty moments: a joiner, or a tab that was reloaded or refused. */
   readonly fresh: boolean;
   reveal: Reveal | null;
   bytes: Uint8Array | null;
@@ -123,6 +123,8 @@ const FETCH_FACTOR = 2;
  * median and more with 16 inner steps, 0.23 and more with 4, in which Adam hardly gets going (docs/gauntlet.md).
  */
 const FRESH_GAIN = 1 / 3;
+/** How much of `minNorm`: Adam's first steps made norms of 0.67 and more of what full moments make of them. */
+const FRESH_NORM = 0.6;
 /** Measured beyond maxAccepted, as a share of it. */
 const RESERVES = 0.25;
 
@@ -190,7 +192,7 @@ export class RoundBook {
   /** Without commitments to moments only a first round tells: a tab keeps them otherwise. */
   #startsFresh(contributor: Uint8Array, commit: Commit): boolean {
     const { carries, standings } = this.#o;
-    if (carries !== undefined) return carries.startsOver(contributor, commit);
+    if (carries !== undefined) return carries.startsOver(commit);
     return (standings?.get(toHex(contributor))?.measurements ?? 0) === 0;
   }
 
@@ -437,10 +439,8 @@ export class RoundBook {
       .filter(({ entry }) => entry.refused === null);
     const excused = excusesFresh(left);
     for (const own of left) {
-      // Adam's first steps have a norm of their own.
-      if (excused(own)) continue;
       const others = left.filter((other) => other !== own);
-      own.entry.refused = shortNormProblem(own, others, minNorm);
+      own.entry.refused = shortNormProblem(own, others, minNorm * (excused(own) ? FRESH_NORM : 1));
     }
   }
 

@@ -64,13 +64,9 @@ export class CarryBook {
     );
   }
 
-  /**
-   * Whether a commit starts from zeros of its own accord: a joiner, or a tab that was reloaded. Not who was refused by its
-   * own doing, which leaves nothing else. Ask before {@link note}.
-   */
-  startsOver(contributor: Uint8Array, { carry }: Commit): boolean {
-    if (carry === undefined || !bytesEqual(carry.before, this.#zero)) return false;
-    return this.#entries.get(toHex(contributor))?.left !== 'nothing';
+  /** Whether a commit starts from zeros: a joiner's, or that of a tab that was reloaded or refused. */
+  startsOver({ carry }: Commit): boolean {
+    return carry !== undefined && bytesEqual(carry.before, this.#zero);
   }
 
   /** Remembers what a commit that the round's book took leaves, once a round. */

@@ -80,7 +80,10 @@ const leastScale = (own: number, other: number): number => {
   return ratio < 1 ? ratio ** 2 : Math.sqrt(ratio);
 };
 
-/** Refuses a norm under `least` times the median of the others', each scaled to the tokens claimed: fewer steps than said. */
+/**
+ * Refuses a norm under `least` times the median of the others', each scaled to the tokens claimed: fewer steps than said.
+ * Its own reason, since unlike a norm far too large it can befall honest work: a tab that lost its moments.
+ */
 export function shortNormProblem(
   own: NormOfWork,
   others: readonly NormOfWork[],
@@ -90,5 +93,5 @@ export function shortNormProblem(
   const expected = lowerMedian(others.map(({ norm, tokens }) => norm * leastScale(own.tokens, tokens)));
   if (own.norm >= least * expected) return null;
   const [mine, theirs] = [own.norm, expected].map((norm) => norm.toPrecision(4));
-  return refusal('norm', `norm ${mine}, others' at least ${theirs} for as many tokens; needs ${least} of it`);
+  return refusal('work', `norm ${mine}, others' at least ${theirs} for as many tokens; needs ${least} of it`);
 }

@@ -48,7 +48,7 @@ export const REFUSAL_REASONS = [
   'carry', // what it started from is not what it said it had
   'state', // computed from another state than the certified one
   'loss', // makes the model worse, or hardly better
-  'work', // round after round no better on its own text than on other text
+  'work', // fewer steps than it claims, or round after round no better on its own text than on other text
   'on-trial', // its sender has passed no audit yet, or failed one since
   'capacity', // more good work than one certificate holds, or than could be judged in time
   'duplicate', // a second submission of one contributor

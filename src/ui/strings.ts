@@ -70,8 +70,8 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
     text: 'New keys, and keys whose work failed a check, count once a check is passed. Nothing is lost until then: the work stays in this tab; keep it open.',
   },
   work: {
-    title: 'No trace of its text',
-    text: 'Over many rounds this tab’s work was no better on the text it was given than on any other text.',
+    title: 'No trace of the work',
+    text: 'The change is smaller than that many training steps make it, as once after a reload; or over many rounds the work was no better on the text it was given than on any other.',
   },
   capacity: {
     title: 'No room in the round',
