@@ -101,7 +101,7 @@ export type EntryState = 'committed' | 'revealed' | 'fetched' | 'accepted' | 're
 interface Entry {
   readonly contributor: Uint8Array;
   readonly commit: Commit;
-  /** Trained from empty moments: a joiner, or a tab that was reloaded or refused. */
+  /** Trained from empty moments with good reason (CarryBook.startsOver): a joiner, or a tab that was reloaded. */
   readonly fresh: boolean;
   reveal: Reveal | null;
   bytes: Uint8Array | null;
@@ -192,7 +192,7 @@ export class RoundBook {
   /** Without commitments to moments only a first round tells: a tab keeps them otherwise. */
   #startsFresh(contributor: Uint8Array, commit: Commit): boolean {
     const { carries, standings } = this.#o;
-    if (carries !== undefined) return carries.startsOver(commit);
+    if (carries !== undefined) return carries.startsOver(contributor, commit);
     return (standings?.get(toHex(contributor))?.measurements ?? 0) === 0;
   }
 

@@ -45,12 +45,30 @@ test('a newcomer starts from zeros, and only so; anybody may start over from the
   expect(book.problem(ana, without)).toMatchObject({ reason: 'malformed' });
 });
 
-test('starts over: who begins from zeros, for whatever reason', () => {
+test('starts over: a joiner, a reloaded tab and one that was late; one that was short of work in one round of eight', () => {
   const book = new CarryBook(zero);
-  expect(book.startsOver(commit(1, zero))).toBe(true);
-  expect(book.startsOver(commit(2, testHash('1 accepted')))).toBe(false);
+  expect(book.startsOver(ana, commit(1, zero))).toBe(true);
   const { carry: _, ...without } = commit(1, zero);
-  expect(book.startsOver(without)).toBe(false);
+  expect(book.startsOver(ana, without)).toBe(false);
+  const next = (round: number, how: 'accepted' | RefusalReason) => {
+    book.note(ana, commit(round, zero));
+    book.settle(ended(round, how), everybody);
+  };
+  next(1, 'accepted');
+  expect(book.startsOver(ana, commit(2, testHash('1 accepted')))).toBe(false);
+  expect(book.startsOver(ana, commit(2, zero))).toBe(true);
+  next(2, 'late');
+  expect(book.startsOver(ana, commit(3, zero))).toBe(true);
+  for (const reason of ['work', 'loss'] as const) {
+    const chances: boolean[] = [];
+    for (let i = 0, round = reason === 'work' ? 3 : 20; i < 8; i++, round++) {
+      next(round, reason);
+      chances.push(book.startsOver(ana, commit(round + 1, zero)));
+      expect(book.problem(ana, commit(round + 1, testHash(`${round} refused`)))).not.toBeNull();
+    }
+    expect(chances.filter(Boolean)).toHaveLength(1);
+  }
+  expect(new CarryBook(zero, book.encode()).encode()).toEqual(book.encode());
 });
 
 test('the next commit starts from what the last one left, by what became of it', () => {

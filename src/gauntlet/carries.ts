@@ -17,18 +17,24 @@ interface Entry {
   readonly round: number;
   readonly accepted: Uint8Array;
   readonly refused: Uint8Array;
-  /** What the next round may start from beside zeros. 'refused' until more is known, as when nothing is certified. */
+  /**
+   * What the next round may start from beside zeros: nothing, too, when it was 'short', refused for too little work.
+   * 'refused' until more is known, as when nothing is certified.
+   */
   readonly left: Left;
 }
 
 type Left = (typeof LEFT)[number];
-const LEFT = ['accepted', 'refused', 'nothing'] as const;
+const LEFT = ['accepted', 'refused', 'nothing', 'short'] as const;
 
 /**
  * Whether a contributor goes on from a refused round with what it sent put back into its error feedback, rather than
  * from zeros: where its own doing was not the cause, so that no liar can choose to be refused unseen.
  */
 export const carriesOn = (reason: RefusalReason): boolean => reason === 'on-trial' || reason === 'capacity';
+
+/** Rounds between two that are judged as a beginner's, for who did too little work. */
+const SECOND_CHANCE = 8;
 
 const HexHash = v.pipe(
   v.string(),
@@ -64,9 +70,14 @@ export class CarryBook {
     );
   }
 
-  /** Whether a commit starts from zeros: a joiner's, or that of a tab that was reloaded or refused. */
-  startsOver({ carry }: Commit): boolean {
-    return carry !== undefined && bytesEqual(carry.before, this.#zero);
+  /**
+   * Whether a commit starts from zeros with good reason: a joiner's, or that of a tab that was reloaded or came too late. Who
+   * did too little work before has that reason one round in eight, so that no honest tab is locked out. Ask before {@link note}.
+   */
+  startsOver(contributor: Uint8Array, { carry, round }: Commit): boolean {
+    if (carry === undefined || !bytesEqual(carry.before, this.#zero)) return false;
+    const short = this.#entries.get(toHex(contributor))?.left === 'short';
+    return !short || (contributor[0] + round) % SECOND_CHANCE === 0;
   }
 
   /** Remembers what a commit that the round's book took leaves, once a round. */
@@ -85,8 +96,10 @@ export class CarryBook {
   ): void {
     const left = new Map<string, Left>();
     for (const { contributor } of accepted) left.set(toHex(contributor), 'accepted');
-    for (const { contributor, reason } of refused)
+    for (const { contributor, reason } of refused) {
       if (carriesOn(reason)) left.set(toHex(contributor), 'refused');
+      else if (reason === 'work' || reason === 'loss') left.set(toHex(contributor), 'short');
+    }
     for (const [key, entry] of this.#entries) {
       if (!isMember(key)) this.#entries.delete(key);
       else if (entry.round === round) this.#entries.set(key, { ...entry, left: left.get(key) ?? 'nothing' });
@@ -104,7 +117,7 @@ export class CarryBook {
 
   #expected(contributor: Uint8Array): Uint8Array | null {
     const entry = this.#entries.get(toHex(contributor));
-    if (entry === undefined || entry.left === 'nothing') return null;
+    if (entry === undefined || entry.left === 'nothing' || entry.left === 'short') return null;
     return entry[entry.left];
   }
 }
