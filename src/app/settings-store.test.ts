@@ -27,6 +27,10 @@ test('anything at all becomes settings in range', () => {
   );
 });
 
+test('a cap of minus zero is the same after it was saved', () => {
+  expect(settingsFrom({ monthlyCap: -0, pauseBelow: -0 })).toMatchObject({ monthlyCap: 0, pauseBelow: 0 });
+});
+
 test('one bad field costs none of the others', () => {
   const good: Settings = { ...DEFAULT_SETTINGS, gpuShare: 0.3, upRate: 65_536, battery: 'mains' };
   expect(settingsFrom({ ...good, idleMinutes: 'often', colour: 'red' })).toEqual({

@@ -15,9 +15,14 @@ import {
 
 const KEY = 'tabswarm.settings';
 
-const within = (min: number, max: number) => v.pipe(v.number(), v.minValue(min), v.maxValue(max));
-const minutes = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1439));
-const limit = (min: number) => v.fallback(v.nullable(v.pipe(v.number(), v.finite(), v.minValue(min))), null);
+/** JSON has no -0: settings must be the same after they were saved. */
+const number = v.pipe(
+  v.number(),
+  v.transform((value) => value + 0),
+);
+const within = (min: number, max: number) => v.pipe(number, v.minValue(min), v.maxValue(max));
+const minutes = v.pipe(number, v.integer(), v.minValue(0), v.maxValue(1439));
+const limit = (min: number) => v.fallback(v.nullable(v.pipe(number, v.finite(), v.minValue(min))), null);
 
 const Window: v.GenericSchema<unknown, ClockWindow> = v.object({
   days: v.pipe(v.array(v.boolean()), v.length(7)),

@@ -73,6 +73,16 @@ test('liars who all keep the same coordinates do not outvote the honest ones the
   expect(found).toEqual([...new Array<null>(9).fill(null), ...new Array<string>(4).fill('direction')]);
 });
 
+test('only with those who count, however many others there are', () => {
+  const crowd = [...honest(4), ...Array.from({ length: 9 }, (_, i) => signed(50 + i, 0.05))];
+  const values = (counts?: (i: number) => boolean) => agreements(crowd, 5, counts).map(({ value }) => value);
+  // Signs that are all turned round agree among themselves.
+  expect(Math.max(...values().slice(0, 4))).toBeLessThan(0);
+  const known = values((i) => i < 4);
+  expect(Math.min(...known.slice(0, 4))).toBeGreaterThan(0.7);
+  expect(Math.max(...known.slice(4))).toBeLessThan(-0.7);
+});
+
 describe('nobody is refused where nothing can be said', () => {
   test('alone, with one other, or with nothing shared', () => {
     expect(reasons([signed(1, 0)])).toEqual([null]);

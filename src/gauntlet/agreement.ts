@@ -38,17 +38,25 @@ interface Pair {
   readonly shared: number;
 }
 
-/** Agreement of each submission with the others. Long ones are compared on chunks that `seed` draws. */
-export function agreements(submissions: readonly SignedPositions[], seed: number): Agreement[] {
+/**
+ * Agreement of each submission with the others, or with those of them that `counts` names by index. Long ones are
+ * compared on chunks that `seed` draws.
+ */
+export function agreements(
+  submissions: readonly SignedPositions[],
+  seed: number,
+  counts: (index: number) => boolean = () => true,
+): Agreement[] {
   const inSample = chunkSample(Math.max(0, ...submissions.map(({ positions }) => positions.length)), seed);
   const samples = submissions.map((submission) => sampleOf(submission, inSample));
   const pairs: Pair[][] = samples.map(() => []);
   for (let i = 0; i < samples.length; i++) {
     for (let j = 0; j < i; j++) {
+      if (!counts(i) && !counts(j)) continue;
       const pair = compare(samples[i], samples[j]);
       if (pair.shared < MIN_SHARED) continue;
-      pairs[i].push(pair);
-      pairs[j].push(pair);
+      if (counts(j)) pairs[i].push(pair);
+      if (counts(i)) pairs[j].push(pair);
     }
   }
   return pairs.map((own) => agreementOf(own));

@@ -370,6 +370,31 @@ describe('the loss gate', () => {
     });
   });
 
+  describe('three newcomers who gain nothing, beside one who passed an audit', () => {
+    async function refused(change: Partial<BookOptions> & { trialFrom?: number }) {
+      const key = toHex(peers[0].publicKey);
+      const evaluate: Evaluate = async ({ contributor }) => {
+        const gain = toHex(contributor) === key ? 0.1 : 0;
+        const losses = { before: [5, 5, 5, 5], after: [-0.001, 0, 0, 0.001].map((n) => 5 - gain + n) };
+        return { assigned: losses, unassigned: losses };
+      };
+      const standings = new Map([[key, { ...newStanding(peers[0].publicKey), proven: true }]]);
+      const gauntlet = { ...manifest.gauntlet, minGain: 0.3, trialFrom: change.trialFrom ?? 1 };
+      const book = bookOf({ evaluate, standings, manifest: { ...manifest, gauntlet }, ...change });
+      for (const i of peers.keys()) await submit(book, i);
+      return (await book.judge()).refused.map(({ reason }) => reason);
+    }
+
+    test('are held against it, not against each other, when such a one is enough', async () => {
+      expect(await refused({ audited: true })).toEqual(['loss', 'loss', 'loss']);
+    });
+
+    test('are each other’s yardstick when it is not, or when nobody is audited', async () => {
+      expect(await refused({ audited: true, trialFrom: 2 })).toEqual([]);
+      expect(await refused({ audited: false })).toEqual([]);
+    });
+  });
+
   test('an explosion to infinity is refused and its score is the worst legal one', async () => {
     const evaluate: Evaluate = async () => ({
       assigned: { before: [5], after: [Number.POSITIVE_INFINITY] },

@@ -14,20 +14,18 @@ import type { Manifest } from '../protocol/manifest.ts';
 import type { AuditEntry, JoinedEntry, MessageOf, RefusedEntry } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
-import { agreementProblem, agreements } from './agreement.ts';
 import type { CarryBook } from './carries.ts';
+import { commitProblem, type Refusal, refusal, stateProblem } from './checks.ts';
 import {
-  commitProblem,
-  lowerMedian,
-  normProblem,
-  type Refusal,
-  refusal,
-  shortNormProblem,
-  stateProblem,
-} from './checks.ts';
+  type Compared,
+  directionProblems,
+  gainProblems,
+  type Measured,
+  normProblems,
+} from './comparisons.ts';
 import type { Inspect, Inspected } from './inspect.ts';
 import { type Copy, findCopies } from './overlap.ts';
-import { type Gained, gainProblem, type LossMeasurement, lossProblem, lossScore } from './scores.ts';
+import { type LossMeasurement, lossProblem, lossScore } from './scores.ts';
 import { lotSeed, selectionOrder } from './selection.ts';
 import { type Standings, workProblem } from './standings.ts';
 import { weightsOf } from './weights.ts';
@@ -118,21 +116,8 @@ const MAX_STRANGERS = 4096;
 const MAX_STRAY = 256;
 /** Submissions fetched, as a multiple of those a certificate can hold: some will be refused. */
 const FETCH_FACTOR = 2;
-/**
- * How much of `minGain` is asked of a step from empty moments among others with full ones: such steps gained 0.47 of the
- * median and more with 16 inner steps, 0.23 and more with 4, in which Adam hardly gets going (docs/gauntlet.md).
- */
-const FRESH_GAIN = 1 / 3;
-/** How much of `minNorm`: Adam's first steps made norms of 0.67 and more of what full moments make of them. */
-const FRESH_NORM = 0.6;
 /** Measured beyond maxAccepted, as a share of it. */
 const RESERVES = 0.25;
-
-/** Which of these begin from empty moments among others with full ones. Where most begin, they are each other's yardstick. */
-function excusesFresh(work: readonly { entry: Entry }[]): (one: { entry: Entry }) => boolean {
-  const most = 2 * work.filter(({ entry }) => entry.fresh).length >= work.length;
-  return ({ entry }) => entry.fresh && !most;
-}
 
 const ok: Receipt = { ok: true };
 
@@ -291,15 +276,16 @@ export class RoundBook {
           ? refusal('not-revealed', 'committed, but nothing was revealed before the deadline')
           : refusal('capacity', 'not fetched in time, or more work than this round could judge');
     }
-    this.#refuseNorms();
+    const counts = this.#yardstick();
+    this.#refuseNorms(counts);
     this.#refuseCopies(selection.seed);
-    this.#refuseDirections(selection.seed);
+    this.#refuseDirections(selection.seed, counts);
 
     const candidates = selection.keys
       .map((key) => this.#entries.get(key) as Entry)
       .filter(({ refused }) => refused === null);
     const measureAtMost = rules.maxAccepted + Math.ceil(rules.maxAccepted * RESERVES);
-    const scores = await this.#measureAll(candidates.slice(0, measureAtMost));
+    const scores = await this.#measureAll(candidates.slice(0, measureAtMost), counts);
     this.#putOnTrial(candidates);
     const good = candidates.slice(0, measureAtMost).filter(({ refused }) => refused === null);
     const accepted = good.slice(0, rules.maxAccepted);
@@ -425,23 +411,40 @@ export class RoundBook {
     return [...this.#entries.values()].filter((entry) => entry.refused === null && entry.inspected !== null);
   }
 
-  #refuseNorms(): void {
-    const { maxNormRatio, minNorm } = this.#o.manifest.gauntlet;
+  #isProven({ contributor }: Entry): boolean {
+    return this.#o.standings?.get(toHex(contributor))?.proven === true;
+  }
+
+  /** Whether so many who passed an audit take part that nobody else is needed; never, where nobody would be audited. */
+  #enough(proven: number): boolean {
+    const { trialFrom } = this.#o.manifest.gauntlet;
+    return this.#o.audited === true && trialFrom !== undefined && proven >= trialFrom;
+  }
+
+  /**
+   * Whose work the others are held against: everybody's, and only that of audited contributors once there is enough of
+   * it, so that new identities, which cost next to nothing, cannot outvote them.
+   */
+  #yardstick(): (entry: Entry) => boolean {
+    const moving = this.#inRace().filter(({ inspected }) => (inspected as Inspected).norm > 0);
+    return this.#enough(moving.filter((entry) => this.#isProven(entry)).length)
+      ? (entry) => this.#isProven(entry)
+      : () => true;
+  }
+
+  #compared(entries: readonly Entry[], counts: (entry: Entry) => boolean): Compared[] {
+    return entries.map((entry) => ({
+      inspected: entry.inspected as Inspected,
+      tokens: entry.commit.tokens,
+      fresh: entry.fresh,
+      counts: counts(entry),
+    }));
+  }
+
+  #refuseNorms(counts: (entry: Entry) => boolean): void {
     const entries = this.#inRace();
-    const norms = entries.map((entry) => (entry.inspected as Inspected).norm);
-    const median = lowerMedian(norms.filter((norm) => norm > 0));
-    entries.forEach((entry, i) => {
-      entry.refused = normProblem(norms[i], median, maxNormRatio);
-    });
-    if (minNorm === undefined) return;
-    const left = entries
-      .map((entry, i) => ({ entry, norm: norms[i], tokens: entry.commit.tokens }))
-      .filter(({ entry }) => entry.refused === null);
-    const excused = excusesFresh(left);
-    for (const own of left) {
-      const others = left.filter((other) => other !== own);
-      own.entry.refused = shortNormProblem(own, others, minNorm * (excused(own) ? FRESH_NORM : 1));
-    }
+    const problems = normProblems(this.#compared(entries, counts), this.#o.manifest.gauntlet);
+    entries.forEach((entry, i) => (entry.refused = problems[i]));
   }
 
   #refuseCopies(seed: Uint8Array): void {
@@ -459,26 +462,23 @@ export class RoundBook {
     }
   }
 
-  #refuseDirections(seed: Uint8Array): void {
+  #refuseDirections(seed: Uint8Array, counts: (entry: Entry) => boolean): void {
     const least = this.#o.manifest.gauntlet.minAgreement;
     if (least === undefined) return;
     const entries = this.#inRace();
-    const all = agreements(
-      entries.map((entry) => entry.inspected as Inspected),
-      sampleSeed(seed),
-    );
-    entries.forEach((entry, i) => {
-      const others = all.filter((_, other) => other !== i);
-      entry.refused = agreementProblem(all[i], others, least);
-    });
+    const problems = directionProblems(this.#compared(entries, counts), least, sampleSeed(seed));
+    entries.forEach((entry, i) => (entry.refused = problems[i]));
   }
 
   /** Measures candidates, refuses those whose losses say so, and returns everybody's scores. */
-  async #measureAll(candidates: readonly Entry[]): Promise<Verdict['scores']> {
+  async #measureAll(
+    candidates: readonly Entry[],
+    counts: (entry: Entry) => boolean,
+  ): Promise<Verdict['scores']> {
     const { evaluate, manifest, standings } = this.#o;
     if (evaluate === null) return [];
     const scores: Verdict['scores'] = [];
-    const measured: { entry: Entry; gained: Gained }[] = [];
+    const measured: (Measured & { entry: Entry })[] = [];
     for (const entry of candidates) {
       const { contributor, commit } = entry;
       const measurement = await evaluate({
@@ -495,17 +495,21 @@ export class RoundBook {
       const unassigned = lossScore(measurement.unassigned);
       const assigned = lossScore(measurement.assigned);
       scores.push({ contributor, assigned: bounded(assigned.gain), unassigned: bounded(unassigned.gain) });
-      measured.push({ entry, gained: { unassigned: measurement.unassigned, tokens: commit.tokens } });
+      const { tokens } = commit;
+      measured.push({
+        entry,
+        unassigned: measurement.unassigned,
+        tokens,
+        fresh: entry.fresh,
+        counts: counts(entry),
+      });
       entry.refused = lossProblem(unassigned);
     }
     const { minGain } = manifest.gauntlet;
-    const excused = excusesFresh(measured);
-    for (const { entry, gained } of measured) {
-      const others = measured.filter((other) => other.entry !== entry).map((other) => other.gained);
-      const least = (minGain ?? 0) * (excused({ entry }) ? FRESH_GAIN : 1);
-      if (minGain !== undefined) entry.refused ??= gainProblem(gained, others, least);
-      entry.refused ??= workProblem(standings?.get(toHex(entry.contributor)));
-    }
+    const problems = minGain === undefined ? [] : gainProblems(measured, minGain);
+    measured.forEach(({ entry }, i) => {
+      entry.refused ??= problems[i] ?? workProblem(standings?.get(toHex(entry.contributor)));
+    });
     return scores;
   }
 
@@ -515,14 +519,12 @@ export class RoundBook {
    */
   #putOnTrial(candidates: readonly Entry[]): void {
     const good = candidates.filter(({ refused }) => refused === null);
-    const standing = (entry: Entry) => this.#o.standings?.get(toHex(entry.contributor));
-    const proven = good.filter((entry) => standing(entry)?.proven === true).length;
-    const { trialFrom } = this.#o.manifest.gauntlet;
-    const enough = this.#o.audited === true && trialFrom !== undefined && proven >= trialFrom;
+    const proven = good.filter((entry) => this.#isProven(entry)).length;
+    const enough = this.#enough(proven);
     for (const entry of good) {
-      if ((standing(entry)?.verified ?? 0) < 0)
+      if ((this.#o.standings?.get(toHex(entry.contributor))?.verified ?? 0) < 0)
         entry.refused = refusal('on-trial', 'failed an audit; counts again once one is passed');
-      else if (enough && standing(entry)?.proven !== true)
+      else if (enough && !this.#isProven(entry))
         entry.refused = refusal('on-trial', `not audited yet, and ${proven} others of this round are`);
     }
   }

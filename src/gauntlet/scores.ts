@@ -90,7 +90,7 @@ const scale = (own: number, other: number): number => {
 
 /**
  * Refuses a step whose gain is beyond doubt under `least` times the median of the others', each scaled to its
- * tokens. Compared sequence by sequence, so that the text's own difficulty cancels; an honest majority is the yardstick.
+ * tokens. Compared sequence by sequence, so that the text's own difficulty cancels.
  */
 export function gainProblem(own: Gained, others: readonly Gained[], least: number): Refusal | null {
   if (others.length === 0) return null;
