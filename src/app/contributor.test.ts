@@ -15,6 +15,7 @@ import { Inbox } from '../swarm/inbox.ts';
 import { Recorder } from './recorder.ts';
 import type { AppState } from './state.ts';
 import { createAppStore } from './store.ts';
+import { newStanding, type Standings } from '../gauntlet/standings.ts';
 import { Submissions } from '../swarm/submissions.ts';
 import { FakeTrainer, MemoryHost, MemoryNetwork, runValidator } from './testing.ts';
 
@@ -35,7 +36,7 @@ interface World {
 let world: World | null = null;
 afterEach(() => world?.abort.abort());
 
-async function createWorld(): Promise<World> {
+async function createWorld(gauntlet: Partial<Manifest['gauntlet']> = {}): Promise<World> {
   const validator = await createIdentity();
   const model = {
     vocabSize: 64,
@@ -66,7 +67,7 @@ async function createWorld(): Promise<World> {
       commitMs: 0.65 * ROUND_MS,
       revealMs: 0.8 * ROUND_MS,
     },
-    gauntlet: { ...base.gauntlet, maxOverlap: 0.9 },
+    gauntlet: { ...base.gauntlet, maxOverlap: 0.9, ...gauntlet },
     genesis: { ...base.genesis, root: await stateRoot(theta, parameterLayout(model)) },
   };
   const runId = await sha256(new TextEncoder().encode('run'));
@@ -92,8 +93,8 @@ interface Member {
   leave(): void;
 }
 
-async function join(w: World, name: string, nudge: number): Promise<Member> {
-  const identity = await createIdentity();
+async function join(w: World, name: string, nudge: number, known?: Identity): Promise<Member> {
+  const identity = known ?? (await createIdentity());
   const swarm = w.network.join(name);
   const clock = new RunClock();
   const store = createAppStore();
@@ -160,7 +161,7 @@ async function join(w: World, name: string, nudge: number): Promise<Member> {
   };
 }
 
-function start(w: World): Promise<{ rounds: number; empty: number }> {
+function start(w: World, standings?: Standings): Promise<{ rounds: number; empty: number }> {
   return runValidator(
     w.manifest,
     w.runId,
@@ -169,6 +170,7 @@ function start(w: World): Promise<{ rounds: number; empty: number }> {
     w.network.join('validator'),
     w.host,
     w.abort.signal,
+    standings,
   );
 }
 
@@ -250,3 +252,25 @@ test('the last round is handed in and judged before the contributor leaves', {
   expect(anna.state().rounds.at(-1)?.own?.outcome).toBe('accepted');
   expect(anna.state().totals.accepted).toBe(1);
 });
+
+test.each([
+  ['was accepted', 0],
+  ['waits for an audit', -1],
+])(
+  'in a run with audits it stays a moment when its last work %s',
+  {
+    timeout: 4 * PATIENCE_MS,
+  },
+  async (_, verified) => {
+    const w = await createWorld({ auditsPerRound: 1 });
+    world = w;
+    const identity = await createIdentity();
+    void start(w, new Map([[toHex(identity.publicKey), { ...newStanding(identity.publicKey), verified }]]));
+    const anna = await join(w, 'anna', 0.001, identity);
+    await until('training', () => anna.state().activity === 'training');
+    anna.finish();
+    await until('a stay', () => anna.state().waitingFor?.startsWith('Staying a moment') === true);
+    await anna.done;
+    expect(anna.state().totals.accepted).toBe(verified === 0 ? 1 : 0);
+  },
+);

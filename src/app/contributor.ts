@@ -74,6 +74,8 @@ export class Contributor {
   /** Parts served for the last audit. */
   #shown: readonly Uint8Array[] = [];
   #shownRound = -1;
+  /** The last round, if an audit of it may be asked for: accepted, or waiting for an audit and so first in line. */
+  #drawable: number | null = null;
   /** The last submission while it counts as not applied. */
   #owed: OwnSubmission | null = null;
   /** How long compressing and hashing lately took here, so that a slow machine stops training early enough. */
@@ -119,17 +121,10 @@ export class Contributor {
 
   /** Stays to answer an audit of the last round: silence counts as a lie. */
   async #linger(signal: AbortSignal): Promise<void> {
-    const { manifest, clock, follower, identity, onActivity } = this.#o;
-    const last = follower.last?.body;
-    const isOwn = ({ contributor }: { contributor: Uint8Array }) =>
-      bytesEqual(contributor, identity.publicKey);
-    // What only waits for its first audit can be drawn too, and is first in line.
-    const drawable =
-      last?.accepted.some(isOwn) === true ||
-      last?.refused.some((entry) => entry.reason === 'on-trial' && isOwn(entry)) === true;
-    if ((manifest.gauntlet.auditsPerRound ?? 0) === 0 || !drawable) return;
+    const { manifest, clock, onActivity } = this.#o;
+    if ((manifest.gauntlet.auditsPerRound ?? 0) === 0 || this.#drawable === null) return;
     onActivity('waiting', 'Staying a moment: a validator may ask to see the last round’s work.');
-    const asked = () => this.#shownRound === last?.round;
+    const asked = () => this.#shownRound === this.#drawable;
     await this.#waitFor(asked, clock.now() + AUDIT_ASK_MS, signal);
     if (asked()) await clock.until(clock.now() + AUDIT_SHOW_MS, signal);
   }
@@ -322,7 +317,8 @@ export class Contributor {
       onActivity('applying', null);
       await follower.applyPending(trainer, signal);
     }
-    if (follower.wasAccepted(own.hash)) return;
+    this.#drawable = follower.wasAccepted(own.hash) ? round : null;
+    if (this.#drawable !== null) return;
     const certified = follower.last?.body.round === round ? follower.last.body : null;
     const key = toHex(identity.publicKey);
     const refused =
@@ -333,6 +329,7 @@ export class Contributor {
     const judged = certified !== null || this.#empty.has(round);
     const goesOn = work.carry === null || (refused === null ? !judged : carriesOn(refused.reason));
     await trainer.settle(goesOn ? 'refused' : 'reset');
+    if (refused?.reason === 'on-trial') this.#drawable = round;
     this.#owed = own;
     if (certified === null) this.#o.onLost(own, refused);
   }

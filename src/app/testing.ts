@@ -15,6 +15,7 @@ import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { type Inspect, inspectorFor } from '../gauntlet/inspect.ts';
 import { foldMembers, isMember, JoinBox, type Members } from '../gauntlet/admission.ts';
 import { noCertificate, RoundBook } from '../gauntlet/book.ts';
+import type { Standings } from '../gauntlet/standings.ts';
 import { BlobUnavailableError, type GossipVerdict, type Swarm } from '../swarm/types.ts';
 import type { TrainerClient } from '../worker/client.ts';
 import type { RoundOutcome, RoundWork } from '../worker/api.ts';
@@ -188,7 +189,7 @@ export class MemoryHost extends HostClient {
   }
 }
 
-/** Certifies each round with the real book; no loss gate. Stops when `signal` aborts. */
+/** Certifies each round with the real book; no loss gate. Stops when `signal` aborts. `standings`: known beforehand. */
 export async function runValidator(
   manifest: Manifest,
   runId: Uint8Array,
@@ -197,6 +198,7 @@ export async function runValidator(
   swarm: Swarm,
   host: MemoryHost,
   signal: AbortSignal,
+  standings: Standings = new Map(),
 ): Promise<{ rounds: number; empty: number }> {
   const replica = new CpuReplica(parameterLayout(manifest.model), manifest.sparseloco);
   await replica.load(theta);
@@ -235,6 +237,7 @@ export async function runValidator(
       inspect,
       maxBytes,
       evaluate: null,
+      standings,
       isMember: (contributor) => isMember(members, contributor, round, manifest.admission),
     });
     await at(start + schedule.revealMs);

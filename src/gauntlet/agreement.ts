@@ -5,7 +5,7 @@
  * agree on its sign (docs/gauntlet.md). Made-up signs agree with half, flipped ones with none. No loss need be measured.
  *
  * Agreement of two = 2 (share of matching signs) - 1 over the coordinates that both keep. A submission's own is that of
- * the middle fifth of its pairs, taken together: a median with less noise. Pairs, and not votes on each coordinate:
+ * the middle fifth of its pairs (three fifths with known contributors), taken together: a median with less noise. Pairs, and not votes on each coordinate:
  * attackers who all keep the same coordinates would outvote there the honest ones, who spread.
  */
 import { lowerMedian, type Refusal, refusal } from './checks.ts';
@@ -30,6 +30,8 @@ export interface Agreement {
 const DOUBT = 3;
 /** Pairs that count, in the order of their agreement: robust against two fifths of liars on either side. */
 const MIDDLE = [0.4, 0.6] as const;
+/** Among others who passed an audit, of whom fewer lie and who are fewer: a fifth on either side. */
+const KNOWN_MIDDLE = [0.2, 0.8] as const;
 /** Pairs that share fewer coordinates say nothing. */
 const MIN_SHARED = 4;
 
@@ -39,14 +41,15 @@ interface Pair {
 }
 
 /**
- * Agreement of each submission with the others, or with those of them that `counts` names by index. Long ones are
- * compared on chunks that `seed` draws.
+ * Agreement of each submission with the others, or with those of them that `known` names by index: contributors who
+ * passed an audit. Long ones are compared on chunks that `seed` draws.
  */
 export function agreements(
   submissions: readonly SignedPositions[],
   seed: number,
-  counts: (index: number) => boolean = () => true,
+  known?: (index: number) => boolean,
 ): Agreement[] {
+  const counts = known ?? (() => true);
   const inSample = chunkSample(Math.max(0, ...submissions.map(({ positions }) => positions.length)), seed);
   const samples = submissions.map((submission) => sampleOf(submission, inSample));
   const pairs: Pair[][] = samples.map(() => []);
@@ -59,7 +62,8 @@ export function agreements(
       if (counts(i)) pairs[j].push(pair);
     }
   }
-  return pairs.map((own) => agreementOf(own));
+  const middle = known === undefined ? MIDDLE : KNOWN_MIDDLE;
+  return pairs.map((own) => agreementOf(own, middle));
 }
 
 /** Positions with their sign in the lowest bit, in the order of positions. */
@@ -90,9 +94,8 @@ function compare(a: Float64Array, b: Float64Array): Pair {
   return { same, shared };
 }
 
-function agreementOf(pairs: readonly Pair[]): Agreement {
+function agreementOf(pairs: readonly Pair[], [from, to]: readonly [number, number]): Agreement {
   const sorted = [...pairs].sort((a, b) => a.same / a.shared - b.same / b.shared);
-  const [from, to] = MIDDLE;
   const middle = sorted.slice(Math.floor(from * sorted.length), Math.ceil(to * sorted.length));
   let same = 0;
   let shared = 0;

@@ -59,7 +59,8 @@ export function directionProblems(
   seed: number,
 ): (Refusal | null)[] {
   const inspected = work.map((one) => one.inspected);
-  const all = agreements(inspected, seed, (i) => work[i].counts).map((agreement, i) => ({
+  const known = work.every(({ counts }) => counts) ? undefined : (i: number) => work[i].counts;
+  const all = agreements(inspected, seed, known).map((agreement, i) => ({
     agreement,
     counts: work[i].counts,
   }));

@@ -397,6 +397,34 @@ describe('admission and audits', () => {
     }
   });
 
+  test('who is alone and failed an audit is audited again, and goes on once it passed', async () => {
+    const [identity] = crowd;
+    let silences = 2;
+    const peer = member(identity);
+    const forgetful: Peer = {
+      ...peer,
+      answer: async (round) => (silences-- > 0 ? null : ((await peer.answer?.(round)) ?? null)),
+    };
+    const { run, results } = await play(8, [forgetful]);
+    const outcomes = results.map(({ certificate, verdict }) => [
+      certificate === null ? 'nothing' : 'certified',
+      verdict.refused[0]?.reason ?? (verdict.accepted.length > 0 ? 'accepted' : 'joined'),
+    ]);
+    expect(outcomes).toEqual([
+      ['certified', 'joined'],
+      ['certified', 'accepted'], // audited, and silent
+      ['certified', 'accepted'], // which this certificate says; once more
+      ['certified', 'joined'],
+      ['certified', 'joined'], // a failed audit ends membership
+      ['nothing', 'on-trial'], // audited all the same
+      ['certified', 'on-trial'], // for the outcome's sake
+      ['certified', 'accepted'],
+    ]);
+    const account = run.ledger.accounts.get(toHex(identity.publicKey));
+    expect(account).toMatchObject({ auditsFailed: 2 });
+    expect(account?.credits).toBeGreaterThan(0);
+  });
+
   test('a liar and one that does not answer keep nothing, join again, and are audited first each time', async () => {
     const [liar, mute, ...honest] = crowd.slice(0, 8);
     const peers = [member(liar), member(mute, false), ...honest.map((identity) => member(identity))];

@@ -90,7 +90,7 @@ test('accepted work is listed by contributor, whatever the order of the verdict'
   expect(encodeCanonical(buildCertificateBody({ ...parts, verdict: other }))).toEqual(bytes);
 });
 
-test('a verdict without accepted work and newcomers, or about another state, cannot be certified', () => {
+test('a verdict without accepted work, newcomers and audits, or about another state, cannot be certified', () => {
   const head = genesisHead(manifest, RUN);
   const parts = { manifest, head, root: testHash('r'), heldOutLoss: 5, time: 1 };
   expect(() =>
@@ -126,6 +126,26 @@ describe('joining', () => {
     const next = await after(head, 0, [await join(head)]);
     expect(next).toMatchObject({ height: 1, round: 0, root: head.root, issued: 0 });
     expect(next.hash).not.toEqual(head.hash);
+  });
+
+  test('so is the outcome of an audit alone', async () => {
+    const head = await after(genesisHead(manifest, RUN), 0, [await join(genesisHead(manifest, RUN))]);
+    const audits = [{ contributor: newcomer, round: 0, outcome: 'passed' as const, detail: '' }];
+    const body = buildCertificateBody({
+      manifest,
+      head,
+      verdict: { ...verdict(1, head.root, 0), audits },
+      root: head.root,
+      heldOutLoss: 5,
+      time: 1,
+    });
+    expect(await check(await certify(body, validators), head)).toMatchObject({
+      ok: true,
+      certificate: {
+        body: { accepted: [], joined: [], credits: [], audits },
+        head: { height: 2, issued: 0 },
+      },
+    });
   });
 
   test('work done over another certificate, or by another key, is none', async () => {

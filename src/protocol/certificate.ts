@@ -58,13 +58,13 @@ export interface CertificateParts {
 }
 
 /**
- * The body that certifies a verdict. Throws RangeError when the verdict accepted and admitted nobody (such a round has
- * no certificate) or does not start from the head's root.
+ * The body that certifies a verdict. Throws RangeError when there is nothing to certify ({@link hasCertificate}), or the
+ * verdict does not start from the head's root.
  */
 export function buildCertificateBody(parts: CertificateParts): CertificateBody {
   const { manifest, head, verdict } = parts;
   if (!hasCertificate(verdict))
-    throw new RangeError('a verdict that accepted and admitted nobody has no certificate');
+    throw new RangeError('a verdict that accepted and admitted nobody and ended no audit has no certificate');
   if (!bytesEqual(verdict.baseRoot, head.root)) throw new RangeError('the verdict judges another state');
   const accepted = [...verdict.accepted].sort(byContributor);
   return {
@@ -86,9 +86,16 @@ export function buildCertificateBody(parts: CertificateParts): CertificateBody {
   };
 }
 
-/** Whether anything happened that the chain must record; without work, newcomers are reason enough. */
-export const hasCertificate = ({ accepted, joined }: Pick<Verdict, 'accepted' | 'joined'>): boolean =>
-  accepted.length + joined.length > 0;
+/**
+ * Whether anything happened that the chain must record. Without work, newcomers are reason enough, and outcomes of audits: where
+ * all who are left wait for one, nothing else would ever be certified.
+ */
+export const hasCertificate = ({
+  accepted,
+  joined,
+  audits,
+}: Pick<Verdict, 'accepted' | 'joined' | 'audits'>): boolean =>
+  accepted.length + joined.length + audits.length > 0;
 
 /** Hash of a body's exact bytes: the next certificate's `previous`. */
 export const bodyHash = (body: Uint8Array): Uint8Array => sha256Sync(body);
@@ -220,7 +227,8 @@ function readBody(certificate: Certificate, manifest: Manifest, runId: Uint8Arra
   if (![body.accepted, body.refused, body.joined, body.audits].every(strictlyAscending)) {
     return refuse('malformed', 'contributors not in ascending order, each once');
   }
-  if (!hasCertificate(body)) return refuse('malformed', 'nobody was accepted and nobody joined');
+  if (!hasCertificate(body))
+    return refuse('malformed', 'nobody was accepted, nobody joined, and no audit ended');
   if (body.audits.some(({ round }) => round >= body.round))
     return refuse('malformed', 'an audit of a round that was not over');
   const credits = creditsFor(manifest, body.issued, body.accepted);

@@ -228,3 +228,52 @@ test('a commit that does not continue the last one is refused, and zeros are alw
   expect(await w.validator.handle((await liar.work(3)).commit, 'p')).toBe('accept');
   await w.validator.stop();
 });
+
+test('where all who are left wait for an audit they get it: its outcome is a certificate of its own', async () => {
+  const w = await world(1);
+  w.contributors.splice(1);
+  const [one] = w.contributors as [PretendedContributor];
+  w.replays.figures = { ...w.replays.figures, work: 0.5 };
+  let asked = 0;
+  for (const round of [1, 2]) {
+    await play(w, round);
+    expect(await drawn(w, ++asked)).toBe(one);
+    await answer(w, one, round);
+  }
+  expect(w.chain.last?.body.audits).toMatchObject([{ round: 1, outcome: 'failed' }]);
+  // A failed audit ends membership, and the second stands in the certificate that would have admitted it.
+  for (const round of [3, 4]) {
+    w.clock.now = w.at(round).train - 1000;
+    w.validator.advance();
+    expect(await w.validator.handle(await one.join(w.chain.head), 'p')).toBe('accept');
+    w.clock.now = w.at(round).commit + 10;
+    w.validator.advance();
+    await w.validator.settled();
+  }
+  expect(w.chain.head).toMatchObject({ round: 4 });
+
+  one.keeper.reset();
+  w.replays.figures = { ...w.replays.figures, work: 0 };
+  const { root } = w.chain.head;
+  w.clock.now = w.at(5).train - 1000;
+  w.validator.advance();
+  await settleWorks(w, 5, await committed(w, 5));
+  expect(w.swarm.published.at(-2)).toMatchObject({
+    kind: 'no-certificate',
+    refused: [{ reason: 'on-trial' }],
+  });
+  expect(await drawn(w, ++asked)).toBe(one);
+  await answer(w, one, 5);
+  w.clock.now = w.at(6).commit + 10;
+  w.validator.advance();
+  await w.validator.settled();
+  expect(w.chain.last?.body).toMatchObject({
+    round: 6,
+    accepted: [],
+    joined: [],
+    credits: [],
+    root,
+    audits: [{ contributor: one.identity.publicKey, round: 5, outcome: 'passed' }],
+  });
+  await w.validator.stop();
+});

@@ -447,7 +447,7 @@ export class Validator {
       this.#standings = updateStandings(this.#standings, verdict);
       this.#o.onStandings?.(this.#standings);
       if (hasCertificate(verdict)) await this.#certify(round, verdict);
-      else await this.#publishNothing(verdict);
+      else await this.#publishNothing(round, verdict);
       this.#settleCarries(verdict);
     } catch (error) {
       this.#roundsLost++;
@@ -479,14 +479,17 @@ export class Validator {
     await swarm.publish(this.#lastWord);
   }
 
-  async #publishNothing(verdict: MessageOf<'verdict'>): Promise<void> {
-    const { swarm, identity, log } = this.#o;
+  async #publishNothing({ book }: OpenRound, verdict: MessageOf<'verdict'>): Promise<void> {
+    const { chain, swarm, identity, log } = this.#o;
     const message = noCertificate(verdict);
     this.#o.onRefused?.(verdict.round, verdict.refused);
     this.#lastWord = await seal(identity, message);
     await swarm.publish(this.#lastWord);
     if (verdict.refused.length > 0 || this.presences().some((p) => p.role === 'contributor'))
       log(`round ${verdict.round} · no certificate · 0 accepted, ${refusalSummary(verdict.refused)}`);
+    // Where all who are left wait for an audit, they must get it all the same: its outcome is certified next.
+    if (this.#auditor != null && book.auditable().length > 0)
+      await this.#auditor.draw(book, chain.head, await chain.theta());
   }
 
   async #certify(round: OpenRound, verdict: MessageOf<'verdict'>): Promise<void> {
