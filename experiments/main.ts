@@ -8,7 +8,7 @@
  *   --size, --workers, --rounds, --inner-steps, --batch, --sequence    instead of the base's
  *   --runtime deno|node   default Deno on lavapipe where it is installed, else Node (Dawn)
  *   --hardware            the machine's GPU
- *   --only RUN,...        single rows of the experiment's table
+ *   --only RUN,...        single rows of the experiment's table, also ones that it plans no longer
  *   --results FOLDER      default experiments/results; another folder runs everything again
  *   --json                one JSON object a line
  */
@@ -20,7 +20,7 @@ import { reporter } from '../bench/lib/report.ts';
 import { CorpusError } from '../src/host/corpus.ts';
 import type { ByteCorpus } from './lib/data.ts';
 import { defaultRuntime, launch, LaunchError } from './lib/launch.ts';
-import { defaultRuns, EXPERIMENTS, runsOf } from './lib/named.ts';
+import { defaultRuns, EXPERIMENTS, runsOf, type Scope } from './lib/named.ts';
 import { buildReport, sectionsOf } from './lib/report.ts';
 import type { RunResult } from './lib/result.ts';
 import { isSize, type RunSettings, type Scale, SIZES, settingsKey, variantName } from './lib/settings.ts';
@@ -29,6 +29,9 @@ import { Baselines } from './lib/summary.ts';
 import { corpusName, readCorpus } from './lib/texts.ts';
 
 class UsageError extends Error {}
+
+/** Committed results. */
+const RESULTS = fileURLToPath(new URL('results', import.meta.url));
 
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
@@ -44,7 +47,7 @@ const { values: args, positionals } = parseArgs({
     only: { type: 'string' },
     runtime: { type: 'string' },
     hardware: { type: 'boolean', default: false },
-    results: { type: 'string', default: fileURLToPath(new URL('results', import.meta.url)) },
+    results: { type: 'string', default: RESULTS },
     json: { type: 'boolean', default: false },
   },
 });
@@ -99,6 +102,20 @@ function printResult(experiment: string, result: RunResult): void {
   });
 }
 
+/** The planned runs of a name; else those of a committed result's settings: a row of the page that is no longer planned. */
+function named(variant: string, planned: readonly RunSettings[], { corpora, seeds }: Scope): RunSettings[] {
+  const found = planned.filter((settings) => variantName(settings) === variant);
+  if (found.length > 0) return found;
+  const results = new ResultStore(RESULTS);
+  const past = results.experiments().flatMap((experiment) => results.list(experiment));
+  const row = past.find(({ settings }) => variantName(settings) === variant);
+  if (row === undefined) {
+    const names = [...new Set(planned.map(variantName))].join(', ');
+    throw new UsageError(`There is neither a plan nor a result of a run "${variant}". Planned: ${names}.`);
+  }
+  return corpora.flatMap((corpus) => seeds.map((seed) => ({ ...row.settings, corpus, seed })));
+}
+
 async function runExperiment(name: string): Promise<void> {
   const experiment = EXPERIMENTS.get(name);
   if (experiment === undefined)
@@ -111,13 +128,10 @@ async function runExperiment(name: string): Promise<void> {
   const texts = new Map<string, ByteCorpus>(list(args.corpus).map((a) => [corpusName(a), readCorpus(a)]));
   const seeds = args.seeds === undefined ? experiment.seeds : list(args.seeds).map((s) => whole('seeds', s));
   const scale = scaleFromFlags();
-  const all = runsOf(experiment, { corpora: [...texts.keys()], seeds, scale });
-  const only = args.only === undefined ? null : list(args.only);
-  const runs = all.filter((settings) => only === null || only.includes(variantName(settings)));
-  if (runs.length === 0) {
-    const names = [...new Set(all.map(variantName))].join(', ');
-    throw new UsageError(`"${name}" has no run "${args.only}": ${names}.`);
-  }
+  const scope = { corpora: [...texts.keys()], seeds, scale };
+  const planned = runsOf(experiment, scope);
+  const runs =
+    args.only === undefined ? planned : list(args.only).flatMap((run) => named(run, planned, scope));
   const store = new ResultStore(args.results);
   const known = new Set(store.list(name).map((result) => settingsKey(result.settings)));
   const missing = [];

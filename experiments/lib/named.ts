@@ -258,7 +258,7 @@ const list: readonly Experiment[] = [
     runs: (base, seed) =>
       (['0.7m', '0.8m'] as const).flatMap((size) => {
         const scale = { ...base, size };
-        return [adamw(scale, seed), sparse(scale, seed)];
+        return [...baselines(scale, seed), sparse(scale, seed)];
       }),
   },
   {

@@ -299,7 +299,7 @@ class ValidationSession implements ValidationActions {
     const { run, chain, swarm, identity, losses } = parts;
     const off = (why: string): null => {
       this.store.setState({ audits: { on: false, text: why } });
-      this.#log(`audits are off: ${why}. Submissions are judged by their loss alone.`);
+      this.#log(`audits are off: ${why}. Submissions are judged without replays.`);
       return null;
     };
     if (audits === 'off') return off('this tab was started without them');

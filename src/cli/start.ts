@@ -93,13 +93,17 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     for (const line of reachLines(host.otherUrls, options)) out(`  ${line}`);
     out('  Stop       Ctrl-C; the next start continues where this one ended');
     out('');
-    // An existing run may be hosted without replaying its audits: that option does something.
-    const idle = newRunOptions(args).filter((name) => name !== '--audits' || options.audits !== 0);
+    const idle = newRunOptions(args);
     if (!created && idle.length > 0) {
       err(
         `tabswarm: the run in ${store.dir} was made before, so ${idle.join(', ')} changed nothing. For a new run, name another folder with --data.`,
       );
     }
+    const own = manifest.gauntlet.auditsPerRound ?? 0;
+    if (!created && (options.audits ?? 0) > 0 && options.audits !== own)
+      err(
+        `tabswarm: the run in ${store.dir} was made with ${own} audits a round and keeps them; --audits only says whether this machine replays.`,
+      );
     await new Promise<void>((resolve) => {
       if (interrupted.signal.aborted) resolve();
       else interrupted.signal.addEventListener('abort', () => resolve(), { once: true });
@@ -131,7 +135,7 @@ function reachLines(otherUrls: readonly string[], options: HostOptions): string[
   return lines;
 }
 
-const NEW_RUN_OPTIONS = ['--preset', '--round-seconds', '--corpus', '--name', '--audits', '--config'];
+const NEW_RUN_OPTIONS = ['--preset', '--round-seconds', '--corpus', '--name', '--config'];
 
 const newRunOptions = (args: readonly string[]): string[] =>
   NEW_RUN_OPTIONS.filter((name) => args.some((arg) => arg === name || arg.startsWith(`${name}=`)));

@@ -126,7 +126,7 @@ async function openAuditor(
   const opened = await openReplays(manifest, audits !== undefined, signal);
   if (signal.aborted) return null;
   if ('why' in opened) {
-    log(`audits are off: ${opened.why}. Submissions are judged by their loss alone.`);
+    log(`audits are off: ${opened.why}. Submissions are judged without replays.`);
     return null;
   }
   log(`audits: ${manifest.gauntlet.auditsPerRound} a round, replayed on ${opened.adapter}`);

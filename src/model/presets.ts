@@ -67,7 +67,7 @@ const sparseloco: Manifest['sparseloco'] = {
   topK: 64,
   // Fewest bytes (docs/wire.md); its loss against two bits is experiment `quantiser`.
   quantiser: 'sign1',
-  // Experiment `beta`, rows beta0 to beta0.99: the paper's 0.95 (arXiv 2508.15706) ends 8 % higher after 16 rounds.
+  // Experiment `beta`, rows beta0 to beta0.99: the paper's 0.95 (arXiv 2508.15706) ends 11 % higher after 16 rounds.
   beta: 0.5,
   // Experiment `alpha`, rows alpha0.5 to alpha1.4 with beta0.5.
   alpha: 1,
@@ -80,11 +80,11 @@ const gauntlet: Manifest['gauntlet'] = {
   maxAccepted: 16,
   // Gauntlet's b < 1: whole steps of one contributor give noisier rankings.
   evaluationScale: 0.5,
-  // What a slow host cannot measure in time it leaves out, down to four (host/round-losses.ts).
+  // What a slow host cannot measure in time it leaves out, down to four (gauntlet/round-losses.ts).
   evaluationSequences: 16,
   heldOutSequences: 32,
   maxNormRatio: 10,
-  // Honest contributors share up to 0.26, and 0.43 after rounds without being applied, whose steps add up in their error
+  // Honest contributors share up to 0.31, and 0.46 after rounds without being applied, whose steps add up in their error
   // feedback (docs/gauntlet.md); templar penalises from 0.4 and bans from 0.6.
   maxOverlap: 0.55,
   minAgreement: 0.5,
