@@ -59,9 +59,9 @@ test('starts over: a joiner, a reloaded tab and one that was late; one that was 
   expect(book.startsOver(ana, commit(2, zero))).toBe(true);
   next(2, 'late');
   expect(book.startsOver(ana, commit(3, zero))).toBe(true);
-  for (const reason of ['work', 'loss'] as const) {
+  for (const [n, reason] of (['work', 'loss', 'direction'] as const).entries()) {
     const chances: boolean[] = [];
-    for (let i = 0, round = reason === 'work' ? 3 : 20; i < 8; i++, round++) {
+    for (let i = 0, round = 3 + 20 * n; i < 8; i++, round++) {
       next(round, reason);
       chances.push(book.startsOver(ana, commit(round + 1, zero)));
       expect(book.problem(ana, commit(round + 1, testHash(`${round} refused`)))).not.toBeNull();

@@ -18,7 +18,7 @@ interface Entry {
   readonly accepted: Uint8Array;
   readonly refused: Uint8Array;
   /**
-   * What the next round may start from beside zeros: nothing, too, when it was 'short', refused for too little work.
+   * What the next round may start from beside zeros: nothing, too, when it was 'short', refused for what it did not do.
    * 'refused' until more is known, as when nothing is certified.
    */
   readonly left: Left;
@@ -33,7 +33,9 @@ const LEFT = ['accepted', 'refused', 'nothing', 'short'] as const;
  */
 export const carriesOn = (reason: RefusalReason): boolean => reason === 'on-trial' || reason === 'capacity';
 
-/** Rounds between two that are judged as a beginner's, for who did too little work. */
+/** Reasons that say that no such work was done as was claimed: too small a step, no gain, signs of chance. */
+const SHORT: ReadonlySet<RefusalReason> = new Set(['work', 'loss', 'direction']);
+/** Rounds between two that are judged as a beginner's, for who was refused for one of these. */
 const SECOND_CHANCE = 8;
 
 const HexHash = v.pipe(
@@ -72,7 +74,7 @@ export class CarryBook {
 
   /**
    * Whether a commit starts from zeros with good reason: a joiner's, or that of a tab that was reloaded or came too late. Who
-   * did too little work before has that reason one round in eight, so that no honest tab is locked out. Ask before {@link note}.
+   * was refused as {@link SHORT} before has that reason one round in eight, so that no honest tab is locked out. Ask before {@link note}.
    */
   startsOver(contributor: Uint8Array, { carry, round }: Commit): boolean {
     if (carry === undefined || !bytesEqual(carry.before, this.#zero)) return false;
@@ -98,7 +100,7 @@ export class CarryBook {
     for (const { contributor } of accepted) left.set(toHex(contributor), 'accepted');
     for (const { contributor, reason } of refused) {
       if (carriesOn(reason)) left.set(toHex(contributor), 'refused');
-      else if (reason === 'work' || reason === 'loss') left.set(toHex(contributor), 'short');
+      else if (SHORT.has(reason)) left.set(toHex(contributor), 'short');
     }
     for (const [key, entry] of this.#entries) {
       if (!isMember(key)) this.#entries.delete(key);
