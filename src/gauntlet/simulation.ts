@@ -25,7 +25,7 @@ import type { Manifest } from '../protocol/manifest.ts';
 import type { AuditEntry, CertificateBody, Message, MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
 import { foldMembers, isMember, JoinBox, type Members } from './admission.ts';
-import { auditsOf, drawAudits } from './audit.ts';
+import { drawAudits, placeOf } from './audit.ts';
 import { type Evaluate, type Receipt, RoundBook } from './book.ts';
 import { CarryBook } from './carries.ts';
 import type { Inspect, Inspected } from './inspect.ts';
@@ -328,8 +328,8 @@ export class Simulation {
     const { auditor, manifest } = this.#o;
     const count = manifest.gauntlet.auditsPerRound ?? 0;
     if (auditor === undefined || count === 0) return;
-    const line = (contributor: Uint8Array) => auditsOf(this.ledger.accounts.get(toHex(contributor)));
-    for (const contributor of drawAudits(book.auditable(), book.lotSeed, line, count)) {
+    const place = (contributor: Uint8Array) => placeOf(this.ledger.accounts.get(toHex(contributor)));
+    for (const contributor of drawAudits(book.auditable(), book.lotSeed, place, count)) {
       const commit = book.commitOf(contributor);
       const bytes = book.bytesOf(contributor);
       if (commit === null || bytes === null) continue;

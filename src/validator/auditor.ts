@@ -4,7 +4,7 @@
  *
  * A contributor is asked twice. Who has not answered by then failed: otherwise a liar would just keep silent.
  */
-import { answerProblem, auditsOf, drawAudits, refusedRootMatches } from '../gauntlet/audit.ts';
+import { answerProblem, drawAudits, placeOf, refusedRootMatches } from '../gauntlet/audit.ts';
 import type { RoundBook } from '../gauntlet/book.ts';
 import { judgeReplay } from '../gauntlet/replay.ts';
 import type { Replays } from '../gauntlet/replays.ts';
@@ -78,7 +78,7 @@ export class Auditor {
     const drawn = drawAudits(
       book.auditable().filter((key) => !busy(key)),
       book.lotSeed,
-      (key) => auditsOf(chain.ledger.accounts.get(toHex(key))),
+      (key) => placeOf(chain.ledger.accounts.get(toHex(key))),
       count,
     );
     for (const contributor of drawn) {
