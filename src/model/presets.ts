@@ -84,7 +84,7 @@ const gauntlet: Manifest['gauntlet'] = {
   evaluationSequences: 16,
   heldOutSequences: 32,
   maxNormRatio: 10,
-  // Honest contributors share up to 0.31, and 0.46 after rounds without being applied, whose steps add up in their error
+  // Honest contributors share up to 0.30, and 0.47 after rounds without being applied, whose steps add up in their error
   // feedback (docs/gauntlet.md); templar penalises from 0.4 and bans from 0.6.
   maxOverlap: 0.55,
   minAgreement: 0.5,
