@@ -446,8 +446,14 @@ export class Validator {
       if (this.#abort.signal.aborted) return;
       this.#standings = updateStandings(this.#standings, verdict);
       this.#o.onStandings?.(this.#standings);
+      // What the round started from, before a certificate moves it on.
+      const { head } = this.#o.chain;
+      const auditor = round.book.auditable().length > 0 ? this.#auditor : null;
+      const theta = auditor == null ? null : await this.#o.chain.theta();
       if (hasCertificate(verdict)) await this.#certify(round, verdict);
-      else await this.#publishNothing(round, verdict);
+      else await this.#publishNothing(verdict);
+      // Without a certificate too: where all who are left wait for an audit, its outcome is what is certified next.
+      if (theta !== null) await auditor?.draw(round.book, head, theta);
       this.#settleCarries(verdict);
     } catch (error) {
       this.#roundsLost++;
@@ -479,24 +485,19 @@ export class Validator {
     await swarm.publish(this.#lastWord);
   }
 
-  async #publishNothing({ book }: OpenRound, verdict: MessageOf<'verdict'>): Promise<void> {
-    const { chain, swarm, identity, log } = this.#o;
+  async #publishNothing(verdict: MessageOf<'verdict'>): Promise<void> {
+    const { swarm, identity, log } = this.#o;
     const message = noCertificate(verdict);
     this.#o.onRefused?.(verdict.round, verdict.refused);
     this.#lastWord = await seal(identity, message);
     await swarm.publish(this.#lastWord);
     if (verdict.refused.length > 0 || this.presences().some((p) => p.role === 'contributor'))
       log(`round ${verdict.round} · no certificate · 0 accepted, ${refusalSummary(verdict.refused)}`);
-    // Where all who are left wait for an audit, they must get it all the same: its outcome is certified next.
-    if (this.#auditor != null && book.auditable().length > 0)
-      await this.#auditor.draw(book, chain.head, await chain.theta());
   }
 
   async #certify(round: OpenRound, verdict: MessageOf<'verdict'>): Promise<void> {
     const { chain, swarm, identity, losses, log } = this.#o;
-    const auditor = this.#auditor;
     await this.#stateLoaded;
-    const start = { head: chain.head, theta: auditor == null ? null : await chain.theta() };
     const heldOutLoss = await losses.heldOut();
     const submissions = verdict.accepted.map(({ contributor }) => {
       const bytes = round.book.bytesOf(contributor);
@@ -515,8 +516,7 @@ export class Validator {
     this.#lastWord = message;
     await swarm.publish(message);
     log(roundLine(body, parameterLayout(chain.manifest.model).elements));
-    auditor?.recorded(verdict.audits);
-    if (start.theta !== null) await auditor?.draw(round.book, start.head, start.theta);
+    this.#auditor?.recorded(verdict.audits);
     this.#loadState();
   }
 
