@@ -96,7 +96,7 @@ Three seeds.`,
 AdamW loses nothing and plain averaging 1.4 %. Dividing by all is as bad as before (one seed). Both are documents of one corpus.`,
   workers: `Up to eight. AdamW data-parallel gains with each doubling, as its batch grows; SparseLoCo and plain averaging gain to 8 workers and not
 beyond: the default ends 0.6 % higher with 16 and 1.4 with 32 (three seeds). More workers do not make the round's step longer, only less noisy. It is not the rate:
-half and twice of it are no better at 32 workers for any of the three (\`lr\` rows of one seed; of SparseLoCo's half is 0.2 % better). So what a large swarm
+at 32 workers half and twice of it gain none of the three more than 0.2 % (one seed). So what a large swarm
 buys at this size is tokens, not fewer rounds; a model with more to learn from a round may use more workers.`,
   joiners: `Something, and more than for plain averaging: with one of eight workers replaced in every round the default ends 0.4 % higher, with
 two 5.1 %, with half of them 11.8 %; plain averaging with two loses 1.7 % (three seeds). A joiner's first step is made of Adam's first steps,

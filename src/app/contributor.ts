@@ -317,8 +317,9 @@ export class Contributor {
       onActivity('applying', null);
       await follower.applyPending(trainer, signal);
     }
-    this.#drawable = follower.wasAccepted(own.hash) ? round : null;
-    if (this.#drawable !== null) return;
+    const accepted = follower.wasAccepted(own.hash);
+    this.#drawable = accepted ? round : null;
+    if (accepted) return;
     const certified = follower.last?.body.round === round ? follower.last.body : null;
     const key = toHex(identity.publicKey);
     const refused =

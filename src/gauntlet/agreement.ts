@@ -5,8 +5,9 @@
  * agree on its sign (docs/gauntlet.md). Made-up signs agree with half, flipped ones with none. No loss need be measured.
  *
  * Agreement of two = 2 (share of matching signs) - 1 over the coordinates that both keep. A submission's own is that of
- * the middle fifth of its pairs (three fifths with known contributors), taken together: a median with less noise. Pairs, and not votes on each coordinate:
- * attackers who all keep the same coordinates would outvote there the honest ones, who spread.
+ * the middle fifth of its pairs (three fifths with known contributors), taken together: a median with less noise.
+ * Pairs, and not votes on each coordinate: attackers who all keep the same coordinates would outvote there the honest
+ * ones, who spread.
  */
 import { lowerMedian, type Refusal, refusal } from './checks.ts';
 import { chunkSample } from './overlap.ts';

@@ -27,7 +27,7 @@ import type { Inspect, Inspected } from './inspect.ts';
 import { type Copy, findCopies } from './overlap.ts';
 import { type LossMeasurement, lossProblem, lossScore } from './scores.ts';
 import { lotSeed, selectionOrder } from './selection.ts';
-import { type Standings, workProblem } from './standings.ts';
+import { type Standing, type Standings, workProblem } from './standings.ts';
 import { weightsOf } from './weights.ts';
 
 type Commit = MessageOf<'commit'>;
@@ -119,6 +119,15 @@ const FETCH_FACTOR = 2;
 /** Measured beyond maxAccepted, as a share of it. */
 const RESERVES = 0.25;
 
+/** Submissions whose bytes are there, as the checks that compare them see them. */
+const compared = (entries: readonly Entry[], counts: (entry: Entry) => boolean): Compared[] =>
+  entries.map((entry) => ({
+    inspected: entry.inspected as Inspected,
+    tokens: entry.commit.tokens,
+    fresh: entry.fresh,
+    counts: counts(entry),
+  }));
+
 const ok: Receipt = { ok: true };
 
 export class RoundBook {
@@ -156,7 +165,7 @@ export class RoundBook {
       this.#o.carries?.problem(contributor, commit) ??
       null;
     if (problem !== null) return this.#refuseStray(contributor, problem);
-    const stranger = (this.#o.standings?.get(key)?.verified ?? 0) <= 0;
+    const stranger = (this.#standingOf(contributor)?.verified ?? 0) <= 0;
     if (stranger && this.#strangers === MAX_STRANGERS) {
       const full = refusal('capacity', `${MAX_STRANGERS} newcomers in this round already`);
       return this.#refuseStray(contributor, full);
@@ -176,9 +185,13 @@ export class RoundBook {
 
   /** Without commitments to moments only a first round tells: a tab keeps them otherwise. */
   #startsFresh(contributor: Uint8Array, commit: Commit): boolean {
-    const { carries, standings } = this.#o;
+    const { carries } = this.#o;
     if (carries !== undefined) return carries.startsOver(contributor, commit);
-    return (standings?.get(toHex(contributor))?.measurements ?? 0) === 0;
+    return (this.#standingOf(contributor)?.measurements ?? 0) === 0;
+  }
+
+  #standingOf(contributor: Uint8Array): Standing | undefined {
+    return this.#o.standings?.get(toHex(contributor));
   }
 
   /** Takes a reveal. Early ones are kept, but nothing is fetched before the commit deadline. */
@@ -295,7 +308,7 @@ export class RoundBook {
     const weights = weightsOf(
       accepted.map((entry) => ({
         tokens: entry.commit.tokens,
-        verifiedRounds: this.#o.standings?.get(toHex(entry.contributor))?.verified ?? 0,
+        verifiedRounds: this.#standingOf(entry.contributor)?.verified ?? 0,
       })),
       rules,
     );
@@ -412,7 +425,7 @@ export class RoundBook {
   }
 
   #isProven({ contributor }: Entry): boolean {
-    return this.#o.standings?.get(toHex(contributor))?.proven === true;
+    return this.#standingOf(contributor)?.proven === true;
   }
 
   /** Whether so many who passed an audit take part that nobody else is needed; never, where nobody would be audited. */
@@ -426,24 +439,14 @@ export class RoundBook {
    * it, so that new identities, which cost next to nothing, cannot outvote them.
    */
   #yardstick(): (entry: Entry) => boolean {
+    const isProven = (entry: Entry) => this.#isProven(entry);
     const moving = this.#inRace().filter(({ inspected }) => (inspected as Inspected).norm > 0);
-    return this.#enough(moving.filter((entry) => this.#isProven(entry)).length)
-      ? (entry) => this.#isProven(entry)
-      : () => true;
-  }
-
-  #compared(entries: readonly Entry[], counts: (entry: Entry) => boolean): Compared[] {
-    return entries.map((entry) => ({
-      inspected: entry.inspected as Inspected,
-      tokens: entry.commit.tokens,
-      fresh: entry.fresh,
-      counts: counts(entry),
-    }));
+    return this.#enough(moving.filter(isProven).length) ? isProven : () => true;
   }
 
   #refuseNorms(counts: (entry: Entry) => boolean): void {
     const entries = this.#inRace();
-    const problems = normProblems(this.#compared(entries, counts), this.#o.manifest.gauntlet);
+    const problems = normProblems(compared(entries, counts), this.#o.manifest.gauntlet);
     entries.forEach((entry, i) => (entry.refused = problems[i]));
   }
 
@@ -466,7 +469,7 @@ export class RoundBook {
     const least = this.#o.manifest.gauntlet.minAgreement;
     if (least === undefined) return;
     const entries = this.#inRace();
-    const problems = directionProblems(this.#compared(entries, counts), least, sampleSeed(seed));
+    const problems = directionProblems(compared(entries, counts), least, sampleSeed(seed));
     entries.forEach((entry, i) => (entry.refused = problems[i]));
   }
 
@@ -475,11 +478,12 @@ export class RoundBook {
     candidates: readonly Entry[],
     counts: (entry: Entry) => boolean,
   ): Promise<Verdict['scores']> {
-    const { evaluate, manifest, standings } = this.#o;
+    const { evaluate, manifest } = this.#o;
     if (evaluate === null) return [];
     const scores: Verdict['scores'] = [];
     const measured: (Measured & { entry: Entry })[] = [];
-    for (const entry of candidates) {
+    const all = compared(candidates, counts);
+    for (const [i, entry] of candidates.entries()) {
       const { contributor, commit } = entry;
       const measurement = await evaluate({
         contributor,
@@ -495,20 +499,13 @@ export class RoundBook {
       const unassigned = lossScore(measurement.unassigned);
       const assigned = lossScore(measurement.assigned);
       scores.push({ contributor, assigned: bounded(assigned.gain), unassigned: bounded(unassigned.gain) });
-      const { tokens } = commit;
-      measured.push({
-        entry,
-        unassigned: measurement.unassigned,
-        tokens,
-        fresh: entry.fresh,
-        counts: counts(entry),
-      });
+      measured.push({ ...all[i], entry, unassigned: measurement.unassigned });
       entry.refused = lossProblem(unassigned);
     }
     const { minGain } = manifest.gauntlet;
     const problems = minGain === undefined ? [] : gainProblems(measured, minGain);
     measured.forEach(({ entry }, i) => {
-      entry.refused ??= problems[i] ?? workProblem(standings?.get(toHex(entry.contributor)));
+      entry.refused ??= problems[i] ?? workProblem(this.#standingOf(entry.contributor));
     });
     return scores;
   }
@@ -522,7 +519,7 @@ export class RoundBook {
     const proven = good.filter((entry) => this.#isProven(entry)).length;
     const enough = this.#enough(proven);
     for (const entry of good) {
-      if ((this.#o.standings?.get(toHex(entry.contributor))?.verified ?? 0) < 0)
+      if ((this.#standingOf(entry.contributor)?.verified ?? 0) < 0)
         entry.refused = refusal('on-trial', 'failed an audit; counts again once one is passed');
       else if (enough && !this.#isProven(entry))
         entry.refused = refusal('on-trial', `not audited yet, and ${proven} others of this round are`);

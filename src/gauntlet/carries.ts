@@ -73,8 +73,9 @@ export class CarryBook {
   }
 
   /**
-   * Whether a commit starts from zeros with good reason: a joiner's, or that of a tab that was reloaded or came too late. Who
-   * was refused as {@link SHORT} before has that reason one round in eight, so that no honest tab is locked out. Ask before {@link note}.
+   * Whether a commit starts from zeros with good reason: a joiner's, or that of a tab that was reloaded or came too late.
+   * Who was refused as {@link SHORT} before has that reason one round in eight, so that no honest tab is locked out. Ask
+   * before {@link note}.
    */
   startsOver(contributor: Uint8Array, { carry, round }: Commit): boolean {
     if (carry === undefined || !bytesEqual(carry.before, this.#zero)) return false;

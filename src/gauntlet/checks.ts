@@ -72,12 +72,12 @@ export interface NormOfWork {
 const MIN_OTHERS = 4;
 
 /**
- * The least that a step of `other` tokens says of the norm of one of `own`. Norms grow about as tokens^0.75 (measured,
- * docs/gauntlet.md), between a random walk's square root and straight ahead, and faster where the learning rate still rises.
+ * The least that a measure of a step of `other` tokens says of one of `own`, as a factor: down with the square of the
+ * ratio and up by `up`, so that too little is expected rather than too much.
  */
-const leastScale = (own: number, other: number): number => {
+export const leastScale = (own: number, other: number, up: (ratio: number) => number): number => {
   const ratio = own / other;
-  return ratio < 1 ? ratio ** 2 : Math.sqrt(ratio);
+  return ratio < 1 ? ratio ** 2 : up(ratio);
 };
 
 /**
@@ -90,7 +90,11 @@ export function shortNormProblem(
   least: number,
 ): Refusal | null {
   if (others.length < MIN_OTHERS) return null;
-  const expected = lowerMedian(others.map(({ norm, tokens }) => norm * leastScale(own.tokens, tokens)));
+  // Norms grow about as tokens^0.75 (measured, docs/gauntlet.md), between a random walk's square root and straight ahead,
+  // and faster where the learning rate still rises.
+  const expected = lowerMedian(
+    others.map(({ norm, tokens }) => norm * leastScale(own.tokens, tokens, Math.sqrt)),
+  );
   if (own.norm >= least * expected) return null;
   const [mine, theirs] = [own.norm, expected].map((norm) => norm.toPrecision(4));
   return refusal('work', `norm ${mine}, others' at least ${theirs} for as many tokens; needs ${least} of it`);

@@ -56,7 +56,10 @@ export interface Copy {
   readonly limit: number;
 }
 
-/** Share in common chunk by chunk with the most similar of many; of honest ones up to 0.35, of waiting ones 0.51 (docs/gauntlet.md). */
+/**
+ * Share in common chunk by chunk with the most similar of many; of honest ones up to 0.35, of waiting ones 0.51
+ * (docs/gauntlet.md).
+ */
 const MAX_MOSAIC = 0.6;
 /** Share of chunks found again elsewhere; of honest ones up to 0.20: matrices of one input have its rows in common. */
 const MAX_MOVED = 0.35;

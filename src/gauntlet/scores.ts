@@ -6,7 +6,7 @@
  * (Gauntlet, arXiv 2505.21684: smaller steps rank more stably than full ones). Differences are taken sequence by
  * sequence: how hard a text is cancels, and what remains tells its own noise.
  */
-import { lowerMedian, type Refusal, refusal } from './checks.ts';
+import { leastScale, lowerMedian, type Refusal, refusal } from './checks.ts';
 
 /** Mean loss of each sequence in nats per token; both lists in the same order. */
 export interface PairedLosses {
@@ -79,14 +79,10 @@ export interface Gained {
 }
 
 /**
- * What the gain of a step of `other` tokens says of one of `own`. Gains grow faster than tokens, since a few steps' top-k
- * is mostly noise (a quarter of the steps gained 0.05 to 0.2, half 0.15 to 0.5 of all): scaled down with the square of
- * the ratio and up with the ratio itself, too little is expected rather than too much.
+ * How gains grow with tokens at least. They grow faster, since a few steps' top-k is mostly noise: a quarter of the steps
+ * gained 0.05 to 0.2 of all steps' gain, half of them 0.15 to 0.5.
  */
-const scale = (own: number, other: number): number => {
-  const ratio = own / other;
-  return ratio < 1 ? ratio ** 2 : ratio;
-};
+const inProportion = (ratio: number): number => ratio;
 
 /**
  * Refuses a step whose gain is beyond doubt under `least` times the median of the others', each scaled to its
@@ -97,7 +93,7 @@ export function gainProblem(own: Gained, others: readonly Gained[], least: numbe
   const gains = gainsOf(own.unassigned);
   const theirs = others.map(({ unassigned, tokens }) => ({
     gains: gainsOf(unassigned),
-    factor: scale(own.tokens, tokens),
+    factor: leastScale(own.tokens, tokens, inProportion),
   }));
   const medians = gains.map((_, s) =>
     lowerMedian(theirs.filter((other) => s < other.gains.length).map((o) => o.factor * o.gains[s])),

@@ -87,8 +87,8 @@ export function buildCertificateBody(parts: CertificateParts): CertificateBody {
 }
 
 /**
- * Whether anything happened that the chain must record. Without work, newcomers are reason enough, and outcomes of audits: where
- * all who are left wait for one, nothing else would ever be certified.
+ * Whether anything happened that the chain must record. Without work, newcomers are reason enough, and outcomes of
+ * audits: where all who are left wait for one, nothing else would ever be certified.
  */
 export const hasCertificate = ({
   accepted,
