@@ -20,10 +20,14 @@ export default defineConfig({
   },
   test: {
     include: ['src/**/*.browser.test.ts', 'src/**/*.browser.test.tsx'],
-    testTimeout: 120_000,
+    // Ends a test that hangs, and measures nothing: see vitest.config.ts.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: 300_000 } },
     fileParallelism: false,
     browser: {
       enabled: true,
+      connectTimeout: 600_000,
       headless: true,
       screenshotFailures: false,
       provider: playwright({

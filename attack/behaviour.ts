@@ -6,12 +6,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Act, Delivery, RoundResult, RoundView, Work } from '../src/gauntlet/simulation.ts';
 import type { ParameterLayout } from '../src/model/layout.ts';
 import { messageOf } from '../src/protocol/errors.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import type { SparseUpdate } from '../src/sparseloco/update.ts';
 import type { Batch } from '../src/training/types.ts';
+import type { Act, Delivery, RoundResult, RoundView, Work } from './view.ts';
 
 export interface Behaviour {
   readonly name: string;

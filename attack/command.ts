@@ -6,7 +6,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { adapterLine, type Gpu, openGpu } from '../src/kernels/gpu.ts';
-import { openNodeGpu } from '../src/kernels/testing.ts';
+import { openNodeGpu } from '../src/kernels/node-gpu.ts';
 import { messageOf } from '../src/protocol/errors.ts';
 import { type Figure, figuresOf, overSeeds } from './figures.ts';
 import { Lab } from './lab.ts';

@@ -1,24 +1,27 @@
 /** What a contributor carries from round to round, and what a round's submission makes of it. */
 import type { ParameterLayout } from '../src/model/layout.ts';
-import { type Carry, carryDigests, carryRoot, type CarryRoots } from '../src/protocol/carry.ts';
-import type { ChainHead } from '../src/protocol/certificate.ts';
 import { addScaled, type SparseUpdate } from '../src/sparseloco/update.ts';
+import { type Carry, carryDigests, carryRoot, type CarryRoots, zeroCarry } from '../src/training/carry.ts';
 import type { Batch } from '../src/training/types.ts';
+import type { CarrySnapshot, HashedCarry } from '../src/work/pretrain/carry-keeper.ts';
 
 /** `id` names the history that led to it, 'new' is zeros. */
-export interface History extends Carry {
+export interface History extends HashedCarry {
   readonly id: string;
 }
 
-export function newHistory(elements: number): History {
+export async function newHistory(elements: number): Promise<History> {
   const zeros = () => new Float32Array(elements);
-  return { id: 'new', error: zeros(), moment1: zeros(), moment2: zeros(), step: 0 };
+  const digests = await zeroCarry(elements);
+  return { id: 'new', error: zeros(), moment1: zeros(), moment2: zeros(), step: 0, digests };
 }
 
 export interface TrainJob {
   readonly contributor: Uint8Array;
   readonly round: number;
-  readonly head: ChainHead;
+  /** The certified state that the round starts from. */
+  readonly root: Uint8Array;
+  readonly height: number;
   readonly carry: History;
   readonly steps: number;
   /** Other data than what is assigned; `name` tells it apart from all other data. */
@@ -35,7 +38,7 @@ export interface Outcomes {
 }
 
 export interface Trained extends Outcomes {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly tokens: number;
   readonly innerSteps: number;
 }
@@ -44,16 +47,22 @@ export interface Trained extends Outcomes {
 export async function outcomesOf(
   layout: ParameterLayout,
   before: History,
-  after: History,
+  after: Carry & { readonly id: string },
   sent: SparseUpdate,
 ): Promise<Outcomes> {
   const owed = after.error.slice();
   addScaled(owed, sent, layout, 1);
-  const accepted = { ...after, id: `${after.id}+` };
-  const refused = { ...after, id: `${after.id}-`, error: owed };
-  const roots = await Promise.all(
-    [before, accepted, refused].map(async (carry) => carryRoot(await carryDigests(carry))),
-  );
-  const carry = { before: roots[0], accepted: roots[1], refused: roots[2] };
-  return { carry, before, accepted, refused };
+  const { id, error, moment1, moment2, step } = after;
+  const moments = { moment1, moment2, step };
+  const accepted = { id: `${id}+`, error, ...moments, digests: await carryDigests({ error, ...moments }) };
+  const unsent = { error: owed, ...moments };
+  const refused = { id: `${id}-`, ...unsent, digests: await carryDigests(unsent) };
+  const [was, is, isNot] = [before, accepted, refused].map(({ digests }) => carryRoot(digests));
+  return { carry: { before: was, accepted: is, refused: isNot }, before, accepted, refused };
 }
+
+/** What an audit of a round is answered with. */
+export const shownOf = ({ before, accepted }: Outcomes): CarrySnapshot => ({
+  before: before.id === 'new' ? null : before,
+  after: accepted,
+});

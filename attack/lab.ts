@@ -9,12 +9,12 @@
 import { readFileSync } from 'node:fs';
 import { LossError, type LossMeter } from '../src/gauntlet/loss-meter.ts';
 import { blobPath, prepareData } from '../src/host/prepare.ts';
-import { RoundLosses } from '../src/gauntlet/round-losses.ts';
-import { answerProblem, refusedRootMatches } from '../src/gauntlet/audit.ts';
-import { inspectorFor } from '../src/gauntlet/inspect.ts';
-import { compareReplay, judgeReplay, type ReplayedRound } from '../src/gauntlet/replay.ts';
-import { Replayer } from '../src/gauntlet/replayer.ts';
-import type { AuditCase, Auditor, Trainer } from '../src/gauntlet/simulation.ts';
+import { type ChainHead, genesisHead } from '../src/chain/certificate.ts';
+import { openRun, type Run } from '../src/chain/run.ts';
+import { compareReplay, type ReplayedRound } from '../src/gauntlet/replay.ts';
+import { Replayer } from '../src/measure/replayer.ts';
+import type { ReplayRequest, Replays } from '../src/measure/replays.ts';
+import { RoundLosses } from '../src/measure/round-losses.ts';
 import type { Gpu } from '../src/kernels/gpu.ts';
 import { genesisTheta, thetaToFloat } from '../src/model/init.ts';
 import { type ParameterLayout, parameterLayout } from '../src/model/layout.ts';
@@ -22,19 +22,18 @@ import { createOrtEvaluator, type OrtEvaluator } from '../src/model/ort-evaluato
 import { type Preset, preset, presetManifest } from '../src/model/presets.ts';
 import { decodeShard } from '../src/model/shards.ts';
 import { concatBytes, sha256Sync, toHex } from '../src/protocol/bytes.ts';
-import { type CarryDigests, carryDigests, carryRoot, zeroCarry } from '../src/protocol/carry.ts';
-import { type ChainHead, genesisHead } from '../src/protocol/certificate.ts';
-import { encodeCanonical } from '../src/protocol/codec.ts';
+import { signManifest } from '../src/protocol/envelope.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';
-import type { GauntletRules, Manifest } from '../src/protocol/manifest.ts';
+import type { GauntletRules } from '../src/protocol/manifest.ts';
 import { compressCpu } from '../src/sparseloco/compress-cpu.ts';
 import { CpuReplica } from '../src/sparseloco/cpu-replica.ts';
 import { stateRoot } from '../src/sparseloco/state.ts';
+import { VIRTUAL_START } from '../src/sim/virtual-clock.ts';
 import { addScaled, type SparseUpdate } from '../src/sparseloco/update.ts';
 import { decodeSubmission, encodeSubmission } from '../src/sparseloco/wire.ts';
 import { assignedBatches, assignmentSeed } from '../src/training/assignment.ts';
 import { createEngine } from '../src/training/engine.ts';
-import { learningRateAt } from '../src/training/learning-rate.ts';
+import { assignedSteps, innerSteps } from '../src/training/inner-steps.ts';
 import type { Batch, TrainingEngine } from '../src/training/types.ts';
 import { outcomesOf, type TrainJob, type Trained } from './history.ts';
 
@@ -78,18 +77,22 @@ const ORGANIZER = 'attack harness';
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 const named = (name: string): Uint8Array => sha256Sync(text(`tabswarm attack\n${name}`));
+const fingerprint = ({ buffer, byteOffset, byteLength }: Int32Array | Float32Array): string =>
+  toHex(sha256Sync(new Uint8Array(buffer, byteOffset, byteLength)));
 
 export class Lab {
-  readonly manifest: Manifest;
-  readonly runId: Uint8Array;
+  readonly run: Run;
   readonly layout: ParameterLayout;
+  /** Genesis θ, `[elements]`. */
+  readonly genesis: Int32Array<ArrayBuffer>;
+  /** The manifest's shards as the host serves them, by hex hash. */
+  readonly blobs: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   readonly validator: Identity;
   /** Training shards by index. */
   readonly shards: ReadonlyMap<number, Uint16Array>;
   readonly #engine: TrainingEngine;
   readonly #replayer: Replayer;
   readonly #evaluator: OrtEvaluator;
-  readonly #blob: (hash: Uint8Array) => Uint8Array;
   readonly #seed: number;
   /** Certified states by root. */
   readonly #states = new Map<string, Int32Array>();
@@ -117,7 +120,7 @@ export class Lab {
       data: prepared,
       genesis: { root, checkpoint: prepared.tokenizer },
       validators: [{ key: validator.publicKey, weight: 1 }],
-      startMs: 0,
+      startMs: VIRTUAL_START,
       overrides: {
         gauntlet: { maxAccepted: 64, heldOutSequences: HELD_OUT, ...RULES, ...options.rules },
         // Joining is real work, but the machine has better things to do here than a lot of it.
@@ -133,37 +136,52 @@ export class Lab {
       accumulation,
       optimizer: training,
     });
+    const opened = await openRun(await signManifest(validator, manifest));
+    if (!opened.ok) throw new Error(opened.detail);
+    const { run } = opened;
     const replayer = await Replayer.open(options.gpu, manifest);
     const evaluator = await createOrtEvaluator(model, { batch: 1, sequence, threads: 1 });
-    const blob = (hash: Uint8Array) => readFileSync(blobPath(options.folder, hash));
-    return new Lab({ manifest, validator, engine, replayer, evaluator, blob, theta, seed: options.seed });
+    const { train, heldOut } = manifest.task.data;
+    const blobs = new Map(
+      [...train, heldOut].map(({ hash }) => [
+        toHex(hash),
+        new Uint8Array(readFileSync(blobPath(options.folder, hash))),
+      ]),
+    );
+    return new Lab({ run, validator, engine, replayer, evaluator, blobs, theta, seed: options.seed });
   }
 
   private constructor(parts: {
-    manifest: Manifest;
+    run: Run;
     validator: Identity;
     engine: TrainingEngine;
     replayer: Replayer;
     evaluator: OrtEvaluator;
-    blob: (hash: Uint8Array) => Uint8Array;
-    theta: Int32Array;
+    blobs: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+    theta: Int32Array<ArrayBuffer>;
     seed: number;
   }) {
-    const { manifest } = parts;
-    this.manifest = manifest;
+    const { run, blobs, theta } = parts;
+    this.run = run;
     this.validator = parts.validator;
+    this.genesis = theta;
+    this.blobs = blobs;
     this.#engine = parts.engine;
     this.#replayer = parts.replayer;
     this.#evaluator = parts.evaluator;
-    this.#blob = parts.blob;
     this.#seed = parts.seed;
-    this.layout = parts.engine.layout;
-    this.runId = sha256Sync(encodeCanonical(manifest));
-    const { vocabSize } = manifest.model;
+    this.layout = run.layout;
+    const { model, task, genesis } = run.manifest;
     this.shards = new Map(
-      manifest.data.train.map((ref, i) => [i, decodeShard(parts.blob(ref.hash), vocabSize, ref.tokens)]),
+      task.data.train.map((ref, i) => [i, decodeShard(this.#blob(ref.hash), model.vocabSize, ref.tokens)]),
     );
-    this.#states.set(toHex(manifest.genesis.root), parts.theta);
+    this.#states.set(toHex(genesis.root), theta);
+  }
+
+  #blob(hash: Uint8Array): Uint8Array {
+    const bytes = this.blobs.get(toHex(hash));
+    if (bytes === undefined) throw new Error(`there is no blob ${toHex(hash)}`);
+    return bytes;
   }
 
   /** A peer's key: the same in every run with this seed. */
@@ -186,8 +204,8 @@ export class Lab {
 
   /** Batches of the text assigned to a contributor. */
   assigned(contributor: Uint8Array, round: number): Generator<Batch, never> {
-    const { data, training } = this.manifest;
-    const seed = assignmentSeed(this.runId, round, this.beacon(round), contributor);
+    const { data, training } = this.run.manifest.task;
+    const seed = assignmentSeed(this.run.id, round, this.beacon(round), contributor);
     const shardTokens = data.train.map(({ tokens }) => tokens);
     return assignedBatches(seed, { shardTokens, sequence: training.sequence }, training.batch, this.shards);
   }
@@ -198,10 +216,17 @@ export class Lab {
     return theta;
   }
 
+  /** Remembers a state; resolves to its root. */
+  async load(theta: Int32Array): Promise<Uint8Array> {
+    const root = await stateRoot(theta, this.layout);
+    this.#states.set(toHex(root), theta);
+    return root;
+  }
+
   train(job: TrainJob): Promise<Trained> {
-    const { contributor, round, head, carry, steps, data } = job;
+    const { contributor, round, root, height, carry, steps, data } = job;
     const who = toHex(contributor).slice(0, 16);
-    const key = [toHex(head.root), head.height, who, round, steps, carry.id, data?.name ?? ''].join(' ');
+    const key = [toHex(root), height, who, round, steps, carry.id, data?.name ?? ''].join(' ');
     return remembered(this.#trained, key, () => {
       const work = this.#engineFree.then(() => this.#train(job, toHex(sha256Sync(text(key)))));
       this.#engineFree = work.catch(() => {});
@@ -210,24 +235,20 @@ export class Lab {
   }
 
   async #train(job: TrainJob, id: string): Promise<Trained> {
-    const { contributor, round, head, carry, steps } = job;
-    const { training, sparseloco } = this.manifest;
+    const { contributor, round, root, height, carry, steps } = job;
+    const { sparseloco, task } = this.run.manifest;
     const engine = this.#engine;
-    const theta = this.state(head.root);
+    const theta = this.state(root);
     engine.setParameters(thetaToFloat(theta, sparseloco.fractionBits));
     engine.setOptimizer({ m: carry.moment1, v: carry.moment2, step: carry.step });
-    const batches = job.data?.batches ?? this.assigned(contributor, round);
+    const seed = assignmentSeed(this.run.id, round, this.beacon(round), contributor);
+    const honest = assignedSteps(task, { seed, height, shards: this.shards });
     let tokens = 0;
-    for (let step = 0; step < steps; step++) {
-      const micro: Batch[] = [];
-      while (micro.length < training.accumulation) {
-        const next = batches.next();
-        if (next.done === true) throw new RangeError(`the data ended after ${step} inner steps`);
-        micro.push(next.value);
-        tokens += next.value.targets.length;
-      }
-      await engine.step(micro, learningRateAt(training, head.height, step));
-    }
+    await innerSteps(engine, { ...honest, batches: job.data?.batches ?? honest.batches }, steps, {
+      after: (_, micro) => {
+        for (const { targets } of micro) tokens += targets.length;
+      },
+    });
     const parameters = await engine.readParameters();
     const { m, v, step } = await engine.readOptimizer();
     const compressed = compressCpu({ theta, parameters, error: carry.error }, this.layout, sparseloco);
@@ -242,67 +263,41 @@ export class Lab {
     };
   }
 
-  /** Replays what contributors claim, on the same engine as everybody's here. */
-  async auditor(): Promise<Auditor> {
-    const zero = await zeroCarry(this.layout.elements);
-    return { zeroRoot: carryRoot(zero), judge: (audit) => this.#judgeAudit(audit, zero) };
+  /** Replays what contributors claim, on the same device as everybody's here. */
+  replays(): Replays {
+    return { replay: (request) => this.#replay(request), close: async () => {} };
   }
 
-  async #judgeAudit({ work, round, head, roots, answer }: AuditCase, zero: CarryDigests) {
-    const failed = (detail: string) => ({ outcome: 'failed' as const, detail });
-    const before = answer.before === null ? null : await carryDigests(answer.before);
-    const after = await carryDigests(answer.after);
-    const problem = answerProblem({ before, after }, roots, zero);
-    if (problem !== null) return failed(problem);
-    const sent = this.decode(work.bytes);
-    if (!(await refusedRootMatches(after, answer.after.error, sent, roots, this.layout)))
-      return failed('shows another carry after a refusal than committed');
-    const { contributor, innerSteps } = work;
-    const job = {
-      theta: this.state(head.root),
-      before: answer.before,
-      seed: assignmentSeed(this.runId, round, this.beacon(round), contributor),
-      height: head.height,
-      innerSteps,
-      shards: this.shards,
-    };
-    const key = [head.root, roots.before, job.seed].map(toHex).join(' ');
-    const replayed = await remembered(this.#replayed, `${key} ${head.height} ${innerSteps}`, () => {
+  async #replay({ job, claim, submission }: ReplayRequest) {
+    const { before, seed, height, innerSteps } = job;
+    const moments = before === null ? [] : [fingerprint(before.moment1), fingerprint(before.moment2)];
+    const key = [fingerprint(job.theta), toHex(seed), height, innerSteps, before?.step, ...moments].join(' ');
+    const replayed = await remembered(this.#replayed, key, () => {
       const turn = this.#engineFree.then(() => this.#replayer.replay(job));
       this.#engineFree = turn.catch(() => {});
       return turn;
     });
-    const claim = { before: answer.before, after: answer.after, sent, innerSteps };
-    return judgeReplay(compareReplay(claim, replayed, this.layout, this.manifest.sparseloco));
+    const told = { ...claim, sent: this.decode(submission), innerSteps };
+    return compareReplay(told, replayed, this.layout, this.run.manifest.sparseloco);
   }
 
   decode(bytes: Uint8Array): SparseUpdate {
-    return decodeSubmission(bytes, this.layout, this.manifest.sparseloco).update;
+    return decodeSubmission(bytes, this.layout, this.run.manifest.sparseloco).update;
   }
 
-  encode(update: SparseUpdate, contributor: Uint8Array, round: number): Uint8Array {
-    const header = { run: this.runId, round, contributor };
-    return encodeSubmission(update, header, this.layout, this.manifest.sparseloco);
+  encode(update: SparseUpdate, contributor: Uint8Array, round: number): Uint8Array<ArrayBuffer> {
+    const header = { run: this.run.id, round, contributor };
+    return encodeSubmission(update, header, this.layout, this.run.manifest.sparseloco);
   }
 
-  /** What the simulated swarm needs of the model; `train` is each peer's own business here. */
-  trainer(): Trainer {
-    const { inspect, maxBytes } = inspectorFor(this.manifest);
-    return {
-      inspect,
-      maxBytes,
-      train: () => {
-        throw new Error('peers of an attack bring their own work');
-      },
-      evaluate: (round, head) => this.#evaluate(round, head),
-      apply: (root, submissions) => this.#apply(root, submissions),
-    };
-  }
-
-  #apply(root: Uint8Array, submissions: readonly { bytes: Uint8Array; weight: number }[]) {
+  /** State root after applying these submissions to the state of `root`. */
+  apply(
+    root: Uint8Array,
+    submissions: readonly { readonly bytes: Uint8Array; readonly weight: number }[],
+  ): Promise<Uint8Array> {
     const parts = submissions.map(({ bytes, weight }) => `${toHex(sha256Sync(bytes))} ${weight}`);
     return remembered(this.#applied, [toHex(root), ...parts].join('\n'), async () => {
-      const replica = new CpuReplica(this.layout, this.manifest.sparseloco);
+      const replica = new CpuReplica(this.layout, this.run.manifest.sparseloco);
       await replica.load(this.state(root));
       const after = await replica.apply(submissions);
       this.#states.set(toHex(after), await replica.read());
@@ -310,21 +305,20 @@ export class Lab {
     });
   }
 
-  #evaluate(round: number, head: ChainHead) {
-    const losses = this.#roundLosses(head);
-    // Text is assigned by the round's beacon, not by the certificate: see beacon().
-    const own = { ...head, hash: this.beacon(round) };
-    return async (candidate: { contributor: Uint8Array; bytes: Uint8Array }) =>
-      (await losses).measure(candidate, round, own);
+  /** What the validator keeps for itself: it draws the text that nobody was assigned. */
+  get secret(): Uint8Array {
+    return named(`${this.#seed} secret`);
   }
 
-  async #roundLosses(head: ChainHead): Promise<RoundLosses> {
+  /** Loss measurements from the certified state of a head. */
+  async roundLosses(head: ChainHead): Promise<RoundLosses> {
     const losses = new RoundLosses({
-      manifest: this.manifest,
-      runId: this.runId,
-      meter: this.#meter(),
+      run: this.run,
+      meter: this.meter(),
+      elapsed: () => 0,
       readBlob: async (ref) => this.#blob(ref.hash),
-      secret: named(`${this.#seed} secret`),
+      secret: this.secret,
+      beacon: (round) => this.beacon(round),
     });
     await losses.load(head.height, this.state(head.root));
     return losses;
@@ -332,19 +326,18 @@ export class Lab {
 
   /** Held-out loss of a certified state, nats per token. */
   async heldOut(root: Uint8Array): Promise<number> {
-    const head = { ...genesisHead(this.manifest, this.runId), root };
-    return (await this.#roundLosses(head)).heldOut();
+    return (await this.roundLosses({ ...genesisHead(this.run), root })).heldOut();
   }
 
-  #meter(): LossMeter {
+  meter(): LossMeter {
     let parameters: Float32Array | null = null;
     let name = '';
-    const { sequence } = this.manifest.training;
-    const { sparseloco } = this.manifest;
+    const { sparseloco, task } = this.run.manifest;
+    const { sequence } = task.training;
     return {
       load: async (theta) => {
         parameters = thetaToFloat(theta, sparseloco.fractionBits);
-        name = toHex(sha256Sync(new Uint8Array(theta.buffer, theta.byteOffset, theta.byteLength)));
+        name = fingerprint(theta);
       },
       losses: async (batch, step) => {
         if (parameters === null) throw new LossError('no state was loaded');

@@ -35,11 +35,11 @@ test('names, seeds and rules', async () => {
 test.each([
   [['nothing'], /no attack "nothing"/],
   [['--share', '0'], /nobody on one side/],
-  [['--peers', '2.5'], /--peers must be a whole number/],
-  [['--trial-from', '0'], /--trial-from must be a number from 1/],
+  [['--peers', '2.5'], /--peers is a whole number from 2 to 64/],
+  [['--trial-from', '0'], /--trial-from is a whole number from 1/],
   [['--seed', '1', '--seeds', '2'], /not both/],
   [['--seed', '1,2'], /--seeds takes several/],
-  [['--seeds', '1,,2'], /--seeds must be a number/],
+  [['--seeds', '1,,2'], /--seeds is a whole number/],
   [['--seeds', '1,1'], /twice/],
   [['ranking', '--seeds', '1,2'], /one --seed/],
 ])('%j', async (argv, message) => {

@@ -1,5 +1,6 @@
 /** The command line of `npm run attack`. */
 import { parseArgs } from 'node:util';
+import { numberFrom, wholeFrom } from '../src/cli/arguments.ts';
 import { type Behaviour, BehaviourError, loadBehaviour } from './behaviour.ts';
 import { BEHAVIOURS } from './behaviours/index.ts';
 
@@ -28,7 +29,7 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** Reads the command line. Throws BehaviourError or TypeError with what is wrong. */
+/** Reads the command line. Throws BehaviourError, UsageError or TypeError with what is wrong. */
 export async function optionsFrom(argv: readonly string[]): Promise<Options> {
   const { values, positionals } = parseArgs({
     args: [...argv],
@@ -44,8 +45,8 @@ export async function optionsFrom(argv: readonly string[]): Promise<Options> {
       json: { type: 'boolean', default: false },
     },
   });
-  const share = numberIn('share', values.share, 0, 0.9);
-  const peers = wholeIn('peers', values.peers, 2, 64);
+  const share = numberFrom('share', values.share, 0, 0.9);
+  const peers = wholeFrom('peers', values.peers, 2, 64);
   const attackers = Math.round(share * peers);
   if (attackers < 1 || attackers >= peers)
     throw new TypeError(`--share ${share} of ${peers} peers leaves nobody on one side.`);
@@ -59,9 +60,9 @@ export async function optionsFrom(argv: readonly string[]): Promise<Options> {
     attackers,
     share,
     peers,
-    rounds: wholeIn('rounds', values.rounds, 1, 1000),
-    audits: wholeIn('audits', values.audits, 0, 64),
-    trialFrom: wholeIn('trial-from', values['trial-from'], 1, 64),
+    rounds: wholeFrom('rounds', values.rounds, 1, 1000),
+    audits: wholeFrom('audits', values.audits, 0, 64),
+    trialFrom: wholeFrom('trial-from', values['trial-from'], 1, 64),
     seeds,
     json: values.json,
   };
@@ -72,7 +73,7 @@ function seedsFrom(seed: string | undefined, seeds: string | undefined): number[
   const list = (seeds ?? seed ?? '1').split(',');
   if (seed !== undefined && list.length > 1)
     throw new TypeError('--seed takes one number; --seeds takes several.');
-  const read = list.map((text) => wholeIn(seeds === undefined ? 'seed' : 'seeds', text, 0, 2 ** 31));
+  const read = list.map((text) => wholeFrom(seeds === undefined ? 'seed' : 'seeds', text, 0, 2 ** 31));
   if (new Set(read).size < read.length) throw new TypeError('--seeds names a seed twice.');
   return read;
 }
@@ -86,17 +87,4 @@ async function behavioursFrom(names: readonly string[]): Promise<readonly Behavi
     else throw new BehaviourError(`There is no attack "${name}".\n${USAGE}`);
   }
   return chosen.length > 0 ? chosen : BEHAVIOURS;
-}
-
-function numberIn(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= least && value <= most))
-    throw new TypeError(`--${name} must be a number from ${least} to ${most}, not "${text}".`);
-  return value;
-}
-
-function wholeIn(name: string, text: string, least: number, most: number): number {
-  const value = numberIn(name, text, least, most);
-  if (!Number.isInteger(value)) throw new TypeError(`--${name} must be a whole number, not "${text}".`);
-  return value;
 }

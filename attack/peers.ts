@@ -1,180 +1,144 @@
-/** The two kinds of peers of a run: honest contributors, and identities that follow a behaviour. */
-import {
-  type Act,
-  announce,
-  type AuditAnswer,
-  joining,
-  type Peer,
-  type RoundResult,
-  type RoundView,
-} from '../src/gauntlet/simulation.ts';
-import { carriesOn } from '../src/gauntlet/carries.ts';
+/** The two kinds of peers of a run: honest contributors, which are what ships, and identities that follow a behaviour. */
+import type { ChainHead } from '../src/chain/certificate.ts';
+import { fetchKept } from '../src/peer/blobs.ts';
+import { Contributor } from '../src/peer/contributor.ts';
+import { Participant, type Stay } from '../src/peer/participant.ts';
+import type { Trouble } from '../src/peer/reasons.ts';
 import { bytesEqual, sha256Sync, toHex } from '../src/protocol/bytes.ts';
+import { seal } from '../src/protocol/envelope.ts';
 import type { Identity } from '../src/protocol/identity.ts';
-import type { RefusalReason } from '../src/protocol/messages.ts';
+import { solveJoin } from '../src/protocol/join.ts';
+import type { Message, MessageOf } from '../src/protocol/messages.ts';
+import { sealOf } from '../src/protocol/seal.ts';
+import type { SimHost } from '../src/sim/host.ts';
+import type { MemoryNetwork } from '../src/sim/memory-network.ts';
+import { simPlatform } from '../src/sim/platform.ts';
+import type { VirtualClock } from '../src/sim/virtual-clock.ts';
 import { randomSource } from '../src/sparseloco/testing.ts';
-import { addScaled, CODES, type SparseUpdate } from '../src/sparseloco/update.ts';
-import type { AttackRound, Attacker, OthersWork, SubmitOptions, TrainOptions } from './behaviour.ts';
-import { type History, newHistory, outcomesOf, type Trained } from './history.ts';
+import type { Swarm } from '../src/swarm/types.ts';
+import { partBytes } from '../src/training/carry.ts';
+import { encodeAnswer, encodeClaim } from '../src/work/pretrain/claim.ts';
+import { PretrainPerforming } from '../src/work/pretrain/performing.ts';
+import type { AttackRound, Attacker, OthersWork, SubmitOptions } from './behaviour.ts';
 import type { Workshop } from './lab.ts';
+import { LabTrainer } from './trainer.ts';
+import type { Act, RoundResult, RoundView, Served } from './view.ts';
+import { Worker } from './worker.ts';
 
 /** Inner steps of honest devices, as shares of the most that count: two strong ones, two laptops, a phone. */
 export const DEVICES = [1, 1, 0.75, 0.5, 0.25];
-/** Before the commit deadline, ms of swarm time: honest peers first, so that a copy can only come later. */
-const HONEST_COMMITS = 3000;
+/** Before the commit deadline, ms of swarm time: after all honest peers. */
 const ATTACKERS_COMMIT = 500;
 const REVEAL_AFTER = 100;
+/** Rounds for which attackers serve what they said they would. */
+const SERVED_ROUNDS = 3;
 
-type Outcome = RefusalReason | 'accepted' | null;
-
-/** 'accepted', the reason of refusal, or null when nothing was heard of it. */
-function outcomeOf({ verdict }: RoundResult, key: Uint8Array): Outcome {
-  const own = ({ contributor }: { contributor: Uint8Array }) => bytesEqual(contributor, key);
-  return verdict.accepted.some(own) ? 'accepted' : (verdict.refused.find(own)?.reason ?? null);
+/** The world that all peers of a run are in. */
+export interface World {
+  readonly lab: Workshop;
+  readonly clock: VirtualClock;
+  readonly network: MemoryNetwork;
+  readonly host: SimHost;
 }
 
-/** An update that changes nothing. */
-const noUpdate = ({ layout }: Workshop): SparseUpdate => ({
-  starts: new Uint32Array(layout.chunks + 1),
-  entries: new Uint16Array(0),
-  tables: new Int16Array(layout.chunks * CODES),
-});
-
-/** Null when the bytes are no submission. */
-function decoded(lab: Workshop, bytes: Uint8Array): SparseUpdate | null {
-  try {
-    return lab.decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
-/** Trains round after round and keeps what it carries: the part of a peer that does real work. */
-class Worker {
+/** The shipped contributor on a device of some speed. */
+export class HonestPeer {
   readonly identity: Identity;
-  readonly #lab: Workshop;
-  #carry: History;
-  #last: (Trained & { readonly round: number }) | null = null;
-  /** Goes on from what it made up, if the validators let it. */
-  #insists = false;
-  /** Of the round before, for an audit. */
-  #answer: (Trained & { readonly round: number }) | null = null;
+  readonly peerId: string;
+  readonly troubles: Trouble[] = [];
+  /** Rejects with what it gave up for. */
+  readonly done: Promise<void>;
+  readonly #world: World;
+  readonly #trainer: LabTrainer;
+  readonly #leaving = new AbortController();
+  #contributor: Contributor | null = null;
 
-  constructor(lab: Workshop, identity: Identity) {
-    this.#lab = lab;
+  constructor(world: World, identity: Identity, index: number) {
+    const { lab, clock, network, host } = world;
+    this.#world = world;
     this.identity = identity;
-    this.#carry = newHistory(lab.layout.elements);
-  }
-
-  async train({ round, head }: RoundView, steps: number, data?: TrainOptions['data']): Promise<Trained> {
-    const contributor = this.identity.publicKey;
-    const job = { contributor, round, head, carry: this.#carry, steps };
-    const trained = await this.#lab.train(data === undefined ? job : { ...job, data });
-    this.#last = { ...trained, round };
-    return trained;
-  }
-
-  /**
-   * The commitment that goes with bytes: that of the training when they came of it. A liar covers its tracks: what it
-   * claims to carry on is such that error feedback explains the bytes, or, without any training, is nothing.
-   */
-  async carryFor(
-    bytes: Uint8Array,
-    round: number,
-    feedback?: SparseUpdate,
-  ): Promise<Trained['carry'] | undefined> {
-    this.#insists = feedback !== undefined;
-    if (this.#last?.bytes === bytes && feedback === undefined) return this.#last.carry;
-    const lab = this.#lab;
-    const sent = decoded(lab, bytes);
-    if (sent === null) {
-      // Bytes that are no submission need no explanation.
-      const zero = newHistory(lab.layout.elements);
-      return this.#last?.carry ?? (await outcomesOf(lab.layout, zero, zero, noUpdate(lab))).carry;
-    }
-    const last = this.#last?.round === round ? this.#last : null;
-    const before = last === null ? newHistory(lab.layout.elements) : last.before;
-    let after = before;
-    if (last !== null) {
-      const error = last.refused.error.slice();
-      addScaled(error, sent, lab.layout, -1);
-      if (feedback !== undefined) addScaled(error, feedback, lab.layout, 1);
-      after = { ...last.accepted, error };
-    }
-    const id = `${before.id} ${toHex(sha256Sync(bytes))}${feedback === undefined ? '' : ' bent'}`;
-    const outcomes = await outcomesOf(lab.layout, before, { ...after, id }, sent);
-    this.#last = { tokens: 0, innerSteps: 0, bytes, ...outcomes, round };
-    return outcomes.carry;
-  }
-
-  answer(round: number): AuditAnswer | null {
-    if (this.#answer?.round !== round) return null;
-    const { before, accepted } = this.#answer;
-    return { before: before.id === 'new' ? null : before, after: accepted };
-  }
-
-  settle(result: RoundResult): void {
-    if (this.#last === null) return;
-    const outcome = outcomeOf(result, this.identity.publicKey);
-    if (outcome === 'accepted') this.#carry = this.#last.accepted;
-    else if (outcome !== 'carry' && (this.#insists || (outcome !== null && carriesOn(outcome))))
-      this.#carry = this.#last.refused;
-    // As a tab does when the validators have lost the thread of what it carries, or have thrown it out.
-    else this.#carry = newHistory(this.#lab.layout.elements);
-    this.#answer = this.#last;
-    this.#last = null;
-  }
-}
-
-/** A contributor that follows the protocol on a device of some speed. */
-export class HonestPeer implements Peer {
-  readonly identity: Identity;
-  readonly #worker: Worker;
-  readonly #steps: number;
-  readonly #index: number;
-  #work: { round: number; work: Promise<Trained> } | null = null;
-
-  constructor(lab: Workshop, identity: Identity, index: number) {
-    this.identity = identity;
-    this.#worker = new Worker(lab, identity);
-    this.#index = index;
+    this.peerId = `honest ${index}`;
     const share = DEVICES[index % DEVICES.length];
-    this.#steps = Math.max(1, Math.round(share * lab.manifest.training.maxInnerSteps));
+    this.#trainer = new LabTrainer({
+      lab,
+      clock,
+      contributor: identity.publicKey,
+      steps: Math.max(1, Math.round(share * lab.run.manifest.task.training.maxInnerSteps)),
+      index,
+    });
+    const platform = simPlatform({ network, host, name: this.peerId, identity });
+    const participant = new Participant({
+      platform,
+      host: host.for(platform.clock),
+      random: randomSource(index),
+      events: {
+        trouble: (trouble) => this.troubles.push(trouble),
+        cleared: () => {},
+        noCertificate: (message) => this.#contributor?.noCertificate(message),
+      },
+    });
+    const { signal } = this.#leaving;
+    // Nobody here looks at signs of life, and each costs everybody a signature.
+    const self = null;
+    this.done = participant.stay(
+      { self },
+      async (stay) => {
+        await participant.retrying(signal, () => stay.follower.catchUp(signal));
+        await participant.retrying(signal, () => this.#work(stay));
+      },
+      signal,
+    );
+    this.done.catch(() => {}); // heard where the run ends
   }
 
-  /** This round's work; done once, whoever asks first. */
-  async work(view: RoundView): Promise<OthersWork> {
-    if (this.#work?.round !== view.round) {
-      this.#work = { round: view.round, work: this.#worker.train(view, this.#steps) };
+  leave(): void {
+    this.#leaving.abort();
+  }
+
+  /** What it hands in this round: its work, done once, whoever asks first. */
+  async work(round: number, { root, height }: ChainHead): Promise<OthersWork> {
+    const { bytes, tokens, innerSteps, carry } = await this.#trainer.workFor(round, root, height);
+    return { contributor: this.identity.publicKey, bytes, tokens, innerSteps, carry };
+  }
+
+  async #work(stay: Stay): Promise<void> {
+    const { run, follower, sources, clock, identity, swarm, workload, blobs } = stay;
+    const { lab } = this.#world;
+    const performer = new PretrainPerforming({
+      run,
+      trainer: this.#trainer,
+      clock,
+      fetch: (ref, signal) => fetchKept(ref, sources, signal),
+      onProgress: () => {},
+      onWork: () => {},
+      beacon: (round) => lab.beacon(round),
+    });
+    const events = { activity: () => {}, submitted: () => {}, lost: () => {} };
+    const contributor = new Contributor({
+      identity,
+      swarm,
+      workload,
+      performer,
+      follower,
+      blobs,
+      clock,
+      events,
+    });
+    this.#contributor = contributor;
+    stay.onAudit = (message) => void contributor.audit(message).catch(() => {});
+    try {
+      await contributor.run(this.#leaving.signal);
+    } finally {
+      this.#contributor = null;
+      follower.forgetState();
     }
-    return { contributor: this.identity.publicKey, ...(await this.#work.work) };
-  }
-
-  async act(view: RoundView): Promise<Act> {
-    if (!view.isMember(this.identity.publicKey)) return joining(this.identity, view);
-    const work = await this.work(view);
-    const { commit, reveal } = await announce(this.identity, view, work);
-    return {
-      say: [
-        { at: view.commitUntil - HONEST_COMMITS + this.#index, bytes: commit },
-        { at: view.commitUntil + REVEAL_AFTER, bytes: reveal },
-      ],
-      serve: [work.bytes],
-    };
-  }
-
-  settle(result: RoundResult): void {
-    this.#worker.settle(result);
-  }
-
-  async answer(round: number): Promise<AuditAnswer | null> {
-    return this.#worker.answer(round);
   }
 }
 
 export interface DishonestOptions {
-  readonly lab: Workshop;
+  readonly world: World;
   readonly identity: Identity;
+  readonly index: number;
   /** Name of the behaviour. */
   readonly name: string;
   readonly attacker: Attacker;
@@ -183,26 +147,72 @@ export interface DishonestOptions {
   readonly certified: () => readonly OthersWork[];
 }
 
-/** One identity of an attack. */
-export class DishonestPeer implements Peer {
+/** One identity of an attack, with its place in the swarm. */
+export class DishonestPeer {
   readonly identity: Identity;
   readonly #worker: Worker;
   readonly #o: DishonestOptions;
+  readonly #swarm: Swarm;
+  /** Bytes that it serves under hashes that are not theirs. */
+  readonly #lies = new Map<string, Uint8Array>();
+  readonly #served: { readonly round: number; readonly forget: () => void }[] = [];
 
   constructor(options: DishonestOptions) {
-    this.identity = options.identity;
+    const { world, identity, index } = options;
+    this.identity = identity;
     this.#o = options;
-    this.#worker = new Worker(options.lab, options.identity);
+    this.#worker = new Worker(world.lab, identity);
+    this.#swarm = world.network.join(`dishonest ${index}`, { answer: (hash) => this.#lies.get(toHex(hash)) });
   }
 
+  /** What its behaviour does in this round. */
   act(view: RoundView): Promise<Act> {
     // An attacker that is thrown out joins again, like any tab.
     if (!view.isMember(this.identity.publicKey)) return joining(this.identity, view);
     return this.#o.attacker.act(this.#roundOf(view));
   }
 
-  async answer(round: number): Promise<AuditAnswer | null> {
-    return this.#worker.answer(round);
+  /** Serves from now on, and says everything at its time; what is no message or no blob is the attacker's loss. */
+  play(round: number, { say, serve }: Act): void {
+    const { clock } = this.#o.world;
+    while (this.#served.length > 0 && this.#served[0].round + SERVED_ROUNDS <= round)
+      this.#served.shift()?.forget();
+    for (const entry of serve) this.#serve(round, entry);
+    for (const { at, bytes } of say) clock.at(at, () => void this.#swarm.publish(bytes).catch(() => {}));
+  }
+
+  #serve(round: number, entry: Served): void {
+    if (entry instanceof Uint8Array) {
+      const hash = sha256Sync(entry);
+      if (entry.byteLength === 0) return;
+      this.#swarm.serve(hash, entry);
+      this.#served.push({ round, forget: () => this.#swarm.forget(hash) });
+    } else {
+      const key = toHex(entry.hash);
+      this.#lies.set(key, entry.bytes);
+      this.#served.push({ round, forget: () => this.#lies.delete(key) });
+    }
+  }
+
+  /** Answers an audit as a tab does: with what it claims to carry. */
+  async audited({ round, contributors }: MessageOf<'audit'>): Promise<void> {
+    const { lab } = this.#o.world;
+    if (!contributors.some((key) => bytesEqual(key, this.identity.publicKey))) return;
+    const shown = this.#worker.answer(round);
+    if (shown === null) return;
+    for (const carry of [shown.before, shown.after]) {
+      if (carry === null) continue;
+      for (const part of ['error', 'moment1', 'moment2'] as const) {
+        const hash = carry.digests[part];
+        this.#swarm.serve(hash, partBytes(carry[part]));
+        this.#served.push({ round, forget: () => this.#swarm.forget(hash) });
+      }
+    }
+    const answer = encodeAnswer({ before: shown.before?.digests ?? null, after: shown.after.digests });
+    const { peerId: peer } = this.#swarm;
+    await this.#swarm.publish(
+      await seal(this.identity, { kind: 'answer', run: lab.run.id, round, answer, peer }),
+    );
   }
 
   settle(result: RoundResult): void {
@@ -211,17 +221,18 @@ export class DishonestPeer implements Peer {
   }
 
   #roundOf(view: RoundView): AttackRound {
-    const { lab, name, honest, certified } = this.#o;
+    const { world, name, honest, certified } = this.#o;
+    const { lab } = world;
     const { publicKey } = this.identity;
-    const { round } = view;
-    const steps = lab.manifest.training.maxInnerSteps;
+    const { round, head } = view;
+    const steps = view.manifest.training.maxInnerSteps;
     const seed = new DataView(sha256Sync(publicKey).buffer).getUint32(0);
     return {
       ...view,
       layout: lab.layout,
       shards: lab.shards,
       random: randomSource(seed + round),
-      honest: () => Promise.all(honest.map((peer) => peer.work(view))),
+      honest: () => Promise.all(honest.map((peer) => peer.work(round, head))),
       certified: certified(),
       // Other behaviours may have data of the same name.
       train: ({ steps: some = steps, data } = {}) =>
@@ -235,21 +246,47 @@ export class DishonestPeer implements Peer {
 
   async #submit(
     view: RoundView,
-    work: Parameters<AttackRound['submit']>[0],
+    { bytes, tokens, innerSteps }: Parameters<AttackRound['submit']>[0],
     options: SubmitOptions,
   ): Promise<Act> {
-    const { baseRoot = view.head.root } = options;
-    const seen = { ...view, head: { ...view.head, root: baseRoot } };
-    const carry = await this.#worker.carryFor(work.bytes, view.round, options.feedback);
-    const { tokens, innerSteps, bytes } = work;
-    const claimed = { tokens, innerSteps, bytes, ...(carry === undefined ? {} : { carry }) };
-    const { commit, reveal } = await announce(this.identity, seen, claimed);
+    const { round, head } = view;
+    const { lab } = this.#o.world;
+    const carry = await this.#worker.carryFor(bytes, round, options.feedback);
+    const claim = encodeClaim({
+      submission: { hash: sha256Sync(bytes), size: bytes.byteLength },
+      tokens,
+      innerSteps,
+      baseRoot: options.baseRoot ?? head.root,
+      carry: lab.run.rules.audited ? (carry ?? null) : null,
+    });
+    const { publicKey } = this.identity;
+    const commit: Message = {
+      kind: 'commit',
+      run: lab.run.id,
+      round,
+      seal: sealOf(lab.run.id, round, publicKey, claim),
+    };
+    const reveal: Message = { kind: 'reveal', run: lab.run.id, round, claim, peer: this.#swarm.peerId };
     return {
       say: [
-        { at: options.commitAt ?? view.commitUntil - ATTACKERS_COMMIT, bytes: commit },
-        { at: options.revealAt ?? view.commitUntil + REVEAL_AFTER, bytes: reveal },
+        {
+          at: options.commitAt ?? view.commitUntil - ATTACKERS_COMMIT,
+          bytes: await seal(this.identity, commit),
+        },
+        {
+          at: options.revealAt ?? view.commitUntil + REVEAL_AFTER,
+          bytes: await seal(this.identity, reveal),
+        },
       ],
-      serve: [work.bytes],
+      serve: [bytes],
     };
   }
+}
+
+/** Asks to be admitted, with the work that this takes. */
+async function joining(identity: Identity, { runId: run, head, startsAt }: RoundView): Promise<Act> {
+  const challenge = { run, certificate: head.hash, contributor: identity.publicKey };
+  const nonce = await solveJoin(challenge, head.joinBits);
+  const join: Message = { kind: 'join', run, certificate: head.hash, nonce };
+  return { say: [{ at: startsAt, bytes: await seal(identity, join) }], serve: [] };
 }

@@ -2,7 +2,7 @@
  * `npm run attack -- ranking`: honest peers only. Prints how stable the order of gains is over the evaluation's
  * sequences, and how near honest work comes to the limits of the cheap checks: where all of it is applied, and where
  * newcomers wait for one audit a round, so that what they may not apply adds up in their error feedback.
- * docs/gauntlet.md has both.
+ * Decisions 3 and 6 have both.
  */
 import { adapterLine, type Gpu } from '../src/kernels/gpu.ts';
 import type { Inspected } from '../src/gauntlet/inspect.ts';
@@ -92,5 +92,5 @@ async function honestRun(
     Array.from({ length: peers }, async (_, i) => toHex((await lab.identity(`honest ${i}`)).publicKey)),
   );
   await lab.close();
-  return { keys, gains, signals, sequence: lab.manifest.training.sequence };
+  return { keys, gains, signals, sequence: lab.run.manifest.task.training.sequence };
 }

@@ -15,7 +15,7 @@ import type { KernelChoice, Storage } from '../src/kernels/choice.ts';
 import { adapterLine } from '../src/kernels/gpu.ts';
 import { createMatmul } from '../src/kernels/matmul.ts';
 import type { MatmulShape } from '../src/kernels/matmul-shape.ts';
-import { openNodeGpu } from '../src/kernels/testing.ts';
+import { openNodeGpu } from '../src/kernels/node-gpu.ts';
 import { choiceFrom, tune, type TuningShapes } from '../src/kernels/tune.ts';
 import { parameterLayout } from '../src/model/layout.ts';
 import { createEngine } from '../src/training/engine.ts';

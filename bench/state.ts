@@ -6,8 +6,9 @@
  * Inner steps are timed on the same device as the rest; on a software adapter give --steps 1 for the larger presets.
  */
 import { parseArgs } from 'node:util';
+import { wholeFrom } from '../src/cli/arguments.ts';
 import { adapterLine } from '../src/kernels/gpu.ts';
-import { openNodeGpu } from '../src/kernels/testing.ts';
+import { openNodeGpu } from '../src/kernels/node-gpu.ts';
 import { genesisTheta } from '../src/model/init.ts';
 import { parameterLayout } from '../src/model/layout.ts';
 import { preset } from '../src/model/presets.ts';
@@ -33,14 +34,8 @@ const { values: options } = parseArgs({
     hardware: { type: 'boolean', default: false },
   },
 });
-const count = (name: 'steps' | 'submissions'): number => {
-  const n = Number(options[name]);
-  if (!Number.isInteger(n) || n < 1 || n > 1000)
-    throw new RangeError(`--${name} is a whole number from 1 to 1000`);
-  return n;
-};
-const steps = count('steps');
-const submissionCount = count('submissions');
+const steps = wholeFrom('steps', options.steps, 1, 1000);
+const submissionCount = wholeFrom('submissions', options.submissions, 1, 1000);
 
 const { name, model, training, sparseloco } = preset(options.preset);
 const layout = parameterLayout(model);

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium, type Page } from 'playwright';
 import type { AppState } from '../src/app/state.ts';
+import { problemText } from '../src/ui/strings/problems.ts';
 import { adapterLine } from '../src/kernels/gpu.ts';
 import { CHROMIUM_ARGS, chromiumPath } from '../scripts/browsers.ts';
 import { runUiSoak } from '../scripts/soak/ui.ts';
@@ -114,7 +115,7 @@ async function trains(page: Page, read: () => Promise<AppState>): Promise<void> 
     const { totals, problems, activity } = await read();
     if (totals.innerSteps > 0) return;
     const fatal = problems.find((p) => !p.recovering);
-    if (fatal !== undefined) throw new Error(`The tab cannot train: ${fatal.message}`);
+    if (fatal !== undefined) throw new Error(`The tab cannot train: ${problemText(fatal) || fatal.code}`);
     if (Date.now() > end) throw new Error(`The tab did not train within 3 minutes; it is ${activity}.`);
     await page.waitForTimeout(250);
   }

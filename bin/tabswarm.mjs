@@ -25,5 +25,12 @@ if (major < 24 && existsSync(own)) {
 } else {
   await import('../scripts/register.mjs');
   const { main } = await import('../src/cli/main.ts');
-  process.exitCode = await main(process.argv.slice(2));
+  // Whoever reads along may stop doing so (`| head`): nothing is left to say then.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  const code = await main(process.argv.slice(2));
+  // The threads of WebRTC and of a graphics driver may keep a process that is done.
+  for (const stream of [process.stdout, process.stderr])
+    await new Promise((resolve) => stream.write('', () => resolve(undefined)));
+  process.exit(code);
 }

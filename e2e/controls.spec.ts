@@ -1,13 +1,14 @@
 /**
  * Control, bullet by bullet. Looks, words, keyboard and accessibility in the gallery, where every reason to wait can be
- * had at once; then one real host and one real tab, whose battery, line, idle detector and wake lock are moved by hand.
+ * had at once. Then one real host and one real tab, whose battery, idle detector and wake lock are moved by hand: what a
+ * rule does over rounds is played in src/app/session.test.ts.
  */
 import { AxeBuilder } from '@axe-core/playwright';
 import { type Browser, expect, type Page, test } from '@playwright/test';
-import { createServer, type ViteDevServer } from 'vite';
 import type { AppState } from '../src/app/state.ts';
 import { controlScenarios } from '../src/ui/gallery/control-scenarios.ts';
 import { fakeBrowser } from './support/fake-browser.ts';
+import { type Gallery, openGallery } from './support/gallery.ts';
 import { type RunningHost, startHost } from './support/host.ts';
 import { until } from './support/tab.ts';
 
@@ -15,19 +16,12 @@ const PICTURED = ['wait-several', 'finishing', 'finished'];
 const DIALOGS = ['rules', 'rules-nothing-told'];
 
 test.describe('in the gallery', () => {
-  let server: ViteDevServer;
+  let server: Gallery;
   let gallery: string;
 
   test.beforeAll(async () => {
-    server = await createServer({
-      configFile: 'vite.config.ts',
-      server: { port: 0, host: '127.0.0.1', watch: null, hmr: false },
-      logLevel: 'error',
-    });
-    await server.listen();
-    const address = server.httpServer?.address();
-    if (typeof address !== 'object' || address === null) throw new Error('the gallery server has no port');
-    gallery = `http://127.0.0.1:${address.port}/src/ui/gallery/`;
+    server = await openGallery();
+    gallery = server.url;
   });
 
   test.afterAll(async () => {
@@ -102,6 +96,16 @@ test.describe('in the gallery', () => {
     await expect(page.getByRole('button', { name: 'Train anyway' })).toHaveCount(0);
   });
 
+  test('the round can be finished, and that taken back', async ({ page }) => {
+    await page.goto(`${gallery}?state=training`);
+    await page.getByRole('button', { name: 'Finish round, then stop' }).click();
+    await expect(page.getByTestId('finishing')).toBeVisible();
+    await page.getByRole('button', { name: 'Keep going after all' }).click();
+    await expect(page.getByTestId('finishing')).toHaveCount(0);
+    await page.goto(`${gallery}?state=finished`);
+    await expect(page.getByTestId('finished')).toContainText('was handed in and judged');
+  });
+
   test('the rules are set from the keyboard, and a number counts when its field is left', async ({
     page,
   }) => {
@@ -137,11 +141,10 @@ test.describe('in the gallery', () => {
 });
 
 test.describe('in a real run', () => {
-  const MINUTE = 60_000;
   let host: RunningHost;
 
   test.beforeAll(async () => {
-    host = await startHost(['--preset', 'tiny', '--round-seconds', '8', '--corpus', 'LICENSE']);
+    host = await startHost(['--preset', 'tiny', '--round-seconds', '10', '--corpus', 'LICENSE']);
   });
   test.afterAll(async () => {
     await host?.stop();
@@ -149,10 +152,10 @@ test.describe('in a real run', () => {
 
   const state = (page: Page): Promise<AppState> => page.evaluate(() => globalThis.tabswarm.state());
   const reaches = (page: Page, what: string, condition: (s: AppState) => boolean) =>
-    until(what, () => state(page), condition, MINUTE);
+    until(what, () => state(page), condition);
   /** While a round's work is handed in, the page says that instead. */
   const says = (page: Page, words: string | RegExp) =>
-    expect(page.getByTestId('status')).toContainText(words, { timeout: MINUTE });
+    expect(page.getByTestId('status')).toContainText(words);
   const start = (page: Page) => page.getByRole('button', { name: 'Start', exact: true }).click();
 
   async function open(
@@ -235,8 +238,8 @@ test.describe('in a real run', () => {
     await page.context().close();
   });
 
-  test('each rule holds, says so, and lets go; the last round is handed in', async ({ browser }) => {
-    let page = await open(browser);
+  test('rules hold, say so, and let go', async ({ browser }) => {
+    const page = await open(browser);
     const training = (what: string) =>
       reaches(page, what, (s) => s.control.holds.length === 0 && s.activity === 'training');
 
@@ -261,11 +264,8 @@ test.describe('in a real run', () => {
     await test.step('battery: pauses below one threshold, resumes from the other', async () => {
       await page.evaluate(() => fakes.charge(0.39, false));
       await says(page, 'The battery is at 39 %; training goes on from 60 %.');
-      const { innerSteps } = (await state(page)).totals;
       await page.evaluate(() => fakes.charge(0.59, true));
       await says(page, '59 %');
-      // The step that was under way may have ended after the reading.
-      expect((await state(page)).totals.innerSteps - innerSteps).toBeLessThanOrEqual(1);
       await page.evaluate(() => fakes.charge(0.6, true));
       await training('training with a charged battery');
     });
@@ -288,44 +288,6 @@ test.describe('in a real run', () => {
       await rules(page, (dialog) => dialog.getByRole('radio', { name: 'Go on as always' }).click());
     });
 
-    await test.step('a metered line: the round in hand is settled, then the tab leaves', async () => {
-      await page.evaluate(() => fakes.connect('cellular'));
-      await says(page, 'off the network');
-      await expect.poll(() => page.workers().length, { timeout: MINUTE }).toBe(0);
-      const away = await state(page);
-      expect(away.peers).toEqual([]);
-      // With a limit on the line the way back takes at least as long as the model needs at that rate.
-      await rules(page, async (dialog) => {
-        await dialog.getByRole('spinbutton', { name: 'Download limit' }).fill('300');
-        await dialog.getByRole('spinbutton', { name: 'Upload limit' }).fill('300');
-      });
-      const answer = await fetch(`${host.url}/api/head`);
-      const { checkpoint } = (await answer.json()) as { checkpoint: { size: number } };
-      const begun = Date.now();
-      await page.evaluate(() => fakes.connect('wifi'));
-      await training('training on the line again');
-      expect(Date.now() - begun).toBeGreaterThan(((checkpoint.size - 300_000) / 300_000) * 1000);
-      await rules(page, async (dialog) => {
-        await dialog.getByRole('spinbutton', { name: 'Download limit' }).fill('');
-        await dialog.getByRole('spinbutton', { name: 'Upload limit' }).fill('');
-      });
-    });
-
-    await test.step('the monthly limit counts over reloads and holds', async () => {
-      await reaches(page, 'the month', (s) => (s.control.month?.down ?? 0) > 0);
-      // A tab that has done nothing knows what the other one has used.
-      const other = await page.context().newPage();
-      await other.goto(host.url);
-      await other.waitForFunction(() => (globalThis.tabswarm?.state().control.month?.down ?? 0) > 0);
-      await other.close();
-      await rules(page, (dialog) =>
-        dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill('0.000001'),
-      );
-      await says(page, /used [\d.]+ [kM]B of 1.00 kB this month, and going on needs about [\d.]+ [kM]B/);
-      await rules(page, (dialog) => dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill(''));
-      await training('training without a monthly limit');
-    });
-
     await test.step('presets, and the screen kept awake', async () => {
       expect(await page.evaluate(() => fakes.locks())).toBe(0);
       await page.getByRole('radio', { name: 'Full' }).check({ force: true });
@@ -337,56 +299,32 @@ test.describe('in a real run', () => {
       await expect.poll(() => page.evaluate(() => fakes.locks())).toBe(1);
     });
 
-    await test.step('a crash in mid-round costs no credit, and nothing runs again by itself', async () => {
-      const before = await reaches(page, 'credits', (s) => s.totals.credits > 0 && s.activity === 'training');
-      const context = page.context();
-      await page.goto('chrome://crash').catch(() => {});
-      await page.close();
-      page = await context.newPage();
-      await page.goto(host.url);
-      await page.waitForFunction(() => (globalThis.tabswarm?.state().run ?? null) !== null);
-      expect((await state(page)).intent).toBe('idle');
-      await start(page);
-      const after = await training('training after the crash');
-      expect(after.identity).toBe(before.identity);
-      expect(after.totals.credits).toBeGreaterThanOrEqual(before.totals.credits);
+    await test.step('the monthly limit counts over tabs and holds', async () => {
+      await reaches(page, 'the month', (s) => (s.control.month?.down ?? 0) > 0);
+      // A tab that has done nothing knows what the other one has used.
+      const other = await page.context().newPage();
+      await other.goto(host.url);
+      await other.waitForFunction(() => (globalThis.tabswarm?.state().control.month?.down ?? 0) > 0);
+      await other.close();
+      await rules(page, (dialog) =>
+        dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill('0.000001'),
+      );
+      await says(page, /used [\d.]+ [kM]B of 1.00 kB this month, and going on needs about [\d.]+ [kM]B/);
+      await rules(page, (dialog) => dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill(''));
     });
 
-    await test.step('finish this round, then stop', async () => {
-      await training('a round in hand');
-      const before = await state(page);
+    await test.step('pause, go on, and finish the round: then nothing runs any more', async () => {
+      await training('training without a monthly limit');
+      await page.getByRole('button', { name: 'Pause' }).click();
+      await reaches(page, 'paused', (s) => s.activity === 'paused');
+      await page.getByRole('button', { name: 'Resume' }).click();
+      await training('training again');
       await page.getByRole('button', { name: 'Finish round, then stop' }).click();
-      await expect(page.getByTestId('finishing')).toBeVisible();
-      await page.getByRole('button', { name: 'Keep going after all' }).click();
-      await expect(page.getByTestId('finishing')).toHaveCount(0);
-      await page.getByRole('button', { name: 'Finish round, then stop' }).click();
-      const after = await reaches(page, 'stopped', (s) => s.intent === 'idle');
-      expect(after.rounds.findLast((r) => r.own !== null)?.own?.outcome).toBe('accepted');
-      expect(after.totals.accepted).toBeGreaterThan(before.totals.accepted);
-      await expect(page.getByTestId('finished')).toContainText('was handed in and judged');
+      await reaches(page, 'stopped', (s) => s.intent === 'idle');
       // The browser tells of an ended worker a moment later.
       await expect.poll(() => page.workers().length).toBe(0);
       expect(await page.evaluate(() => fakes.locks())).toBe(0);
     });
-    await page.context().close();
-  });
-
-  test('a trainer that never answers does not block the next Start', async ({ browser }) => {
-    let workers = 0;
-    const page = await open(browser, '/', (p) =>
-      p
-        .context()
-        .route(/trainer\.worker/, (route) =>
-          workers++ === 0
-            ? route.fulfill({ contentType: 'text/javascript', body: 'self.onmessage = () => {};' })
-            : route.continue(),
-        ),
-    );
-    await start(page);
-    await expect.poll(() => page.workers().length).toBe(1);
-    await page.getByRole('button', { name: 'Stop', exact: true }).click();
-    await start(page);
-    await reaches(page, 'training at the second try', (s) => s.activity === 'training');
     await page.context().close();
   });
 });

@@ -5,9 +5,6 @@ import { RELAY_DATA_LIMIT } from '../src/swarm/limits.ts';
 import { blobOf } from './swarm/blob.ts';
 import { buildPage, linked, openTab, startHost, type TestHost, type TestTab } from './swarm/harness.ts';
 
-/** Patience for things that happen by themselves; generous, since the cores may be busy. Not a measure. */
-const SOON = { timeout: 60_000 };
-
 let built: { dir: string; remove: () => void };
 test.beforeAll(async () => {
   built = await buildPage();
@@ -17,7 +14,7 @@ test.afterAll(() => built.remove());
 async function expectFullMesh(tabs: TestTab[]): Promise<void> {
   for (const tab of tabs) {
     const others = tabs.filter((other) => other !== tab).map((other) => other.id);
-    await expect.poll(() => linked(tab, 'direct'), SOON).toEqual(others.toSorted());
+    await expect.poll(() => linked(tab, 'direct')).toEqual(others.toSorted());
   }
 }
 
@@ -41,14 +38,12 @@ test('three tabs link directly, gossip, and exchange blobs past the host', async
   for (const tab of tabs) expect(await linked(tab, 'host')).toEqual([host.swarm.peerId]);
 
   // Gossip: published once everybody is known to the publisher, heard by both tabs and the host, not by itself.
-  await expect
-    .poll(() => a.page.evaluate(() => window.tab.swarm.publish(new Uint8Array([1, 2, 3]))), SOON)
-    .toBe(3);
+  await expect.poll(() => a.page.evaluate(() => window.tab.swarm.publish(new Uint8Array([1, 2, 3])))).toBe(3);
   for (const tab of [b, c])
     await expect
-      .poll(() => tab.page.evaluate(() => window.tab.received), SOON)
+      .poll(() => tab.page.evaluate(() => window.tab.received))
       .toContainEqual({ message: '010203', from: a.id });
-  await expect.poll(() => heard, SOON).toContain(`010203 ${a.id}`);
+  await expect.poll(() => heard).toContain(`010203 ${a.id}`);
   expect(await a.page.evaluate(() => window.tab.received)).toEqual([]);
 
   // Blobs: 3 MB from a tab, found without naming it, and by the host over the tab's own WebSocket.
@@ -101,17 +96,17 @@ test('tabs outlive the host and come back to it', async ({ browser }) => {
   const [a, b] = tabs as [TestTab, TestTab];
   await expectFullMesh(tabs);
   await first.stop();
-  await expect.poll(() => a.page.evaluate(() => window.tab.swarm.hostState), SOON).toBe('unreachable');
+  await expect.poll(() => a.page.evaluate(() => window.tab.swarm.hostState)).toBe('unreachable');
   expect(await linked(a, 'direct')).toEqual([b.id]);
-  await expect.poll(() => a.page.evaluate(() => window.tab.swarm.publish(new Uint8Array([9]))), SOON).toBe(1);
+  await expect.poll(() => a.page.evaluate(() => window.tab.swarm.publish(new Uint8Array([9])))).toBe(1);
   await expect
-    .poll(() => b.page.evaluate(() => window.tab.received), SOON)
+    .poll(() => b.page.evaluate(() => window.tab.received))
     .toContainEqual({ message: '09', from: a.id });
 
   const second = await startHost(built.dir, first.port);
   for (const tab of tabs)
-    await expect.poll(() => tab.page.evaluate(() => window.tab.swarm.hostState), SOON).toBe('connected');
-  await expect.poll(() => second.swarm.reservations, SOON).toBe(2);
+    await expect.poll(() => tab.page.evaluate(() => window.tab.swarm.hostState)).toBe('connected');
+  await expect.poll(() => second.swarm.reservations).toBe(2);
   expect(await a.page.evaluate(() => window.tab.hostStates)).toEqual(
     expect.arrayContaining(['connected', 'unreachable']),
   );

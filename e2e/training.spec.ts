@@ -1,24 +1,19 @@
 /**
- * The whole thing: a host, three volunteers' tabs and a late fourth, training the default model on real text.
- *
- * Asserts what the README promises: direct links only, equal state roots in every round, falling held-out loss, a
- * killed tab and a late joiner survived, numbers on the page equal to the ledger's.
+ * The whole thing in real tabs: a host and two volunteers train a tiny model on real text. Shows what only browsers can show:
+ * work on a GPU of theirs, a direct WebRTC link, a page that agrees with the ledger, and a key that outlives a crash. What
+ * a swarm does in the course of many rounds is played by src/sim.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { expect, test } from '@playwright/test';
 import { cli, type RunningHost, startHost } from './support/host.ts';
 import { openTab, type Tab, until } from './support/tab.ts';
 
-/** Long enough for three tabs' software GPUs on two shared cores to do a few inner steps each. */
-const ROUND_SECONDS = 24;
-const ROUNDS = 6;
+const SHOTS = 'artifacts/screenshots';
 
 interface StatusAnswer {
   readonly run: string;
-  readonly round: number;
   readonly height: number;
   readonly root: string;
-  readonly bytesPerParameter: number | null;
   readonly heldOutLoss: number | null;
   readonly relayedBytes: number;
 }
@@ -28,51 +23,47 @@ interface LedgerAnswer {
   readonly accounts: { contributor: string; credits: number; accepted: number }[];
 }
 
-const minutes = (n: number) => n * 60_000;
-
-test.describe.configure({ mode: 'serial' });
-
 let host: RunningHost;
-const tabs: Tab[] = [];
+let anna: Tab;
+let ben: Tab;
 
-async function api<T>(path: string): Promise<T> {
-  return (await (await fetch(`${host.url}${path}`)).json()) as T;
-}
+const api = async <T>(path: string): Promise<T> => (await (await fetch(`${host.url}${path}`)).json()) as T;
+const start = (tab: Tab) => tab.page.getByRole('button', { name: 'Start', exact: true }).click();
 
 test.beforeAll(async () => {
-  mkdirSync('artifacts/screenshots', { recursive: true });
-  host = await startHost(['--round-seconds', String(ROUND_SECONDS)]);
+  mkdirSync(SHOTS, { recursive: true });
+  host = await startHost(['--preset', 'tiny', '--round-seconds', '12']);
 });
 
 test.afterAll(async () => {
-  for (const tab of tabs) await tab.close().catch(() => {});
+  for (const tab of [anna, ben]) await tab?.close().catch(() => {});
   if (host !== undefined) writeFileSync('artifacts/host.log', host.output());
   await host?.stop();
 });
 
-test('three tabs train one model, survive a killed tab and take in a late one', async ({ browser }) => {
-  test.setTimeout(minutes(9));
-
-  for (const name of ['anna', 'ben', 'cleo']) tabs.push(await openTab(browser, host.url, name));
-  const [anna, ben, cleo] = tabs as [Tab, Tab, Tab];
+test('two tabs train one model; their pages, their states and the host’s ledger agree', async ({
+  browser,
+}) => {
+  anna = await openTab(browser, host.url, 'anna');
+  ben = await openTab(browser, host.url, 'ben', { width: 390, colorScheme: 'dark' });
+  const tabs = [anna, ben];
 
   await test.step('nothing runs before Start', async () => {
-    await until(
-      'the run description',
-      () => anna.state(),
-      (s) => s.run !== null,
-      30_000,
-    );
     for (const tab of tabs) {
-      const state = await tab.state();
-      expect(state.intent).toBe('idle');
-      expect(state.peerId).toBeNull();
-      expect(tab.page.workers()).toHaveLength(0);
+      const state = await until(
+        'the run description',
+        () => tab.state(),
+        (s) => s.run !== null,
+      );
+      expect([state.intent, state.peerId, tab.page.workers().length]).toEqual(['idle', null, 0]);
     }
-    await anna.page.screenshot({ path: 'artifacts/screenshots/first-visit-1280.png', fullPage: true });
+    await anna.page.screenshot({ path: `${SHOTS}/first-visit-1280.png`, fullPage: true });
+    await ben.page.screenshot({ path: `${SHOTS}/first-visit-390-dark.png`, fullPage: true });
   });
 
-  for (const tab of tabs) await tab.page.getByRole('button', { name: /^start/i }).click();
+  for (const tab of tabs) await start(tab);
+  // A sample is written after each certified round while training goes on.
+  await anna.page.getByTestId('samples').getByRole('checkbox').check();
 
   await test.step('each runs on a named software adapter', async () => {
     for (const tab of tabs) {
@@ -80,7 +71,6 @@ test('three tabs train one model, survive a killed tab and take in a late one', 
         `${tab.name}'s adapter`,
         () => tab.state(),
         (s) => s.adapter !== null,
-        minutes(2),
       );
       console.log(
         `${tab.name}: adapter ${adapter?.vendor} ${adapter?.architecture} (${adapter?.description}), software ${adapter?.software}`,
@@ -89,142 +79,139 @@ test('three tabs train one model, survive a killed tab and take in a late one', 
     }
   });
 
-  await test.step('every pair is directly connected', async () => {
-    const ids = await Promise.all(tabs.map(async (t) => (await t.state()).peerId));
-    for (const tab of tabs) {
+  await test.step('they are directly connected', async () => {
+    for (const [tab, other] of [
+      [anna, ben],
+      [ben, anna],
+    ]) {
+      const { peerId } = await other.state();
       await until(
-        `${tab.name}'s direct links`,
+        `${tab.name}'s direct link`,
         () => tab.state(),
-        (s) =>
-          ids.every((id) => id === s.peerId || s.peers.some((p) => p.peer === id && p.path === 'direct')),
-        minutes(2),
+        (s) => s.peers.some(({ peer, path }) => peer === peerId && path === 'direct'),
       );
     }
   });
 
-  await test.step('rounds are certified with the work of all three', async () => {
+  await test.step('the work of both is accepted, in one round, and the model gets better by it', async () => {
     await until(
-      'two certificates',
-      () => api<StatusAnswer>('/api/status'),
-      (s) => s.height >= 2,
-      minutes(4),
-    );
-    await until(
-      'a round with three contributors',
+      'a round with both',
       () => anna.state(),
-      (s) => s.rounds.some((r) => r.contributors >= 3),
-      minutes(3),
+      (s) => s.rounds.some(({ contributors }) => contributors === 2),
     );
-  });
-
-  await test.step('one tab is killed in mid-round, another joins late', async () => {
-    await until(
-      'cleo training',
-      () => cleo.state(),
-      (s) => s.activity === 'training',
-      minutes(1),
-    );
-    await cleo.close();
-    const dora = await openTab(browser, host.url, 'dora', { width: 390, colorScheme: 'dark' });
-    tabs[2] = dora;
-    await dora.page.screenshot({ path: 'artifacts/screenshots/first-visit-390-dark.png', fullPage: true });
-    await dora.page.getByRole('button', { name: /^start/i }).click();
-    const before = (await api<StatusAnswer>('/api/status')).height;
-    await until(
-      'the late joiner accepted',
-      () => dora.state(),
-      (s) => s.totals.accepted >= 1,
-      minutes(4),
-    );
-    await until(
-      'more certificates',
-      () => api<StatusAnswer>('/api/status'),
-      (s) => s.height >= Math.max(ROUNDS, before + 2),
-      minutes(4),
-    );
-  });
-
-  await test.step('all state roots are equal to the host’s in every round', async () => {
-    const head = await api<StatusAnswer>('/api/status');
-    for (const tab of tabs) {
+    for (const tab of tabs)
       await until(
-        `${tab.name} at height ${head.height}`,
+        `${tab.name} accepted`,
         () => tab.state(),
-        (s) => s.height >= head.height,
-        minutes(1),
+        (s) => s.totals.accepted >= 1,
       );
-    }
+    const { heldOutLoss } = await until(
+      'a lower held-out loss than at first',
+      () => anna.state(),
+      ({ heldOutLoss: losses }) => losses.length > 0 && losses[0][1] - losses[losses.length - 1][1] > 0.2,
+    );
+    console.log(`held-out loss: ${heldOutLoss.map(([, loss]) => loss.toFixed(3)).join(' ')} nats`);
+  });
+
+  await test.step('all state roots are equal to the host’s', async () => {
+    const { height, root } = await api<StatusAnswer>('/api/status');
     const roots = new Map<number, Set<string>>();
     for (const tab of tabs) {
-      for (const r of (await tab.state()).rounds) {
-        if (r.height === null || r.root === null) continue;
-        roots.set(r.height, (roots.get(r.height) ?? new Set()).add(r.root));
-      }
-      // A root is only recorded after the tab's own replica computed the same one: see Follower.applyPending.
-      expect((await tab.state()).problems.filter((p) => p.code === 'out-of-sync')).toEqual([]);
+      const { rounds } = await until(
+        `${tab.name} at height ${height}, without problems`,
+        () => tab.state(),
+        (s) => s.height >= height && s.problems.length === 0,
+      );
+      // A root is in the list only after the tab's own model came to the same one.
+      for (const r of rounds)
+        if (r.height !== null && r.root !== null)
+          roots.set(r.height, (roots.get(r.height) ?? new Set()).add(r.root));
     }
-    expect(roots.size).toBeGreaterThanOrEqual(ROUNDS);
-    for (const [height, seen] of roots) expect([...seen], `roots at height ${height}`).toHaveLength(1);
-    expect([...(roots.get(head.height) ?? [])]).toEqual([head.root]);
+    for (const [at, seen] of roots) expect([...seen], `roots at height ${at}`).toHaveLength(1);
+    expect([...(roots.get(height) ?? [])]).toEqual([root]);
   });
 
-  await test.step('held-out loss falls by at least 0.5 nat', async () => {
-    const losses = (await anna.state()).heldOutLoss.map(([, loss]) => loss);
-    const status = await api<StatusAnswer>('/api/status');
-    console.log(
-      `held-out loss by round: ${losses.map((l) => l.toFixed(3)).join(' ')}, now ${status.heldOutLoss?.toFixed(3)}`,
-    );
-    console.log(`submissions: ${status.bytesPerParameter?.toFixed(4)} bytes per parameter`);
-    expect(
-      losses[0] - Math.min(...losses, status.heldOutLoss ?? Number.POSITIVE_INFINITY),
-    ).toBeGreaterThanOrEqual(0.5);
-  });
-
-  await test.step('no submission bytes went through the relay', async () => {
-    // Blobs are counted by path where they are sent and received. The relay itself carries signalling only: about
-    // 8 KB a link, and this test makes five of them (plus retries on a busy machine).
-    expect((await api<StatusAnswer>('/api/status')).relayedBytes).toBeLessThan(150_000);
+  await test.step('no submission went through the relay', async () => {
     for (const tab of tabs) {
-      const { bytesIn, bytesOut } = (await tab.state()).traffic;
+      const { bytesIn, bytesOut } = (
+        await until(
+          `${tab.name} fetching over the direct link`,
+          () => tab.state(),
+          (s) => s.traffic.bytesIn.direct > 0,
+        )
+      ).traffic;
       expect([bytesIn.relayed, bytesOut.relayed]).toEqual([0, 0]);
-      expect(bytesIn.direct).toBeGreaterThan(0);
     }
   });
 
-  await test.step('the dashboard’s numbers equal the ledger’s', async () => {
+  await test.step('the page’s numbers are the ledger’s', async () => {
     for (const tab of tabs) {
       const [ledger, state] = await until(
         `${tab.name} and the ledger at one height`,
         async () => [await api<LedgerAnswer>('/api/ledger'), await tab.state()] as const,
         ([l, s]) => l.height === s.height,
-        minutes(1),
       );
-      const account = ledger.accounts.find((a) => a.contributor === state.identity);
+      const account = ledger.accounts.find(({ contributor }) => contributor === state.identity);
       expect(state.totals.credits, tab.name).toBe(account?.credits);
       expect(state.totals.accepted, tab.name).toBe(account?.accepted);
-      expect(state.leaderboard.map((l) => l.credits)).toEqual(
-        ledger.accounts.map((a) => a.credits).sort((a, b) => b - a),
+      expect(state.leaderboard.map(({ credits }) => credits)).toEqual(
+        ledger.accounts.map(({ credits }) => credits).sort((a, b) => b - a),
       );
     }
-  });
-
-  await test.step('screenshots', async () => {
-    await anna.page.screenshot({ path: 'artifacts/screenshots/dashboard-1280.png', fullPage: true });
-    await tabs[2].page.screenshot({
-      path: 'artifacts/screenshots/dashboard-390-dark.png',
-      fullPage: true,
-    });
-    await ben.page.setViewportSize({ width: 390, height: 844 });
-    await ben.page.screenshot({ path: 'artifacts/screenshots/dashboard-390.png', fullPage: true });
-  });
-
-  await test.step('tabswarm status prints the same for scripts', async () => {
     const printed = JSON.parse(await cli('status', '--url', host.url, '--json')) as StatusAnswer;
-    const status = await api<StatusAnswer>('/api/status');
-    expect(printed.run).toBe(status.run);
-    expect(printed.height).toBeGreaterThanOrEqual(ROUNDS);
+    expect(printed.run).toBe((await api<StatusAnswer>('/api/status')).run);
     writeFileSync('artifacts/status.json', `${JSON.stringify(printed, null, 2)}\n`);
   });
 
-  expect(tabs.flatMap((t) => t.errors)).toEqual([]);
+  await test.step('a tab that trains writes a sample of a certified state, and opens its own state for texts', async () => {
+    const { page } = anna;
+    const sample = page.getByTestId('sample').first();
+    await expect(sample).toBeVisible();
+    const root = await sample.getAttribute('data-root');
+    expect((await anna.state()).rounds.map((r) => r.root)).toContain(root);
+    const chat = page.getByTestId('chat');
+    await chat.getByRole('button', { name: 'Load the model' }).click();
+    await expect(chat).toHaveAttribute('data-status', 'ready');
+    expect(Number(await chat.getByTestId('chat-state').getAttribute('data-height'))).toBeGreaterThan(0);
+  });
+
+  await test.step('pictures of the page at work', async () => {
+    await anna.page.screenshot({ path: `${SHOTS}/dashboard-1280.png`, fullPage: true });
+    await ben.page.screenshot({ path: `${SHOTS}/dashboard-390-dark.png`, fullPage: true });
+    await ben.page.emulateMedia({ colorScheme: 'light' });
+    await ben.page.screenshot({ path: `${SHOTS}/dashboard-390.png`, fullPage: true });
+  });
+
+  await test.step('a tab that crashes keeps its key and its credits, and nothing runs again by itself', async () => {
+    const { context } = ben;
+    const before = await ben.state();
+    const crashed = ben.page.waitForEvent('crash', { timeout: 0 });
+    const devtools = await context.newCDPSession(ben.page);
+    void devtools.send('Page.crash').catch(() => {});
+    await crashed;
+    await ben.page.close();
+    ben = await openTab(context, host.url, 'ben');
+    const { intent, peerId } = await until(
+      'the run description',
+      () => ben.state(),
+      (s) => s.run !== null,
+    );
+    expect([intent, peerId]).toEqual(['idle', null]);
+    await start(ben);
+    const after = await until(
+      'ben’s credits',
+      () => ben.state(),
+      (s) => s.totals.credits >= before.totals.credits,
+    );
+    expect(after.identity).toBe(before.identity);
+  });
+
+  await test.step('Stop ends everything', async () => {
+    await anna.page.getByRole('button', { name: 'Stop', exact: true }).click();
+    // The browser tells of an ended worker a moment later.
+    await expect.poll(() => anna.page.workers().length).toBe(0);
+    expect((await anna.state()).peers).toEqual([]);
+  });
+
+  expect([anna, ben].flatMap((tab) => tab.errors)).toEqual([]);
 });

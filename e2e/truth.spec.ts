@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { expect, type Page, test } from '@playwright/test';
+import { PROTOCOL_VERSION } from '../src/protocol/limits.ts';
 import { galleryChain } from '../src/ui/gallery/fake-contribution.ts';
 import { axeFaults } from './support/axe.ts';
 import { type Gallery, openGallery } from './support/gallery.ts';
@@ -51,12 +52,16 @@ async function serveChain(page: Page): Promise<void> {
   const chain = await galleryChain();
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
   await page.route('**/api/run', (route) =>
-    route.fulfill({ json: { protocol: 2, manifest: base64(chain.manifestBytes), relays: [], time: 0 } }),
+    route.fulfill({
+      json: { protocol: PROTOCOL_VERSION, manifest: base64(chain.run.manifestBytes), relays: [], time: 0 },
+    }),
   );
   await page.route('**/api/certificates?*', (route) => {
     const from = Number(new URL(route.request().url()).searchParams.get('from'));
-    const certificates = chain.sealed.slice(from - 1).map(base64);
-    return route.fulfill({ json: { height: chain.sealed.length, certificates } });
+    const links = chain.sealed
+      .slice(from - 1)
+      .map((certificate) => ({ certificate: base64(certificate), opinions: [] }));
+    return route.fulfill({ json: { height: chain.sealed.length, links } });
   });
 }
 
@@ -212,11 +217,12 @@ test('with reduced motion the graph stands still; without, it moves', async ({ p
     });
   await page.goto(`${gallery.url}?state=training`);
   await expect(page.getByTestId('swarm-graph')).toBeVisible();
-  expect(await frames()).toBeGreaterThan(1);
+  await expect.poll(frames).toBeGreaterThan(1);
   await page.emulateMedia({ reducedMotion: 'reduce' });
   await page.reload();
   await expect(page.getByTestId('swarm-graph')).toBeVisible();
   await page.getByTestId('swarm-graph').scrollIntoViewIfNeeded();
-  await page.waitForTimeout(1500);
+  // It is drawn anew until the page has its fonts and its size; then it stays as it is.
+  await expect.poll(frames).toBe(1);
   expect(await frames()).toBe(1);
 });

@@ -4,6 +4,7 @@
  */
 import { expect, test } from '@playwright/test';
 import { scenarios } from '../src/ui/gallery/scenarios.ts';
+import { validateScenarios } from '../src/ui/gallery/validate-scenarios.ts';
 import { axeFaults } from './support/axe.ts';
 import { type Gallery, openGallery } from './support/gallery.ts';
 
@@ -21,6 +22,7 @@ const PICTURED = new Set([
   'long-names',
   'problem-no-webgpu',
   'problem-several',
+  'validate-running',
 ]);
 
 let server: Gallery;
@@ -49,7 +51,9 @@ for (const scheme of SCHEMES) {
         const faults: string[] = [];
         // Each state in both schemes and at both widths, with axe; the pictured ones are also seen in the other combinations.
         const every = (scheme === 'light') === (width === 1280);
-        for (const state of Object.keys(scenarios).filter((name) => every || PICTURED.has(name))) {
+        for (const state of [...Object.keys(scenarios), ...validateScenarios].filter(
+          (name) => every || PICTURED.has(name),
+        )) {
           await page.goto(`${gallery}?state=${state}`);
           await expect(page.getByRole('banner')).toContainText('Tabswarm');
           const overflow = await page.evaluate(
@@ -107,7 +111,7 @@ test('a refusal says why, in plain words', async ({ page }) => {
   await expect(page.getByTestId('last-refusal')).toContainText('no numbers');
   const row = page.locator('[data-testid=round-row][data-round="1"]');
   await expect(row).toContainText('Step too big');
-  await expect(row).toContainText('norm 41.2, median 0.9, limit 10x');
+  await expect(row).toContainText('norm 41.20, median 0.9000, limit 10x');
 });
 
 test('a page of another version offers to reload', async ({ page }) => {
@@ -129,17 +133,21 @@ test('without WebGPU one can still watch', async ({ page }) => {
 
 test('fifty state changes a second redraw at most about four times', async ({ page }) => {
   await page.goto(`${gallery}?state=training&live`);
-  const changes = await page.evaluate(async () => {
+  const { seen, ms } = await page.evaluate(async () => {
     const cell = document.querySelector('[data-testid=bytes-in]');
     if (cell === null) throw new Error('no bandwidth total');
-    const seen: string[] = [];
-    const observer = new MutationObserver(() => seen.push(cell.getAttribute('data-value') ?? ''));
-    observer.observe(cell, { attributes: true, attributeFilter: ['data-value'] });
-    await new Promise((done) => setTimeout(done, 3000));
-    observer.disconnect();
-    return seen.length;
+    let count = 0;
+    const begun = performance.now();
+    await new Promise<void>((done) => {
+      const observer = new MutationObserver(() => {
+        if (++count < 15) return;
+        observer.disconnect();
+        done();
+      });
+      observer.observe(cell, { attributes: true, attributeFilter: ['data-value'] });
+    });
+    return { seen: count, ms: performance.now() - begun };
   });
-  expect(changes).toBeGreaterThan(3);
-  // Twelve ticks, and one each for a phase and an activity that may have changed meanwhile.
-  expect(changes).toBeLessThanOrEqual(15);
+  // One a tick, and one each for a phase and an activity that may have changed meanwhile; on a busy machine fewer.
+  expect(seen).toBeLessThanOrEqual(ms / 250 + 3);
 });

@@ -10,15 +10,15 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundleModule } from '../bench/lib/bundle.ts';
 import { lavapipeIcd } from '../scripts/browsers.ts';
-import { nodeGpuEntry } from '../src/kernels/testing.ts';
+import { nodeGpuEntry } from '../src/kernels/node-gpu.ts';
 import { genesisTheta } from '../src/model/init.ts';
 import { preset } from '../src/model/presets.ts';
 import { toHex } from '../src/protocol/bytes.ts';
-import { type Carry, partBytes } from '../src/protocol/carry.ts';
 import type { Manifest } from '../src/protocol/manifest.ts';
 import { testHash, testManifest } from '../src/protocol/testing.ts';
-import type { Assignment } from '../src/worker/api.ts';
-import { Trainer } from '../src/worker/trainer.ts';
+import { type Carry, partBytes } from '../src/training/carry.ts';
+import { Trainer } from '../src/work/pretrain/trainer.ts';
+import type { Assignment } from '../src/work/pretrain/trainer-api.ts';
 import { type AuditCase, type AuditJob, type CarryFiles, runAudits } from './lib/audit-job.ts';
 import { readCorpus } from './lib/texts.ts';
 
@@ -37,10 +37,16 @@ const run = testManifest(new Uint8Array(32), []);
 const manifest: Manifest = {
   ...run,
   model: base.model,
-  training: { ...base.training, maxInnerSteps: steps },
+  task: {
+    kind: 'pretrain',
+    data: {
+      ...run.task.data,
+      train: [{ hash: new Uint8Array(32), size: 2 * shard.length, tokens: shard.length }],
+    },
+    training: { ...base.training, maxInnerSteps: steps },
+  },
   sparseloco: base.sparseloco,
   gauntlet: { ...run.gauntlet, auditsPerRound: 1 },
-  data: { ...run.data, train: [{ hash: new Uint8Array(32), size: 2 * shard.length, tokens: shard.length }] },
 };
 const folder = mkdtempSync(join(tmpdir(), 'audit-drift-'));
 const cases: AuditCase[] = [];

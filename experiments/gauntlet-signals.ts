@@ -5,7 +5,7 @@
  *   node --import ./scripts/register.mjs experiments/gauntlet-signals.ts [--json] [--preset tiny] [--workers 3]
  *     [--rounds 4] [--steps 8] [--sequences 8]
  *
- * Real text, the real engine, compression, outer step and inspector; one process plays all workers. Each line is one
+ * Real text, the shipped trainer and inspector; one process plays all workers. Each line is one
  * `{name, value, unit, round, ...}` object with --json. On a software GPU the 1m preset takes minutes.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -16,21 +16,26 @@ import { inspectorFor } from '../src/gauntlet/inspect.ts';
 import { lossProblem, lossScore } from '../src/gauntlet/scores.ts';
 import { blobPath, prepareData } from '../src/host/prepare.ts';
 import { testGpu } from '../src/kernels/testing.ts';
-import { genesisTheta } from '../src/model/init.ts';
+import { nodeGpuEntry } from '../src/kernels/node-gpu.ts';
+import { genesisTheta, thetaToFloat } from '../src/model/init.ts';
 import { parameterLayout } from '../src/model/layout.ts';
 import { preset, presetManifest } from '../src/model/presets.ts';
 import { decodeShard } from '../src/model/shards.ts';
 import { sha256Sync } from '../src/protocol/bytes.ts';
 import type { ShardRef } from '../src/protocol/manifest.ts';
-import { CpuReplica } from '../src/sparseloco/cpu-replica.ts';
 import { overlap } from '../src/sparseloco/stats.ts';
 import { randomSource } from '../src/sparseloco/testing.ts';
 import { dequantise } from '../src/sparseloco/update.ts';
 import { decodeSubmission } from '../src/sparseloco/wire.ts';
-import { assignedBatches, assignmentSeed, gatherBatch, spacedSequences } from '../src/training/assignment.ts';
+import {
+  assignedSequences,
+  assignmentSeed,
+  gatherBatch,
+  spacedSequences,
+} from '../src/training/assignment.ts';
 import { createEngine } from '../src/training/engine.ts';
-import { learningRateAt } from '../src/training/learning-rate.ts';
 import type { Batch } from '../src/training/types.ts';
+import { Trainer } from '../src/work/pretrain/trainer.ts';
 
 const { values: args } = parseArgs({
   options: {
@@ -51,6 +56,7 @@ function print(name: string, value: number, unit: string, more: Record<string, u
   console.log(args.json ? JSON.stringify(line) : `${name} ${line.value} ${unit} ${JSON.stringify(more)}`);
 }
 
+const HOUR_MS = 3_600_000;
 const hash = (name: string | number) => sha256Sync(new TextEncoder().encode(String(name)));
 const base = preset(args.preset);
 const folder = mkdtempSync(join(tmpdir(), 'gauntlet-signals-'));
@@ -70,66 +76,62 @@ try {
     validators: [{ key, weight: 1 }],
     startMs: 0,
   });
-  const { model, training, sparseloco, gauntlet } = manifest;
+  const { model, task, sparseloco, gauntlet } = manifest;
   const layout = parameterLayout(model);
   const shardOf = (ref: ShardRef) =>
     decodeShard(readFileSync(blobPath(folder, ref.hash)), model.vocabSize, ref.tokens);
-  const shards = new Map(manifest.data.train.map((ref, i) => [i, shardOf(ref)]));
-  const heldOut = new Map([[0, shardOf(manifest.data.heldOut)]]);
+  const shards = new Map(task.data.train.map((ref, i) => [i, shardOf(ref)]));
+  const heldOut = new Map([[0, shardOf(task.data.heldOut)]]);
   const gpu = await testGpu();
-  const { batch, sequence, accumulation } = training;
-  const options = { gpu, config: model, batch, sequence, accumulation, optimizer: training };
-  const crew = await Promise.all(
-    Array.from({ length: workers }, async (_, i) => ({
-      key: hash(`worker ${i}`),
-      engine: await createEngine(options),
-      replica: new CpuReplica(layout, sparseloco),
-    })),
-  );
-  const judge = await createEngine(options);
+  const { sequence } = task.training;
   const theta = genesisTheta(model, 'experiment', sparseloco.fractionBits);
-  for (const { replica } of crew) await replica.load(theta);
+  const crew = await Promise.all(
+    Array.from({ length: workers }, async (_, i) => {
+      const trainer = new Trainer(await nodeGpuEntry());
+      await trainer.open(manifest);
+      await trainer.load(theta);
+      return { key: hash(`worker ${i}`), trainer };
+    }),
+  );
+  const judge = await createEngine({
+    gpu,
+    config: model,
+    batch: 1,
+    sequence,
+    accumulation: 1,
+    optimizer: task.training,
+  });
 
-  /** Loss of each sequence: one row counts, the others are masked. */
+  /** Loss of each sequence. */
   const lossesOf = async (parameters: Float32Array, rows: readonly Batch[]): Promise<number[]> => {
     judge.setParameters(parameters);
     const losses: number[] = [];
-    for (const row of rows) {
-      const tokens = new Int32Array(batch * sequence);
-      const targets = new Int32Array(batch * sequence).fill(-1);
-      tokens.set(row.tokens);
-      targets.set(row.targets);
-      losses.push(await judge.evaluate({ tokens, targets }));
-    }
+    for (const row of rows) losses.push(await judge.evaluate(row));
     return losses;
   };
   const unassigned = spacedSequences((heldOut.get(0) as Uint16Array).length, sequences, sequence).map((ref) =>
     gatherBatch([ref], heldOut, sequence),
   );
-  const { inspect } = inspectorFor(manifest);
+  const { inspect } = inspectorFor({ layout, manifest });
 
   for (let round = 0; round < rounds; round++) {
     const submissions: Uint8Array[] = [];
     const assignedRows: Batch[][] = [];
-    for (const { key: contributor, engine, replica } of crew) {
+    for (const { key: contributor, trainer } of crew) {
       const seed = assignmentSeed(hash('run'), round, hash(round), contributor);
-      const shardTokens = manifest.data.train.map((ref) => ref.tokens);
-      const own = { shardTokens, sequence };
-      const batches = assignedBatches(seed, own, batch, shards);
-      const rows = assignedBatches(seed, own, 1, shards);
-      assignedRows.push(Array.from({ length: sequences }, () => rows.next().value));
-      engine.setParameters(replica.parameters());
-      for (let step = 0; step < steps; step++) {
-        const micro = Array.from({ length: accumulation }, () => batches.next().value);
-        await engine.step(micro, learningRateAt(training, round, step));
-      }
-      const header = { run: hash('run'), round, contributor };
-      submissions.push((await replica.compress(await engine.readParameters(), header)).bytes);
+      const shardTokens = task.data.train.map((ref) => ref.tokens);
+      const refs = assignedSequences(seed, sequences, { shardTokens, sequence });
+      assignedRows.push(refs.map((ref) => gatherBatch([ref], shards, sequence)));
+      const taken = (done: number) => done === steps && trainer.stop();
+      await trainer.train({ seed, height: round, shards }, Date.now() + HOUR_MS, (p) => taken(p.innerSteps));
+      const work = await trainer.finish({ run: hash('run'), round, contributor });
+      if (work === null) throw new Error('no work');
+      submissions.push(work.submission);
     }
 
     const inspected = submissions.map((bytes, i) => {
       const result = inspect(bytes, { run: hash('run'), round, contributor: crew[i].key });
-      if (!result.ok) throw new Error(result.refusal.detail);
+      if (!result.ok) throw new Error(result.refusal.note.code);
       return result.inspected;
     });
     const overlaps = inspected.flatMap((a, i) => inspected.slice(i + 1).map((b) => overlap(a, b)));
@@ -142,7 +144,7 @@ try {
     const norms = inspected.map(({ norm }) => norm);
     print('norm.max_over_min', Math.max(...norms) / Math.min(...norms), 'ratio', { round, norms });
 
-    const start = crew[0].replica.parameters();
+    const start = thetaToFloat(await crew[0].trainer.theta(), sparseloco.fractionBits);
     const before = await lossesOf(start, unassigned);
     print('loss.held_out', before.reduce((a, b) => a + b, 0) / before.length, 'nats', { round });
     const random = randomSource(round + 1);
@@ -173,7 +175,7 @@ try {
       }
     }
     const accepted = submissions.map((bytes) => ({ bytes, weight: 1024 }));
-    for (const { replica } of crew) await replica.apply(accepted);
+    for (const { trainer } of crew) await trainer.apply(accepted);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /** In Node (Dawn): the runs of the job file named on the command line. Started by lib/launch.ts. */
 import { readFile } from 'node:fs/promises';
-import { nodeGpuEntry } from '../src/kernels/testing.ts';
+import { nodeGpuEntry } from '../src/kernels/node-gpu.ts';
 import { runJob } from './lib/job.ts';
 
 await runJob(process.argv[2], {

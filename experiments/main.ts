@@ -17,7 +17,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { reporter } from '../bench/lib/report.ts';
-import { CorpusError } from '../src/host/corpus.ts';
+import { UsageError, wholeFrom } from '../src/cli/arguments.ts';
+import { errorText } from '../src/cli/say.ts';
+import { HostFault } from '../src/host/faults.ts';
 import type { ByteCorpus } from './lib/data.ts';
 import { defaultRuntime, launch, LaunchError } from './lib/launch.ts';
 import { defaultRuns, EXPERIMENTS, runsOf, type Scope } from './lib/named.ts';
@@ -28,8 +30,8 @@ import { ResultStore } from './lib/store.ts';
 import { Baselines } from './lib/summary.ts';
 import { corpusName, readCorpus } from './lib/texts.ts';
 
-class UsageError extends Error {}
-
+/** No flag takes a greater number. */
+const MOST = 1_000_000_000;
 /** Committed results. */
 const RESULTS = fileURLToPath(new URL('results', import.meta.url));
 
@@ -53,13 +55,6 @@ const { values: args, positionals } = parseArgs({
 });
 const print = reporter(args.json);
 
-function whole(flag: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new UsageError(`--${flag} takes a whole number from 1, not "${text}".`);
-  return value;
-}
-
 function scaleFromFlags(): Partial<Scale> {
   const scale: Partial<Record<'workers' | 'rounds' | 'innerSteps' | 'batch' | 'sequence', number>> = {};
   const flags = [
@@ -71,7 +66,7 @@ function scaleFromFlags(): Partial<Scale> {
   ] as const;
   for (const [flag, key] of flags) {
     const text = args[flag];
-    if (text !== undefined) scale[key] = whole(flag, text);
+    if (text !== undefined) scale[key] = wholeFrom(flag, text, 1, MOST);
   }
   const { size } = args;
   if (size === undefined) return scale;
@@ -126,7 +121,8 @@ async function runExperiment(name: string): Promise<void> {
   if (runtime !== 'deno' && runtime !== 'node')
     throw new UsageError(`--runtime is deno or node, not "${runtime}".`);
   const texts = new Map<string, ByteCorpus>(list(args.corpus).map((a) => [corpusName(a), readCorpus(a)]));
-  const seeds = args.seeds === undefined ? experiment.seeds : list(args.seeds).map((s) => whole('seeds', s));
+  const seeds =
+    args.seeds === undefined ? experiment.seeds : list(args.seeds).map((s) => wholeFrom('seeds', s, 1, MOST));
   const scale = scaleFromFlags();
   const scope = { corpora: [...texts.keys()], seeds, scale };
   const planned = runsOf(experiment, scope);
@@ -208,8 +204,8 @@ try {
   else if (name === 'list') for (const e of EXPERIMENTS.values()) console.log(`${e.name}: ${e.question}`);
   else await runExperiment(name);
 } catch (error) {
-  if (!(error instanceof UsageError || error instanceof CorpusError || error instanceof LaunchError))
+  if (!(error instanceof UsageError || error instanceof HostFault || error instanceof LaunchError))
     throw error;
-  console.error(`experiment: ${error.message}`);
+  console.error(`experiment: ${errorText(error)}`);
   process.exitCode = 2;
 }

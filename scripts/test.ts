@@ -63,7 +63,7 @@ function playwright(): Count {
   );
 }
 
-const CHECKS = ['types', 'lint', 'format', 'imports', 'deadcode'];
+const CHECKS = ['types', 'lint', 'format', 'imports', 'words', 'deadcode'];
 function checks(): Count {
   const failed = CHECKS.filter((name) => !run('npm', ['run', '--silent', `check:${name}`]));
   for (const name of failed) console.error(`check:${name} FAILED`);

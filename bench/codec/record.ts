@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { adapterLine } from '../../src/kernels/gpu.ts';
-import { openNodeGpu } from '../../src/kernels/testing.ts';
+import { openNodeGpu } from '../../src/kernels/node-gpu.ts';
 import { trainBpe } from '../../src/model/bpe-train.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { genesisTheta } from '../../src/model/init.ts';

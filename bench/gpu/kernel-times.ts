@@ -2,7 +2,8 @@
  * Where a training step's time goes: each launch of the engine's plan timed on the device by timestamp queries (WebGPU
  * specification, section 20), or, where the adapter has none, alone in a submission by the wall clock.
  */
-import type { Launch } from '../../src/kernels/program.ts';
+import { COPY_SRC, encode, type Launch, whole } from '../../src/kernels/program.ts';
+import { ReadBack } from '../../src/kernels/read-back.ts';
 
 export interface KernelTime {
   readonly label: string;
@@ -14,9 +15,6 @@ export interface KernelTime {
 /** Launches per submission, so that none runs long enough for a watchdog. */
 const SLICE = 16;
 const QUERY_RESOLVE = 0x200;
-const COPY_SRC = 0x4;
-const COPY_DST = 0x8;
-const MAP_READ = 0x1;
 
 /** Runs the launches `repeats` times in order and gives each one's smallest time. */
 export async function kernelTimes(
@@ -35,10 +33,8 @@ export async function kernelTimes(
   return launches.map(({ label, flops, bytes }, i) => ({ label, flops, bytes, ms: best[i] ?? Number.NaN }));
 }
 
-function encode(pass: GPUComputePassEncoder, launch: Launch): void {
-  pass.setPipeline(launch.pipeline);
-  pass.setBindGroup(0, launch.group);
-  pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2]);
+function encodeAlone(pass: GPUComputePassEncoder, launch: Launch): void {
+  encode(pass, launch);
   pass.end();
 }
 
@@ -46,24 +42,22 @@ async function byTimestamps(device: GPUDevice, launches: readonly Launch[]): Pro
   const count = 2 * launches.length;
   const querySet = device.createQuerySet({ type: 'timestamp', count });
   const resolved = device.createBuffer({ size: 8 * count, usage: QUERY_RESOLVE | COPY_SRC });
-  const staging = device.createBuffer({ size: 8 * count, usage: MAP_READ | COPY_DST });
+  const reads = new ReadBack(device);
   try {
     const encoder = device.createCommandEncoder();
     for (const [i, launch] of launches.entries()) {
       const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
-      encode(encoder.beginComputePass({ timestampWrites }), launch);
+      encodeAlone(encoder.beginComputePass({ timestampWrites }), launch);
     }
     encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
-    encoder.copyBufferToBuffer(resolved, 0, staging, 0, 8 * count);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(MAP_READ);
-    const ticks = new BigInt64Array(staging.getMappedRange());
+    const [data] = await reads.read([whole(resolved)], encoder);
+    const ticks = new BigInt64Array(data ?? new ArrayBuffer(0));
     // Nanoseconds, by the specification.
     return launches.map((_, i) => Number((ticks[2 * i + 1] ?? 0n) - (ticks[2 * i] ?? 0n)) / 1e6);
   } finally {
     querySet.destroy();
     resolved.destroy();
-    staging.destroy();
+    reads.destroy();
   }
 }
 
@@ -71,7 +65,7 @@ async function byClock(device: GPUDevice, launches: readonly Launch[]): Promise<
   const times: number[] = [];
   for (const launch of launches) {
     const encoder = device.createCommandEncoder();
-    encode(encoder.beginComputePass(), launch);
+    encodeAlone(encoder.beginComputePass(), launch);
     const begin = performance.now();
     device.queue.submit([encoder.finish()]);
     await device.queue.onSubmittedWorkDone();

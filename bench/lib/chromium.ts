@@ -15,6 +15,8 @@ export class RuntimeMissingError extends Error {
 }
 
 const MAX_LINES = 2000;
+/** Ends a browser that hangs, and measures nothing: a busy machine takes long to start one. */
+const READY_MS = 10 * 60_000;
 
 export interface ChromiumPage {
   /** The browser's version, e.g. "156.0.7000.1". */
@@ -51,6 +53,7 @@ export async function openChromium(options: ChromiumOptions): Promise<ChromiumPa
   const software = '--use-webgpu-adapter=swiftshader';
   const browser = await chromium.launch({
     executablePath,
+    timeout: READY_MS,
     headless: true,
     // Playwright would pick its headless shell, which has no WebGPU.
     ignoreDefaultArgs: ['--headless', '--headless=old'],
@@ -79,9 +82,9 @@ export async function openChromium(options: ChromiumOptions): Promise<ChromiumPa
     await page.exposeFunction('gpuProcessMs', gpuProcessMs);
     const failure = watch(page, options.onLog);
     const { port } = server.address() as AddressInfo;
-    await page.goto(`http://127.0.0.1:${port}/`);
+    await page.goto(`http://127.0.0.1:${port}/`, { timeout: READY_MS });
     await Promise.race([
-      page.waitForFunction('globalThis.ready === true', undefined, { timeout: 120_000 }),
+      page.waitForFunction('globalThis.ready === true', undefined, { timeout: READY_MS }),
       failure,
     ]);
     return {

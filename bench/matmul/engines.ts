@@ -8,6 +8,7 @@ import '@tensorflow/tfjs-backend-webgpu';
 import { defaultChoice } from '../../src/kernels/choice.ts';
 import { adapterLine, type Gpu, openGpu } from '../../src/kernels/gpu.ts';
 import { createMatmul } from '../../src/kernels/matmul.ts';
+import { ReadBack } from '../../src/kernels/read-back.ts';
 
 export interface MatmulRun {
   /** Variant of the kernel, where the engine says. */
@@ -44,25 +45,17 @@ const ours: MatmulEngine = {
     const matmul = await createMatmul(gpu, n, n, n, { variant });
     device.queue.writeBuffer(matmul.a, 0, a);
     device.queue.writeBuffer(matmul.b, 0, b);
-    const staging = device.createBuffer({
-      size: 4,
-      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-    });
+    const reads = new ReadBack(device);
     return {
       variant: matmul.variant,
       run: () => matmul.run(),
       async finish(index) {
-        const encoder = device.createCommandEncoder();
-        encoder.copyBufferToBuffer(matmul.c, index * 4, staging, 0, 4);
-        device.queue.submit([encoder.finish()]);
-        await staging.mapAsync(GPUMapMode.READ);
-        const [value = Number.NaN] = new Float32Array(staging.getMappedRange());
-        staging.unmap();
+        const [value = Number.NaN] = await reads.floats({ buffer: matmul.c, offset: index * 4, size: 4 });
         return value;
       },
       dispose() {
         matmul.destroy();
-        staging.destroy();
+        reads.destroy();
       },
     };
   },

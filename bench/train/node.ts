@@ -1,6 +1,6 @@
 /** In Node (Dawn): our engine alone, one JSON line per plan given on the command line. Started by train.ts. */
 import { installGpuCounters } from '../lib/gpu-counters.ts';
-import { nodeGpuEntry } from '../../src/kernels/testing.ts';
+import { nodeGpuEntry } from '../../src/kernels/node-gpu.ts';
 import { compareTraining, type Plan } from './compare.ts';
 import { ours } from './ours.ts';
 

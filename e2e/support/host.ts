@@ -1,7 +1,6 @@
-/** Starts the organizer's command as a user would, on a free port and a throw-away data folder. */
+/** Starts the organizer's command as a user would, on a port that the system chooses and a throw-away data folder. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -10,21 +9,11 @@ const tabswarm = join(root, 'bin/tabswarm.mjs');
 
 export interface RunningHost {
   readonly url: string;
+  readonly port: number;
   readonly dataDir: string;
   /** Everything it has printed so far. */
   output(): string;
   stop(signal?: NodeJS.Signals): Promise<void>;
-}
-
-export async function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.on('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 export async function startHost(
@@ -32,10 +21,9 @@ export async function startHost(
   options: { dataDir?: string; port?: number } = {},
 ): Promise<RunningHost> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'tabswarm-e2e-'));
-  const port = options.port ?? (await freePort());
   const child: ChildProcess = spawn(
     process.execPath,
-    [tabswarm, 'start', '--data', dataDir, '--port', String(port), ...args],
+    [tabswarm, 'start', '--data', dataDir, '--port', String(options.port ?? 0), ...args],
     { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let output = '';
@@ -54,6 +42,7 @@ export async function startHost(
   });
   return {
     url,
+    port: Number(new URL(url).port),
     dataDir,
     output: () => output,
     stop: async (signal = 'SIGTERM') => {

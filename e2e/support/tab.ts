@@ -17,16 +17,20 @@ declare global {
   var tabswarm: { state(): AppState };
 }
 
+/** A new visitor's tab, or one more tab of a visitor who is there already. */
 export async function openTab(
-  browser: Browser,
+  where: Browser | BrowserContext,
   url: string,
   name: string,
   options: { width?: number; colorScheme?: 'dark' | 'light'; path?: string } = {},
 ): Promise<Tab> {
-  const context = await browser.newContext({
-    viewport: { width: options.width ?? 1280, height: 900 },
-    colorScheme: options.colorScheme ?? 'light',
-  });
+  const context =
+    'newContext' in where
+      ? await where.newContext({
+          viewport: { width: options.width ?? 1280, height: 900 },
+          colorScheme: options.colorScheme ?? 'light',
+        })
+      : where;
   // Chromium lists its loopback interface for WebRTC only to pages with media permission. No camera is opened.
   await context.grantPermissions(['camera', 'microphone'], { origin: new URL(url).origin });
   const page = await context.newPage();
@@ -47,21 +51,30 @@ export async function openTab(
   };
 }
 
-/** Polls until `condition` holds; on time-out fails with what it last saw. */
+/**
+ * Ends a test that hangs, and measures nothing: a busy machine may take minutes for what a quiet one does in seconds.
+ * Shorter than a test's own limit (playwright.config.ts), which would not say what was last seen.
+ */
+const PATIENCE_MS = 10 * 60_000;
+const POLL_MS = 250;
+
+/** Polls until `condition` holds; when it never does, fails with what it last saw. */
 export async function until<T>(
   what: string,
   read: () => Promise<T>,
   condition: (value: T) => boolean,
-  timeoutMs: number,
 ): Promise<T> {
-  const end = Date.now() + timeoutMs;
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
+    const asked = Date.now();
     const value = await read();
     if (condition(value)) return value;
-    if (Date.now() > end)
+    const now = Date.now();
+    if (now > end)
       throw new Error(
-        `timed out after ${timeoutMs} ms waiting for ${what}; last: ${JSON.stringify(value)?.slice(0, 2000)}`,
+        `${what}: not in ${PATIENCE_MS / 60_000} minutes; last: ${JSON.stringify(value)?.slice(0, 2000)}`,
       );
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    // A tab that takes long to answer has work to do: being asked costs it a tenth of its time at most.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(POLL_MS, 9 * (now - asked))));
   }
 }

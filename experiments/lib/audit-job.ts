@@ -2,14 +2,14 @@
  * Rounds as a contributor hands them in, true and false, and their replay on whatever GPU this runs on: how far apart
  * honest machines are, and how far a lie is from them. Started by audit-drift.ts, in Node or Deno.
  */
-import { compareReplay, judgeReplay } from '../../src/gauntlet/replay.ts';
-import { Replayer } from '../../src/gauntlet/replayer.ts';
+import { judgeReplay } from '../../src/gauntlet/replay.ts';
+import { Replayer } from '../../src/measure/replayer.ts';
+import { replayRequest } from '../../src/measure/replays.ts';
 import { defaultChoice } from '../../src/kernels/choice.ts';
 import { openGpu } from '../../src/kernels/gpu.ts';
 import { parameterLayout } from '../../src/model/layout.ts';
-import type { Carry } from '../../src/protocol/carry.ts';
-import type { Manifest } from '../../src/protocol/manifest.ts';
-import { decodeSubmission } from '../../src/sparseloco/wire.ts';
+import type { Manifest, Task } from '../../src/protocol/manifest.ts';
+import type { Carry } from '../../src/training/carry.ts';
 
 /** One claim to replay; each name is a file in the job's folder. */
 export interface AuditCase {
@@ -34,8 +34,10 @@ export interface CarryFiles {
 
 export interface AuditJob {
   /** What of a manifest the replay needs. */
-  readonly manifest: Pick<Manifest, 'model' | 'training' | 'sparseloco'> & {
-    readonly data: { readonly train: readonly { readonly tokens: number }[] };
+  readonly manifest: Pick<Manifest, 'model' | 'sparseloco'> & {
+    readonly task: Pick<Task, 'training'> & {
+      readonly data: { readonly train: readonly { readonly tokens: number }[] };
+    };
   };
   /** The only shard, u16. */
   readonly shard: string;
@@ -71,24 +73,24 @@ export async function runAudits(job: AuditJob, host: AuditHost): Promise<void> {
 
   async function replayCase(one: AuditCase, replayer: Replayer, storage: string): Promise<void> {
     const before = one.before === null ? null : await carryOf(one.before);
-    const replayed = await replayer.replay({
+    const job = {
       theta: new Int32Array((await host.read(one.theta)).buffer),
       before,
       seed: Uint8Array.from(one.seed.match(/../g) ?? [], (hex) => Number.parseInt(hex, 16)),
       height: one.height,
       innerSteps: one.innerSteps,
       shards,
-    });
-    const { update } = decodeSubmission(await host.read(one.submission), layout, manifest.sparseloco);
-    const claim = { before, after: await carryOf(one.after), sent: update, innerSteps: one.innerSteps };
-    const figures = compareReplay(claim, replayed, layout, manifest.sparseloco);
+    };
+    const claim = { before, after: await carryOf(one.after) };
+    const submission = await host.read(one.submission);
+    const figures = await replayRequest(replayer, { layout, manifest }, { job, claim, submission });
     const { vendor, architecture, description } = gpu.adapter;
     host.print(
       JSON.stringify({
         name: `audit.${one.name}`,
         round: one.round,
         ...figures,
-        ...judgeReplay(figures),
+        outcome: judgeReplay(figures).outcome,
         operands: storage,
         adapter: `${vendor} ${architecture} ${description}`.trim(),
       }),

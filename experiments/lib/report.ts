@@ -45,7 +45,7 @@ function setUp(results: readonly RunResult[]): string {
     `${parameters} M parameters (width ${width}, ${layers} layers), bytes of ${of((s) => s.corpus)}; ${of((s) => s.workers)} workers,`,
     `each ${of((s) => s.batch)} x ${of((s) => s.sequence)} tokens an inner step; H = ${of((s) => s.innerSteps)}, ${of((s) => s.rounds)} rounds,`,
     `${of((s) => Math.round(totalTokens(s) / 1000))} thousand tokens; seeds ${[...new Set(results.map((r) => r.settings.seed))].sort((a, b) => a - b).join(', ')}.`,
-  ].join(' ');
+  ].join('\n');
 }
 
 function table(summaries: readonly Summary[]): string[] {
@@ -99,7 +99,8 @@ function section(own: ReportSection, baselines: Baselines, picture: string): str
     ANSWERS[experiment.name] ?? 'No answer has been written yet.',
     '',
     ...(gaps.length > 0 ? [`Not run yet: ${gaps.join(', ')}.`, ''] : []),
-    `Hardware: ${hardware(results)}. Again: \`${command}\`, one row of it with \`--only RUN\`.`,
+    `Hardware: ${hardware(results)}.`,
+    `Run it again: \`${command}\`; one row of it: add \`--only RUN\`.`,
     '',
   ];
 }

@@ -10,6 +10,7 @@ import { parameterLayout } from '../../src/model/layout.ts';
 import { MAX_WEIGHT } from '../../src/protocol/limits.ts';
 import { NotFiniteError } from '../../src/sparseloco/types.ts';
 import { createEngine } from '../../src/training/engine.ts';
+import { innerSteps } from '../../src/training/inner-steps.ts';
 import { learningRateAt } from '../../src/training/learning-rate.ts';
 import type { Batch, TrainingEngine } from '../../src/training/types.ts';
 import { type ByteCorpus, heldOutBatches, joinBatches, workerBatches, workerText } from './data.ts';
@@ -142,8 +143,8 @@ interface Rounds {
   saturated(): number;
 }
 
-/** Learning rate of an inner step: (round, step, steps of this worker in the round). */
-export const rateOf = (s: RunSettings) => (round: number, step: number, steps: number) =>
+/** Learning rate of an inner step, counted from 0, by round and by the steps of this worker in the round. */
+export const rateOf = (s: RunSettings) => (round: number, steps: number) => (step: number) =>
   learningRateAt(
     {
       learningRate: s.learningRate,
@@ -169,18 +170,20 @@ async function dataParallel(
   let bytes = 0;
   return {
     async round(round) {
-      const streams = texts.map((text, w) => workerBatches(text, s, round, w));
-      for (let step = 0; step < s.innerSteps; step++) {
-        const batch = joinBatches(streams.map((stream) => stream.next().value));
-        await engine.step([batch], rate(round, step, s.innerSteps));
-        bytes += 4 * engine.layout.elements;
-      }
+      const batches = joined(texts.map((text, w) => workerBatches(text, s, round, w)));
+      const plan = { batches, accumulation: 1, rate: rate(round, s.innerSteps) };
+      bytes += 4 * engine.layout.elements * (await innerSteps(engine, plan, s.innerSteps));
     },
     parameters: () => engine.readParameters(),
     finish() {},
     bytesSent: () => bytes,
     saturated: () => 0,
   };
+}
+
+/** All workers' next batches as one, step after step. */
+function* joined(streams: readonly Iterator<Batch, never>[]): Generator<Batch, never> {
+  for (;;) yield joinBatches(streams.map((stream) => stream.next().value));
 }
 
 function outerState(s: RunSettings, genesis: Int32Array): OuterState {
@@ -222,10 +225,8 @@ async function localSteps(
           outer.forget(w);
         }
         engine.setParameters(outer.start(w));
-        const stream = workerBatches(texts[w], s, round, w);
-        for (let step = 0; step < stepsOf[w]; step++) {
-          await engine.step([stream.next().value], rate(round, step, stepsOf[w]));
-        }
+        const batches = workerBatches(texts[w], s, round, w);
+        await innerSteps(engine, { batches, accumulation: 1, rate: rate(round, stepsOf[w]) }, stepsOf[w]);
         bytes += outer.submit(w, await engine.readParameters()) / engines.length;
       }
       outer.step(weights);

@@ -10,7 +10,7 @@ export const corpusName = (argument: string): string => basename(argument).repla
 
 const encode = (documents: readonly Document[]) => documents.map((d) => new TextEncoder().encode(d.text));
 
-/** Throws CorpusError, which says what to do. Every tenth document is held out, as in a real run. */
+/** Throws HostFault. Every tenth document is held out, as in a real run. */
 export function readCorpus(argument: string): ByteCorpus {
   const { train, heldOut } = loadCorpus(argument === BUILT_IN ? undefined : argument);
   const parts = encode(train);

@@ -1,6 +1,6 @@
 /** In Node (Dawn): checks the golden files named on the command line, one JSON line each. Started by main.ts. */
 import { readFileSync } from 'node:fs';
-import { nodeGpuEntry } from '../../src/kernels/testing.ts';
+import { nodeGpuEntry } from '../../src/kernels/node-gpu.ts';
 import { checkFile } from './check.ts';
 
 for (const path of process.argv.slice(2)) {

@@ -58,7 +58,7 @@ async function oneRound(): Promise<void> {
   addRound(store, { ...ownRound(round, Date.now(), heldOut), height: round });
   addHeldOutLoss(store, Date.now(), heldOut);
   store.setState({ height: round });
-  raise(store, { code: 'corrupt-data', message: `Shard ${round}`, recovering: true });
+  raise(store, { code: 'corrupt-data', recovering: true, source: 'host', hash: String(round) });
   await painted();
   clear(store, 'corrupt-data');
   if (round % VISIT !== 0) return;

@@ -5,9 +5,10 @@
 import { fromHex } from '../protocol/bytes.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { ChatState } from '../worker/chat-api.ts';
-import type { TrainerClient } from '../worker/client.ts';
-import { type BlobSources, fetchBlob, fetchKept } from './blobs.ts';
-import type { HostClient } from './host-client.ts';
+import { type BlobCache, type BlobSources, fetchBlob, fetchKept } from '../peer/blobs.ts';
+import type { Host } from '../peer/host.ts';
+import type { TrainerClient } from '../work/pretrain/trainer-api.ts';
+import { RunUnknownError } from './chat-problem.ts';
 
 /** A trainer that does not answer by then hangs; reading 500 MB back from a GPU takes a second or two. */
 const TRAINER_MS = 30_000;
@@ -22,13 +23,14 @@ export interface ChatSource {
 }
 
 export interface ChatSourceOptions {
-  readonly host: HostClient;
+  readonly host: Host;
+  readonly cache: BlobCache;
   readonly manifest: () => Manifest | null;
   readonly trainer: () => TrainerClient | null;
 }
 
-export function chatSource({ host, manifest, trainer }: ChatSourceOptions): ChatSource {
-  const sources: BlobSources = { host, swarm: null, onCorrupt: () => {} };
+export function chatSource({ host, cache, manifest, trainer }: ChatSourceOptions): ChatSource {
+  const sources: BlobSources = { host, cache, swarm: null, onCorrupt: () => {} };
   return {
     get manifest() {
       return manifest();
@@ -42,7 +44,7 @@ export function chatSource({ host, manifest, trainer }: ChatSourceOptions): Chat
     },
     async tokenizer(signal) {
       const run = manifest();
-      if (run === null) throw new Error('The run is not known yet.');
+      if (run === null) throw new RunUnknownError('the run is not known yet');
       return fetchKept(run.tokenizer, sources, signal);
     },
   };

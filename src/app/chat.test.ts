@@ -1,5 +1,5 @@
 /** The chat's and the samples' life with a pretended worker: what is loaded when, which state wrote what, how it ends. */
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
 import { testHash, testManifest } from '../protocol/testing.ts';
 import type { ChatOpenRequest, ChatRequest } from '../worker/chat-api.ts';
@@ -44,7 +44,7 @@ class FakeWorker implements ChatClient {
     const { state } = request;
     const root = rootOf(state.kind === 'theta' ? state.theta[0] : 0);
     if (!request.certified.includes(root))
-      throw Object.assign(new Error('no certificate'), { name: 'UncertifiedStateError' });
+      throw Object.assign(new Error('no certificate'), { name: 'UncertifiedStateError', facts: { root } });
     return { root, threads: 2, loadMs: 1 };
   }
 
@@ -73,7 +73,14 @@ const source: ChatSource = {
   tokenizer: async () => new Uint8Array(1),
 };
 
+/** Lets everything happen that waits for nothing but its turn. */
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 beforeEach(() => {
+  vi.useFakeTimers();
   session = createAppStore();
   session.setState({ intent: 'running', activity: 'training' });
   certified(session, 1);
@@ -101,7 +108,7 @@ describe('chat', () => {
       state: { root: rootOf(1), height: 1 },
     });
     expect(workers[0].opened[0]).toMatchObject({
-      context: manifest.training.sequence,
+      context: manifest.task.training.sequence,
       fractionBits: manifest.sparseloco.fractionBits,
       certified: [rootOf(0), rootOf(1)],
     });
@@ -110,16 +117,24 @@ describe('chat', () => {
   it('waits for the certificate of a state that the trainer has a moment earlier', async () => {
     current = 2;
     const loading = chat.load('wasm');
-    await vi.waitFor(() => expect(workers[0]?.opened).toHaveLength(1));
+    await settle();
+    expect(workers[0]?.opened).toHaveLength(1);
     certified(session, 2);
+    await vi.runAllTimersAsync();
     await loading;
+    expect(workers[0].opened).toHaveLength(2);
     expect(chat.store.getState()).toMatchObject({ status: 'ready', state: { height: 2 } });
   });
 
   it('gives up on a state that stays without a certificate, and says so', async () => {
     current = 9;
-    await chat.load('wasm');
-    expect(chat.store.getState()).toMatchObject({ status: 'off', problem: 'no certificate' });
+    const loading = chat.load('wasm');
+    await vi.runAllTimersAsync();
+    await loading;
+    expect(chat.store.getState()).toMatchObject({
+      status: 'off',
+      problem: { code: 'uncertified', root: rootOf(9) },
+    });
     expect(workers[0].terminated).toBe(true);
   });
 
@@ -134,14 +149,17 @@ describe('chat', () => {
   it('shows the text as it comes and the whole of it at the end, with the state that wrote it', async () => {
     await chat.load('wasm');
     const writing = chat.write(wish);
-    await vi.waitFor(() => expect(workers[0].asked).toHaveLength(1));
+    await settle();
+    expect(workers[0].asked).toHaveLength(1);
     expect(chat.store.getState().status).toBe('writing');
     workers[0].say(' hum');
-    await vi.waitFor(() => expect(chat.store.getState().texts[0].text).toBe(' hum'));
+    await vi.runAllTimersAsync();
+    expect(chat.store.getState().texts[0].text).toBe(' hum');
     workers[0].finish(' hum and dance');
     await writing;
     // A piece that comes late changes nothing.
     workers[0].say(' late');
+    await vi.runAllTimersAsync();
     expect(chat.store.getState()).toMatchObject({
       status: 'ready',
       texts: [{ prompt: 'Bees', text: ' hum and dance', state: { height: 1 }, result: { ended: 'length' } }],
@@ -151,7 +169,8 @@ describe('chat', () => {
   it('Stop of the session ends it and frees the worker, also in mid-text', async () => {
     await chat.load('wasm');
     const writing = chat.write(wish);
-    await vi.waitFor(() => expect(workers[0].asked).toHaveLength(1));
+    await settle();
+    expect(workers[0].asked).toHaveLength(1);
     session.setState({ intent: 'idle' });
     await writing;
     expect(workers[0].terminated).toBe(true);
@@ -186,9 +205,11 @@ describe('samples', () => {
     expect(workers).toHaveLength(0);
     current = 2;
     samples.setEnabled(true);
-    await vi.waitFor(() => expect(workers[0]?.asked).toHaveLength(1));
+    await settle();
+    expect(workers[0]?.asked).toHaveLength(1);
     workers[0].finish(' of the hive');
-    await vi.waitFor(() => expect(samples.store.getState().writing).toBe(false));
+    await settle();
+    expect(samples.store.getState().writing).toBe(false);
     expect(samples.store.getState().samples).toMatchObject([
       { height: 2, root: rootOf(2), loss: 7.8, text: ' of the hive' },
     ]);
@@ -214,7 +235,11 @@ describe('samples', () => {
     expect(workers).toHaveLength(0);
     current = 9;
     session.setState({ intent: 'running' });
-    await vi.waitFor(() => expect(samples.store.getState().problem).toBe('no certificate'), 5000);
-    expect(samples.store.getState()).toMatchObject({ enabled: false, writing: false });
+    await vi.runAllTimersAsync();
+    expect(samples.store.getState()).toMatchObject({
+      problem: { code: 'uncertified', root: rootOf(9) },
+      enabled: false,
+      writing: false,
+    });
   });
 });

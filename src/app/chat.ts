@@ -7,11 +7,11 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import { isSoftware } from '../kernels/gpu.ts';
 import { toHex } from '../protocol/bytes.ts';
-import { messageOf } from '../protocol/errors.ts';
 import { pause } from '../swarm/pause.ts';
 import type { Sampling } from '../model/generate.ts';
 import type { ChatAnswer, ChatBackend, ChatRequest } from '../worker/chat-api.ts';
 import type { ChatClient } from '../worker/chat-client.ts';
+import { chatProblem, type ChatProblem, isNamed, RunUnknownError } from './chat-problem.ts';
 import type { ChatSource } from './chat-source.ts';
 import type { AppStore } from './store.ts';
 
@@ -47,8 +47,8 @@ export interface ChatView {
   readonly threads: number;
   /** The state that is open. */
   readonly state: StateName | null;
-  /** What went wrong last and what to do, in plain words. */
-  readonly problem: string | null;
+  /** What went wrong last. */
+  readonly problem: ChatProblem | null;
   /** The graphics card was asked for and failed, so the processor does it. */
   readonly fellBack: boolean;
   /** Newest first. */
@@ -172,14 +172,14 @@ export class ChatModel {
   #fail(error: unknown): void {
     if (this.#client === null) return; // closed meanwhile: nobody waits for it
     this.#end();
-    this.store.setState({ ...OFF, problem: messageOf(error) });
+    this.store.setState({ ...OFF, problem: chatProblem(error) });
   }
 
   /** `hidden`: for a sample; the chat stays off. */
   async #open(backend: ChatBackend, signal: AbortSignal, hidden = false): Promise<StateName> {
     const { source, session, start } = this.#o;
     const { manifest } = source;
-    if (manifest === null) throw new Error('The run is not known yet; try again in a moment.');
+    if (manifest === null) throw new RunUnknownError('the run is not known yet');
     this.#client ??= start();
     const client = this.#client;
     const tokenizer = await source.tokenizer(signal);
@@ -192,7 +192,7 @@ export class ChatModel {
         const opened = await untilAborted(
           client.open({
             model: manifest.model,
-            context: manifest.training.sequence,
+            context: manifest.task.training.sequence,
             fractionBits: manifest.sparseloco.fractionBits,
             state,
             tokenizer,
@@ -209,18 +209,17 @@ export class ChatModel {
         return name;
       } catch (error) {
         signal.throwIfAborted();
-        const name = error instanceof Error ? error.name : '';
-        if (name === 'ChatRuntimeError' && used === 'webgpu') {
+        if (isNamed(error, 'ChatRuntimeError') && used === 'webgpu') {
           used = 'wasm';
           if (!hidden) this.store.setState({ fellBack: true });
-        } else if (name !== 'UncertifiedStateError' || tries >= CERTIFIED_TRIES) throw error;
+        } else if (!isNamed(error, 'UncertifiedStateError') || tries >= CERTIFIED_TRIES) throw error;
         else await pause(CERTIFIED_PAUSE_MS, signal);
       }
     }
   }
 
   #generate(request: ChatRequest, signal: AbortSignal, onText: (piece: string) => void): Promise<ChatAnswer> {
-    if (this.#client === null) throw new Error('The model was closed.');
+    if (this.#client === null) throw new Error('the model was closed');
     return untilAborted(this.#client.generate(request, gathered(onText)), signal);
   }
 

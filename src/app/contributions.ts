@@ -1,10 +1,10 @@
 /**
- * Makes contribution certificates (protocol/contribution.ts): keeps the certificates that name this tab's key, and
+ * Makes contribution certificates (chain/contribution.ts): keeps the certificates that name this tab's key, and
  * signs a claim over them for the picture that the page has drawn.
  */
 import { toBase64Url } from '../protocol/base64url.ts';
 import { bytesEqual, sha256Sync } from '../protocol/bytes.ts';
-import type { CheckedCertificate } from '../protocol/certificate.ts';
+import type { CheckedCertificate } from '../chain/certificate.ts';
 import {
   buildEvidence,
   type Figures,
@@ -13,9 +13,10 @@ import {
   packContribution,
   signClaim,
   sizeOf,
-} from '../protocol/contribution.ts';
+} from '../chain/contribution.ts';
+import type { Run } from '../chain/run.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Account } from '../protocol/ledger.ts';
+import type { Account } from '../chain/ledger.ts';
 import type { ShownProfile } from '../protocol/profile-book.ts';
 import { joinPng } from '../protocol/png-text.ts';
 
@@ -41,8 +42,7 @@ export interface SignedContribution {
 
 export interface ContributionsOptions {
   readonly identity: Identity;
-  readonly runId: Uint8Array;
-  readonly manifestBytes: Uint8Array;
+  readonly run: Pick<Run, 'id' | 'manifestBytes'>;
 }
 
 export class Contributions {
@@ -80,7 +80,7 @@ export class Contributions {
     },
     time: number,
   ): ContributionDraft | null {
-    const { identity, runId, manifestBytes } = this.#o;
+    const { identity, run } = this.#o;
     const anchor = this.#anchor;
     if (account === undefined || anchor === null || this.#rounds === null) return null;
     const figures = figuresOf(account, ...this.#rounds);
@@ -93,9 +93,9 @@ export class Contributions {
       height,
       time,
       finish: async (picture) => {
-        const evidence = buildEvidence(manifestBytes, own, anchor);
+        const evidence = buildEvidence(run.manifestBytes, own, anchor);
         const signed = await signClaim(identity, {
-          run: runId,
+          run: run.id,
           name,
           team,
           anchor: { height, hash },

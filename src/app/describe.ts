@@ -1,34 +1,33 @@
-/** Derived descriptions: what the run will cost before Start is pressed, and this tab's sign of life. */
-import { toHex } from '../protocol/bytes.ts';
-import type { ChainHead } from '../protocol/certificate.ts';
+/** Derived descriptions: what the run will cost before Start is pressed, and what this tab shows in its signs of life. */
+import type { Run } from '../chain/run.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { LINK_TAIL, MAX_LINKS_SHOWN, type MessageOf } from '../protocol/messages.ts';
-import { parameterLayout } from '../model/layout.ts';
+import type { Self } from '../peer/participant.ts';
 import { estimateMemory } from '../training/memory.ts';
 import type { AppState, RunInfo } from './state.ts';
 
-/** Submission bytes per parameter to expect; the real ones are shown once there are some. */
+/** Submission bytes per parameter to expect: the budget; the real ones are shown once there are some. */
 const WIRE_BYTES_PER_PARAMETER = 0.0185;
 /** Other contributors whose submissions a tab fetches each round, for the estimate. */
 const EXPECTED_PEERS = 4;
 /** Shards a contributor reads in one round. */
 const SHARDS_PER_ROUND = 2;
 
-export function runInfo(manifest: Manifest, runId: Uint8Array): RunInfo {
-  const { elements } = parameterLayout(manifest.model);
-  const submission = elements * WIRE_BYTES_PER_PARAMETER;
-  const shard = manifest.data.train[0]?.size ?? 0;
+export function runInfo({ name, manifest, layout }: Run): RunInfo {
+  const { data, training } = manifest.task;
+  const submission = layout.elements * WIRE_BYTES_PER_PARAMETER;
+  const shard = data.train[0]?.size ?? 0;
   return {
-    id: toHex(runId),
+    id: name,
     name: manifest.name,
     description: manifest.description,
     organizer: manifest.organizer.name,
-    parameters: elements,
-    dataSource: manifest.data.source,
-    dataLicence: manifest.data.licence,
+    parameters: layout.elements,
+    dataSource: data.source,
+    dataLicence: data.licence,
     roundMs: manifest.schedule.roundMs,
     phaseMs: phaseLengths(manifest.schedule),
-    gpuBytes: estimateMemory(manifest.model, manifest.training.batch, manifest.training.sequence).total,
+    gpuBytes: estimateMemory(manifest.model, training.batch, training.sequence).total,
     downloadBytes: manifest.genesis.checkpoint.size + SHARDS_PER_ROUND * shard,
     bytesPerRound: Math.round(submission * (1 + EXPECTED_PEERS)),
   };
@@ -44,27 +43,12 @@ function phaseLengths({ trainMs, commitMs, revealMs, roundMs }: Manifest['schedu
   };
 }
 
-export function presenceOf(
-  state: AppState,
-  run: Uint8Array,
-  peer: string,
-  head: ChainHead,
-  withLinks: boolean,
-): MessageOf<'presence'> {
-  return {
-    kind: 'presence',
-    run,
-    round: state.round,
-    peer,
-    role: state.intent === 'watching' ? 'watcher' : 'contributor',
-    state: state.activity,
-    adapter: (state.adapter?.description ?? '').slice(0, 120),
-    tokensPerSecond: state.tokensPerSecond,
-    root: head.root,
-    height: head.height,
-    ...(withLinks && { links: presenceLinks(state.links) }),
-  };
-}
+export const selfOf = (state: AppState, withLinks: boolean): Self => ({
+  state: state.activity,
+  adapter: (state.adapter?.description ?? '').slice(0, 120),
+  tokensPerSecond: state.tokensPerSecond,
+  ...(withLinks && { links: presenceLinks(state.links) }),
+});
 
 /** Own links in the few bytes that a presence has for them, the busiest first. */
 function presenceLinks(links: AppState['links']): NonNullable<MessageOf<'presence'>['links']> {

@@ -1,5 +1,5 @@
 /** Milestones of a contributor: thresholds that its account in the chain has passed, and when. Nobody can claim one. */
-import type { Account } from '../protocol/ledger.ts';
+import type { Account } from '../chain/ledger.ts';
 import type { Milestone, MilestoneKind } from './picture-state.ts';
 
 const MILLION = 1e6;
@@ -12,7 +12,7 @@ export const THRESHOLDS: Readonly<Record<MilestoneKind, readonly number[]>> = {
   credits: [CREDIT, 10 * CREDIT, 100 * CREDIT, 1000 * CREDIT, 10_000 * CREDIT],
 };
 
-type Counts = Pick<Account, 'accepted' | 'tokens' | 'credits'>;
+type Counts = Pick<Account, 'accepted' | 'credits'> & { readonly tokens: number };
 const KINDS = ['accepted', 'tokens', 'credits'] as const satisfies MilestoneKind[];
 
 /** The milestones with those that the certificate of `round` added. One reached stays reached, forfeits or not. */

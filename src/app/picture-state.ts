@@ -2,6 +2,7 @@
  * The part of the page's state that is about truth and pictures: what is owed to whom and why, who is in the swarm, and
  * how the last hours went. Serialisable like the rest of it (state.ts).
  */
+import type { Note } from '../protocol/messages.ts';
 import type { LinkPath } from '../swarm/types.ts';
 
 /** How the credits of one accepted submission came about, from the round's certificate alone. */
@@ -35,7 +36,8 @@ export interface Standing {
   readonly lastAudit: {
     readonly round: number;
     readonly outcome: 'passed' | 'failed';
-    readonly detail: string;
+    /** Null until a validator's figures are heard. */
+    readonly note: Note | null;
   } | null;
   /** Round whose certificate admitted this key to the run; null until then, or where runs admit everybody. */
   readonly admittedRound: number | null;

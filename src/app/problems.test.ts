@@ -1,34 +1,34 @@
-/** Every failure becomes words with something to do, and says truly whether Tabswarm goes on by itself. */
+/** What the page shows of a trouble, and why the model cannot be used (peer/trouble.test.ts has the troubles themselves). */
 import { expect, test } from 'vitest';
 import { GpuUnavailableError } from '../kernels/gpu.ts';
-import { DeviceLostError, DoesNotFitError } from '../training/errors.ts';
-import { BlobError } from './blobs.ts';
-import { OutOfSyncError } from './follower.ts';
-import { HostError } from './host-client.ts';
-import { ManifestError, toProblem, VersionError } from './problems.ts';
+import { HostError } from '../peer/host.ts';
+import { toTrouble } from '../peer/trouble.ts';
+import { DeviceLostError } from '../training/errors.ts';
+import { type ChatProblem, chatProblem, RunUnknownError } from './chat-problem.ts';
+import { problemOf } from './problems.ts';
 
-/** As comlink hands them over: name and message survive, the class does not. */
-const across = (error: Error) => Object.assign(new Error(error.message), { name: error.name });
-
-test.each([
-  [new HostError('away', true), 'host-unreachable', true],
-  [new HostError('not ours', false), 'host-unreachable', false],
-  [new VersionError('reload'), 'protocol-version', false],
-  [new ManifestError('broken'), 'bad-manifest', false],
-  [new OutOfSyncError('roots differ'), 'out-of-sync', true],
-  [new BlobError('gone'), 'host-unreachable', true],
-  [across(new DeviceLostError('reset')), 'device-lost', true],
-  [across(new DoesNotFitError('needs 4 GB')), 'adapter-too-small', false],
-  [new RangeError('surprise'), 'internal', true],
-  ['not even an error', 'internal', true],
-])('%s', (error, code, recovering) => {
-  const problem = toProblem(error);
-  expect(problem).toMatchObject({ code, recovering });
-  expect(problem.message).toContain(error instanceof Error ? error.message : error);
+test('a GPU that cannot be had is shown by what is lacking, anything else as it is', () => {
+  const lacking = toTrouble(new GpuUnavailableError('insecure-page'));
+  expect(problemOf(lacking)).toEqual({ code: 'insecure-page', recovering: false });
+  const lost = toTrouble(new DeviceLostError('reset'));
+  expect(problemOf(lost)).toBe(lost);
 });
 
-test('without WebGPU the reason depends on the page', () => {
-  expect(toProblem(across(new GpuUnavailableError('none here'))).code).toMatch(
-    /no-webgpu|insecure-page|no-adapter/,
-  );
+/** As an error comes out of a worker: without its class. */
+const fromWorker = (name: string, facts?: unknown): Error =>
+  Object.assign(new Error('from a worker'), { name, facts });
+
+const away = new HostError('unreachable', true, { url: 'https://host.test' });
+
+test.each<[unknown, ChatProblem]>([
+  [new RunUnknownError('early'), { code: 'run-unknown' }],
+  [
+    fromWorker('ChatRuntimeError', { backend: 'webgpu', error: 'no shaders' }),
+    { code: 'no-runtime', backend: 'webgpu', error: 'no shaders' },
+  ],
+  [fromWorker('UncertifiedStateError', { root: 'ab12' }), { code: 'uncertified', root: 'ab12' }],
+  [fromWorker('GenerationError'), { code: 'not-finite' }],
+  [away, { code: 'trouble', trouble: toTrouble(away) }],
+])('the chat fails with %s', (error, problem) => {
+  expect(chatProblem(error)).toEqual(problem);
 });

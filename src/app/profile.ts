@@ -1,5 +1,6 @@
 /** The name and team that this volunteer shows, kept in localStorage; a browser that keeps nothing just forgets them. */
 import * as v from 'valibot';
+import type { OwnProfile } from '../peer/own-profile.ts';
 import { cleanName } from '../protocol/profile.ts';
 
 const KEY = 'tabswarm.profile';
@@ -8,13 +9,6 @@ const Stored = v.object({
   team: v.string(),
   time: v.pipe(v.number(), v.integer(), v.minValue(0)),
 });
-
-export interface OwnProfile {
-  readonly name: string;
-  readonly team: string;
-  /** When it was set, epoch ms; 0 for never: then nothing is sent. */
-  readonly time: number;
-}
 
 const NONE: OwnProfile = { name: '', team: '', time: 0 };
 

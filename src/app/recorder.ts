@@ -2,18 +2,24 @@
  * Writes what happens into the store: rounds, credits, losses, peers, traffic. The only place that does arithmetic on
  * numbers the volunteer sees; credits come from certificates and the ledger, never from hopes.
  */
+import type { CheckedCertificate } from '../chain/certificate.ts';
+import type { Link } from '../chain/follower.ts';
+import { type Account, emptyLedger, type Ledger } from '../chain/ledger.ts';
+import { opinionsOn } from '../chain/links.ts';
+import { heldOutLossOf } from '../chain/opinions.ts';
+import type { Run } from '../chain/run.ts';
+import { note } from '../gauntlet/notes.ts';
+import type { OwnRound } from '../peer/contributor.ts';
+import type { Host } from '../peer/host.ts';
+import type { Inbox } from '../peer/inbox.ts';
+import type { RunClock } from '../peer/run-clock.ts';
 import { toHex } from '../protocol/bytes.ts';
-import type { CheckedCertificate } from '../protocol/certificate.ts';
-import { type Account, applyToLedger, emptyLedger } from '../protocol/ledger.ts';
-import type { Manifest } from '../protocol/manifest.ts';
-import type { RefusedEntry } from '../protocol/messages.ts';
+import type { MessageOf, Note, RefusalReason } from '../protocol/messages.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
+import { every } from '../protocol/timer.ts';
 import type { LinkPath, Swarm } from '../swarm/types.ts';
-import type { TrainProgress } from '../worker/api.ts';
-import type { RunClock } from './clock.ts';
-import type { OwnSubmission } from './contributor.ts';
-import type { HostClient } from './host-client.ts';
-import type { Inbox } from '../swarm/inbox.ts';
+import { decodeClaim } from '../work/pretrain/claim.ts';
+import type { TrainProgress } from '../work/pretrain/trainer-api.ts';
 import { withMilestones } from './milestones.ts';
 import { NO_STANDING } from './picture-state.ts';
 import { boardOf, creditShare, standingOf, teamsOf } from './standing.ts';
@@ -26,16 +32,28 @@ const TICK_MS = 1000;
 const RATE_TICKS = 5;
 /** Sorting everybody's account for the page takes time that catching up needs. */
 const BOARD_MS = 250;
+/** Rounds of which own submissions and validators' figures are remembered. */
+const KEEP_ROUNDS = 8;
+
+/** Own work of a round that is not settled yet. */
+export interface OwnWork extends OwnRound {
+  readonly innerSteps: number;
+  readonly tokens: number;
+}
 
 export class Recorder {
   readonly #store: AppStore;
-  readonly #host: HostClient;
+  readonly #host: Host;
   readonly #clock: RunClock;
-  /** Folded from the chain this tab has checked itself, so it needs nobody's word. */
-  #ledger = emptyLedger();
+  /** Of the chain that this tab has checked itself, so it needs nobody's word. */
+  #ledger: Ledger = emptyLedger();
   #own = '';
   /** Submitted, verdict not known yet. */
-  readonly #submitted = new Map<number, OwnSubmission>();
+  readonly #submitted = new Map<number, OwnWork>();
+  /** Validators' figures behind own refusals, by round. */
+  readonly #notes = new Map<number, Note>();
+  /** Opinions are opened one link after another, so that the curve grows in order. */
+  #opening: Promise<unknown> = Promise.resolve();
   #progressRound = -1;
   #counted = { innerSteps: 0, tokens: 0, busyMs: 0 };
   readonly #usage = new UsageLog();
@@ -44,33 +62,35 @@ export class Recorder {
   #profiles: ProfileBook | null = null;
   #profilesShown = 0;
   #boardShownAt = Number.NEGATIVE_INFINITY;
-  #boardTimer: ReturnType<typeof setTimeout> | undefined;
+  #cancelBoard: (() => void) | null = null;
 
-  constructor(store: AppStore, host: HostClient, clock: RunClock) {
+  constructor(store: AppStore, host: Host, clock: RunClock) {
     this.#store = store;
     this.#host = host;
     this.#clock = clock;
   }
 
-  certificate({ body }: CheckedCertificate, ownKey: Uint8Array, manifest: Manifest): void {
+  /** A certificate became the head; `ledger` is the one after it. */
+  head(link: Link, ledger: Ledger, ownKey: Uint8Array, run: Run): void {
+    const { body } = link.certificate;
     this.#own = toHex(ownKey);
-    this.#ledger = applyToLedger(this.#ledger, body, manifest.credits);
-    addHeldOutLoss(this.#store, body.time, body.heldOutLoss);
-    const own = this.#ownPart(body, ownKey, manifest);
+    this.#ledger = ledger;
+    const at = run.rounds.deadlines(body.round).judge;
+    const own = this.#ownPart(body, ownKey, run);
     addRound(this.#store, {
       round: body.round,
       height: body.height,
       root: toHex(body.root),
       contributors: body.accepted.length,
-      heldOutLoss: body.heldOutLoss,
+      heldOutLoss: null,
       own,
-      at: body.time,
+      at,
     });
-    const account = this.#ledger.accounts.get(this.#own);
+    const account = ledger.accounts.get(this.#own);
     this.#store.setState((s) => ({
       height: body.height,
       root: toHex(body.root),
-      trainedTokens: s.trainedTokens + body.accepted.reduce((sum, entry) => sum + entry.tokens, 0),
+      trainedTokens: s.trainedTokens + body.accepted.reduce((sum, entry) => sum + entry.units, 0),
       totals: {
         ...s.totals,
         accepted: account?.accepted ?? 0,
@@ -79,12 +99,55 @@ export class Recorder {
       },
     }));
     this.#store.setState((s) => ({
-      standing: standingOf(this.#ledger, this.#own, manifest.credits, s.standing, body),
+      standing: standingOf(ledger, this.#own, run.manifest.credits, s.standing, body),
       ...(account !== undefined && {
-        milestones: withMilestones(s.milestones, account, body.round, body.time),
+        milestones: withMilestones(s.milestones, { ...account, tokens: account.units }, body.round, at),
       }),
     }));
     this.#showBoard();
+    this.#opening = this.#opening
+      .then(() => opinionsOn(run, body.round, link.opinions))
+      .then((opened) =>
+        this.#annotate(
+          opened.map(({ opinion }) => opinion),
+          body.round,
+          at,
+        ),
+      );
+  }
+
+  /** What validators measured of a certified round. */
+  #annotate(opinions: readonly MessageOf<'opinion'>[], round: number, at: number): void {
+    const heldOutLoss = heldOutLossOf(opinions);
+    if (heldOutLoss !== null) addHeldOutLoss(this.#store, at, heldOutLoss);
+    for (const opinion of opinions) this.opinion(opinion);
+    this.#store.setState((s) => ({
+      rounds: s.rounds.map((r) => (r.round === round ? { ...r, heldOutLoss } : r)),
+    }));
+  }
+
+  /** A validator's figures behind own refusals and audits, as they are heard. */
+  opinion({ round, refused, audits }: MessageOf<'opinion'>): void {
+    const ofOwn = (list: MessageOf<'opinion'>['refused']): Note | null =>
+      list.find(({ contributor }) => toHex(contributor) === this.#own)?.note ?? null;
+    const found = ofOwn(refused);
+    if (found !== null) {
+      this.#notes.set(round, found);
+      for (const old of this.#notes.keys()) if (old < round - KEEP_ROUNDS) this.#notes.delete(old);
+      this.#store.setState((s) => ({
+        rounds: s.rounds.map((r) =>
+          r.round === round && r.own?.outcome === 'refused' ? { ...r, own: { ...r.own, note: found } } : r,
+        ),
+      }));
+    }
+    const audit = ofOwn(audits);
+    if (audit !== null)
+      this.#store.setState(({ standing }) => ({
+        standing: {
+          ...standing,
+          lastAudit: standing.lastAudit && { ...standing.lastAudit, note: audit },
+        },
+      }));
   }
 
   /** The own account; undefined before the first entry. */
@@ -92,7 +155,7 @@ export class Recorder {
     return this.#ledger.accounts.get(this.#own);
   }
 
-  /** A new follower starts from genesis: so do the ledger and the history. */
+  /** A new follower starts from genesis: so does the history. */
   restart(): void {
     this.#ledger = emptyLedger();
     this.#store.setState((s) => ({
@@ -108,34 +171,31 @@ export class Recorder {
     }));
   }
 
-  submitted(own: OwnSubmission): void {
+  submitted(own: OwnWork): void {
     this.#submitted.set(own.round, own);
-    for (const round of this.#submitted.keys()) if (round < own.round - 8) this.#submitted.delete(round);
+    for (const round of this.#submitted.keys())
+      if (round < own.round - KEEP_ROUNDS) this.#submitted.delete(round);
   }
 
   /** A round that ended without a certificate, in which we had submitted. */
-  lost(own: OwnSubmission, refused: RefusedEntry | null): void {
-    this.#submitted.delete(own.round);
+  lost({ round }: OwnRound, reason: RefusalReason | null): void {
+    const own = this.#submitted.get(round);
+    this.#submitted.delete(round);
     addRound(this.#store, {
-      round: own.round,
-      height: null,
-      root: null,
-      contributors: 0,
-      heldOutLoss: null,
+      ...this.#uncertified(round),
       own: {
-        outcome: refused === null ? 'lost' : 'refused',
-        reason: refused?.reason ?? 'no-certificate',
-        detail: refused?.detail ?? '',
-        innerSteps: own.work.innerSteps,
-        tokens: own.work.tokens,
+        outcome: reason === null ? 'lost' : 'refused',
+        reason: reason ?? 'no-certificate',
+        note: this.#notes.get(round) ?? null,
+        innerSteps: own?.innerSteps ?? 0,
+        tokens: own?.tokens ?? 0,
         credits: 0,
-        submissionBytes: own.work.submission.byteLength,
+        submissionBytes: own?.bytes ?? 0,
         share: null,
       },
-      at: this.#clock.now(),
     });
     this.#store.setState((s) => ({
-      totals: { ...s.totals, refused: s.totals.refused + (refused === null ? 0 : 1) },
+      totals: { ...s.totals, refused: s.totals.refused + (reason === null ? 0 : 1) },
     }));
   }
 
@@ -143,15 +203,12 @@ export class Recorder {
   emptyRound(round: number): void {
     if (this.#submitted.has(round)) return;
     if (this.#store.getState().rounds.some((r) => r.round === round)) return;
-    addRound(this.#store, {
-      round,
-      height: null,
-      root: null,
-      contributors: 0,
-      heldOutLoss: null,
-      own: null,
-      at: this.#clock.now(),
-    });
+    addRound(this.#store, { ...this.#uncertified(round), own: null });
+  }
+
+  #uncertified(round: number): Omit<RoundRecord, 'own'> {
+    const at = this.#clock.now();
+    return { round, height: null, root: null, contributors: 0, heldOutLoss: null, at };
   }
 
   progress(round: number, p: TrainProgress): void {
@@ -171,11 +228,11 @@ export class Recorder {
   }
 
   /** Keeps peers, traffic and the countdown up to date until the returned function is called. */
-  follow(swarm: Swarm, manifest: Manifest, inbox: Inbox): () => void {
+  follow(swarm: Swarm, { rounds }: Run, inbox: Inbox): () => void {
     this.#profiles = inbox.profiles;
     const history: { bytesIn: number; bytesOut: number }[] = [];
     const tick = () => {
-      const position = this.#clock.phase(manifest.schedule);
+      const position = rounds.phase(this.#clock.now());
       const traffic = swarm.traffic();
       const withHttp = { ...traffic.bytesIn, host: traffic.bytesIn.host + this.#host.bytesIn };
       const bytesIn = sum(withHttp);
@@ -205,27 +262,30 @@ export class Recorder {
         tokens: this.#store.getState().totals.tokens,
         busyMs: this.#busyMs,
       };
-      if (this.#usage.record(Date.now(), counters)) {
+      if (this.#usage.record(this.#clock.toLocal(this.#clock.now()), counters)) {
         this.#store.setState({ usage: this.#usage.samples, busyMs: this.#busyMs });
       }
       if (inbox.profiles.changes !== this.#profilesShown) this.#showBoard();
       if (swarm.hostState === 'unreachable') {
         raise(this.#store, {
           code: 'host-unreachable',
-          message:
-            'The connection to the host is lost. Tabs that are connected go on; trying the host again.',
           recovering: true,
+          why: 'unreachable',
+          url: '',
+          status: null,
         });
       } else if (swarm.hostState === 'connected') {
         clear(this.#store, 'host-unreachable');
       }
     };
     tick();
-    const timer = setInterval(tick, TICK_MS);
+    const stop = every(this.#clock, TICK_MS, tick);
     const off = swarm.on('change', tick);
     return () => {
-      clearInterval(timer);
+      stop();
       off();
+      this.#cancelBoard?.();
+      this.#cancelBoard = null;
     };
   }
 
@@ -251,46 +311,54 @@ export class Recorder {
     });
   }
 
-  #ownPart(body: CheckedCertificate['body'], ownKey: Uint8Array, manifest: Manifest): RoundRecord['own'] {
+  #ownPart(body: CheckedCertificate['body'], ownKey: Uint8Array, { manifest }: Run): RoundRecord['own'] {
     const submitted = this.#submitted.get(body.round);
     this.#submitted.delete(body.round);
-    const accepted = body.accepted.find((a) => toHex(a.contributor) === this.#own);
+    const isOwn = ({ contributor }: { readonly contributor: Uint8Array }): boolean =>
+      toHex(contributor) === this.#own;
+    const accepted = body.accepted.find(isOwn);
     if (accepted !== undefined) {
+      const claim = decodeClaim(accepted.claim);
       return {
         outcome: 'accepted',
         reason: null,
-        detail: '',
-        innerSteps: accepted.innerSteps,
-        tokens: accepted.tokens,
-        credits: body.credits.find((c) => toHex(c.contributor) === this.#own)?.amount ?? 0,
-        submissionBytes: accepted.submission.size,
-        share: creditShare(manifest, body, ownKey),
+        note: null,
+        innerSteps: claim?.innerSteps ?? 0,
+        tokens: accepted.units,
+        credits: body.credits.find(isOwn)?.amount ?? 0,
+        submissionBytes: claim?.submission.size ?? 0,
+        share: creditShare(manifest.credits, body, ownKey),
       };
     }
-    const refused = body.refused.find((r) => toHex(r.contributor) === this.#own);
+    const refused = body.refused.find(isOwn);
     if (submitted === undefined && refused === undefined) return null;
+    // Not listed: no validator saw it in time.
+    const unseen = refused === undefined ? note('no-commit') : null;
     return {
       outcome: 'refused',
       reason: refused?.reason ?? 'late',
-      detail: refused?.detail ?? 'No validator saw this submission in time.',
-      innerSteps: submitted?.work.innerSteps ?? 0,
-      tokens: submitted?.work.tokens ?? 0,
+      note: this.#notes.get(body.round) ?? unseen,
+      innerSteps: submitted?.innerSteps ?? 0,
+      tokens: submitted?.tokens ?? 0,
       credits: 0,
-      submissionBytes: submitted?.work.submission.byteLength ?? 0,
+      submissionBytes: submitted?.bytes ?? 0,
       share: null,
     };
   }
 
   /** At once, or a moment later when it was just done: a tab that catches up reads hundreds of certificates a second. */
   #showBoard(): void {
-    const wait = this.#boardShownAt + BOARD_MS - performance.now();
-    if (wait > 0) {
-      this.#boardTimer ??= setTimeout(() => this.#showBoard(), wait);
+    const now = this.#clock.now();
+    if (this.#boardShownAt + BOARD_MS > now) {
+      this.#cancelBoard ??= this.#clock.at(this.#boardShownAt + BOARD_MS, () => {
+        this.#cancelBoard = null;
+        this.#showBoard();
+      });
       return;
     }
-    clearTimeout(this.#boardTimer);
-    this.#boardTimer = undefined;
-    this.#boardShownAt = performance.now();
+    this.#cancelBoard?.();
+    this.#cancelBoard = null;
+    this.#boardShownAt = now;
     const profiles = this.#profiles ?? { get: () => null };
     this.#profilesShown = this.#profiles?.changes ?? 0;
     this.#store.setState({

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { messageOf } from '../protocol/errors.ts';
+import { chatProblem, type ChatProblem } from './chat-problem.ts';
 import type { ChatModel } from './chat.ts';
 import type { AppStore } from './store.ts';
 
@@ -34,7 +34,7 @@ export type Sample = v.InferOutput<typeof Sample>;
 export interface SamplesView {
   readonly enabled: boolean;
   readonly writing: boolean;
-  readonly problem: string | null;
+  readonly problem: ChatProblem | null;
   /** Oldest first. */
   readonly samples: readonly Sample[];
 }
@@ -109,7 +109,7 @@ export class Samples {
       // Stop and Unload are no failures. Otherwise rest until asked again: the next try would most likely fail alike.
       const stopped = error instanceof DOMException && error.name === 'AbortError';
       this.store.setState(
-        stopped ? { writing: false } : { writing: false, enabled: false, problem: messageOf(error) },
+        stopped ? { writing: false } : { writing: false, enabled: false, problem: chatProblem(error) },
       );
     }
   }

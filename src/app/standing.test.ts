@@ -1,9 +1,9 @@
 /** Leaderboard, teams, own account and milestones, from a chain that was really signed and folded. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
-import { emptyLedger, foldLedger, type Ledger } from '../protocol/ledger.ts';
+import { emptyLedger, foldLedger, type Ledger } from '../chain/ledger.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { testChain, type TestChain } from '../protocol/testing-chain.ts';
+import { testChain, type TestChain } from '../chain/testing.ts';
 import { testIdentity } from '../protocol/testing.ts';
 import { nextMilestones, withMilestones } from './milestones.ts';
 import { NO_STANDING } from './picture-state.ts';
@@ -20,7 +20,7 @@ beforeAll(async () => {
   chain = await testChain(ada, { rounds: 12, without: [0], refused: [7] });
   ledger = foldLedger(
     chain.certificates.map(({ body }) => body),
-    chain.manifest.credits,
+    chain.run.manifest.credits,
     emptyLedger(),
   );
 });
@@ -37,7 +37,7 @@ const named = (names: Readonly<Record<string, readonly [string, string]>>) => ({
 describe('a round’s credits', () => {
   it('are the share of the weights times what the round issued', () => {
     for (const { body } of chain.certificates) {
-      const share = creditShare(chain.manifest, body, ada.publicKey);
+      const share = creditShare(chain.run.manifest.credits, body, ada.publicKey);
       const paid = body.credits.find(({ contributor }) => toHex(contributor) === own)?.amount;
       if (share === null) {
         expect(paid).toBeUndefined();
@@ -52,8 +52,8 @@ describe('a round’s credits', () => {
 
 describe('standing', () => {
   it('splits credits into vested and provisional ones that name their rounds', () => {
-    const { vestRounds } = chain.manifest.credits;
-    const standing = standingOf(ledger, own, chain.manifest.credits, NO_STANDING, silent);
+    const { vestRounds } = chain.run.manifest.credits;
+    const standing = standingOf(ledger, own, chain.run.manifest.credits, NO_STANDING, silent);
     expect(standing.vested + standing.provisional).toBe(chain.account(ada.publicKey)?.credits);
     expect(standing.provisionalRounds).toEqual(
       [1, 2, 3, 4, 5, 6, 8, 9, 10, 11].filter((round) => round + 1 + vestRounds > 12),
@@ -63,10 +63,10 @@ describe('standing', () => {
 
   it('says when credits wait for the first passed audit', () => {
     const waits = (change: Partial<Ledger>) =>
-      standingOf({ ...ledger, ...change }, own, chain.manifest.credits, NO_STANDING, silent).awaitsAudit;
+      standingOf({ ...ledger, ...change }, own, chain.run.manifest.credits, NO_STANDING, silent).awaitsAudit;
     expect(waits({})).toBe(false);
     expect(waits({ lastAudit: ledger.height })).toBe(true);
-    expect(waits({ lastAudit: ledger.height - chain.manifest.credits.vestRounds })).toBe(false);
+    expect(waits({ lastAudit: ledger.height - chain.run.manifest.credits.vestRounds })).toBe(false);
   });
 
   it('remembers which rounds a failed audit took', () => {
@@ -80,10 +80,10 @@ describe('standing', () => {
     const failed = {
       ...silent,
       round: 12,
-      audits: [{ contributor: ada.publicKey, round: 9, outcome: 'failed' as const, detail: 'cosine 0.1' }],
+      audits: [{ contributor: ada.publicKey, round: 9, outcome: 'failed' as const }],
     };
-    expect(standingOf(after, own, chain.manifest.credits, before, failed)).toMatchObject({
-      lastAudit: { round: 9, outcome: 'failed', detail: 'cosine 0.1' },
+    expect(standingOf(after, own, chain.run.manifest.credits, before, failed)).toMatchObject({
+      lastAudit: { round: 9, outcome: 'failed', note: null },
       forfeitedRounds: [9, 10, 11],
       provisionalRounds: [],
       forfeited: 7,
@@ -93,7 +93,7 @@ describe('standing', () => {
 
 it('says which certificate admitted the key, also before it has an account', () => {
   const admitting = { ...silent, round: 3, joined: [{ contributor: ada.publicKey, nonce: 1 }] };
-  const rules = chain.manifest.credits;
+  const rules = chain.run.manifest.credits;
   const admitted = standingOf(emptyLedger(), own, rules, NO_STANDING, admitting);
   expect(admitted).toMatchObject({ admittedRound: 3, rank: null });
   expect(standingOf(emptyLedger(), own, rules, admitted, silent).admittedRound).toBe(3);

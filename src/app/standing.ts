@@ -1,7 +1,7 @@
 /** Who stands where: leaderboard, teams and the own account, from a ledger that this tab has folded itself. */
 import { toHex } from '../protocol/bytes.ts';
-import { type Account, awaitsAudit, explainCredits, type Ledger } from '../protocol/ledger.ts';
-import type { CreditRules, Manifest } from '../protocol/manifest.ts';
+import { type Account, awaitsAudit, explainCredits, type Ledger } from '../chain/ledger.ts';
+import type { CreditRules } from '../protocol/manifest.ts';
 import type { CertificateBody } from '../protocol/messages.ts';
 import type { ShownProfile } from '../protocol/profile-book.ts';
 import { teamKey } from '../protocol/profile.ts';
@@ -64,9 +64,7 @@ export function standingOf(
   const isOwn = ({ contributor }: { readonly contributor: Uint8Array }) => toHex(contributor) === own;
   const audit = body.audits.find(isOwn);
   const lastAudit =
-    audit === undefined
-      ? before.lastAudit
-      : { round: audit.round, outcome: audit.outcome, detail: audit.detail };
+    audit === undefined ? before.lastAudit : { round: audit.round, outcome: audit.outcome, note: null };
   const { vestRounds } = rules;
   const admittedRound = body.joined.some(isOwn) ? body.round : before.admittedRound;
   const account = ledger.accounts.get(own);
@@ -83,7 +81,7 @@ export function standingOf(
     vested: account.vested,
     provisional: account.provisional,
     forfeited: account.forfeited,
-    tokens: account.tokens,
+    tokens: account.units,
     provisionalRounds,
     forfeitedRounds: failed ? [...before.forfeitedRounds, ...gone].slice(-FORFEITED) : before.forfeitedRounds,
     auditsPassed: account.auditsPassed,
@@ -97,11 +95,11 @@ export function standingOf(
 
 /** How a contributor's credits in a certified round came about; null when nothing of its was accepted. */
 export function creditShare(
-  manifest: Manifest,
+  rules: CreditRules,
   body: CertificateBody,
   contributor: Uint8Array,
 ): CreditShare | null {
-  const derived = explainCredits(manifest, body, contributor);
+  const derived = explainCredits(rules, body, contributor);
   if (derived.outcome !== 'accepted') return null;
   const { weight, totalWeight, emission, halvings } = derived;
   const rank = 1 + body.accepted.filter((entry) => entry.weight > weight).length;

@@ -3,7 +3,8 @@
  * React through a zustand hook and by the e2e tests through `window.tabswarm`.
  */
 import type { AdapterReport } from '../kernels/gpu.ts';
-import type { RefusalReason } from '../protocol/messages.ts';
+import type { Activity as Doing, Trouble, Waiting } from '../peer/reasons.ts';
+import type { Note, RefusalReason } from '../protocol/messages.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
 import type { ContributionDraft } from './contributions.ts';
 import type { CreditShare, PictureState } from './picture-state.ts';
@@ -14,17 +15,7 @@ import type { Settings } from './settings.ts';
 export type Intent = 'idle' | 'running' | 'paused' | 'watching';
 
 /** What the tab is doing; `waiting` always comes with a reason. */
-export type Activity =
-  | 'idle'
-  | 'connecting'
-  | 'syncing'
-  | 'training'
-  | 'compressing'
-  | 'committing'
-  | 'waiting'
-  | 'applying'
-  | 'paused'
-  | 'failed';
+export type Activity = 'idle' | Doing | 'paused' | 'failed';
 
 export type Phase = 'train' | 'commit' | 'reveal' | 'judge';
 
@@ -57,7 +48,8 @@ export interface RoundRecord {
   readonly own: {
     readonly outcome: 'accepted' | 'refused' | 'lost';
     readonly reason: RefusalReason | 'no-certificate' | null;
-    readonly detail: string;
+    /** A validator's figures behind a refusal; null until they are heard. */
+    readonly note: Note | null;
     readonly innerSteps: number;
     readonly tokens: number;
     readonly credits: number;
@@ -83,33 +75,20 @@ export interface PeerView {
   readonly inSync: boolean;
 }
 
-export interface Problem {
-  /** Stable code for tests and translations. */
-  readonly code:
-    | 'no-webgpu'
-    | 'insecure-page'
-    | 'framed'
-    | 'no-adapter'
-    | 'adapter-too-small'
-    | 'device-lost'
-    | 'host-unreachable'
-    | 'bad-manifest'
-    | 'protocol-version'
-    | 'corrupt-data'
-    | 'out-of-sync'
-    | 'no-validator'
-    | 'internal';
-  /** What happened and what to do, in plain words. */
-  readonly message: string;
-  /** Whether Tabswarm goes on by itself. */
-  readonly recovering: boolean;
-}
+/** What stands in the way, typed; the page has words for each code. `recovering`: Tabswarm goes on by itself. */
+export type Problem =
+  | Exclude<Trouble, { code: 'gpu-unavailable' }>
+  /** What a browser lacks for WebGPU, or why nothing may start in this page. */
+  | {
+      readonly code: 'no-webgpu' | 'insecure-page' | 'no-adapter' | 'framed';
+      readonly recovering: false;
+    };
 
 export interface AppState extends PictureState {
   readonly intent: Intent;
   readonly activity: Activity;
-  /** Why nothing is computed right now, in plain words; null while training. */
-  readonly waitingFor: string | null;
+  /** Why nothing is computed right now; null while training. */
+  readonly waitingFor: Waiting | null;
   readonly run: RunInfo | null;
   readonly adapter: AdapterReport | null;
   /** What the volunteer allows, and what the governor makes of it now. */

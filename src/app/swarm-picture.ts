@@ -3,14 +3,15 @@
  * and measures what flows over the own links.
  */
 import { messageOf } from '../protocol/errors.ts';
-import { seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { LINK_TAIL } from '../protocol/messages.ts';
 import { cleanName } from '../protocol/profile.ts';
+import { every } from '../protocol/timer.ts';
 import type { Swarm } from '../swarm/types.ts';
-import type { RunClock } from './clock.ts';
-import type { HostClient } from './host-client.ts';
-import type { Inbox } from '../swarm/inbox.ts';
+import type { Host } from '../peer/host.ts';
+import type { Inbox } from '../peer/inbox.ts';
+import { type ProfileTeller, tellProfile } from '../peer/own-profile.ts';
+import type { RunClock } from '../peer/run-clock.ts';
 import type { Presence } from '../swarm/presences.ts';
 import { LinkRates } from './link-rates.ts';
 import type { MemberView } from './picture-state.ts';
@@ -18,17 +19,14 @@ import { loadProfile, saveProfile } from './profile.ts';
 import type { AppStore } from './store.ts';
 
 const TICK_MS = 1000;
-/** The own profile is said again for whoever came since; the host's list is read for whoever left. */
-const REPEAT_MS = 60_000;
-/** By then a tab has found others to tell. */
-const SETTLED_MS = 8000;
+/** The host's list of names is read for whoever left. */
 const ASK_HOST_MS = 300_000;
 const MAX_MEMBERS = 200;
 
 export interface PictureOptions {
   readonly store: AppStore;
   readonly clock: RunClock;
-  readonly host: HostClient;
+  readonly host: Host;
 }
 
 interface Live {
@@ -41,7 +39,7 @@ interface Live {
 export class SwarmPicture {
   readonly #o: PictureOptions;
   #profile = loadProfile();
-  #live: Live | null = null;
+  #teller: ProfileTeller | null = null;
 
   constructor(options: PictureOptions) {
     this.#o = options;
@@ -55,46 +53,31 @@ export class SwarmPicture {
     this.#profile = { ...profile, time: Math.max(1, Math.floor(this.#o.clock.now())) };
     saveProfile(this.#profile);
     this.#o.store.setState({ profile });
-    this.#say();
+    this.#teller?.say();
   }
 
   /** Keeps members, links and names up to date until the returned function is called. */
   follow(live: Live): () => void {
-    this.#live = live;
+    const { clock } = this.#o;
+    const teller = tellProfile({ ...live, clock, profile: () => this.#profile });
+    this.#teller = teller;
     const rates = new LinkRates();
     const abort = new AbortController();
     const tick = () => {
-      const links = rates.update(live.swarm.links(), performance.now());
+      const links = rates.update(live.swarm.links(), clock.now());
       const members = membersOf(live.inbox.presences(), live.swarm.peerId, live.inbox.profiles);
       this.#o.store.setState({ links, members });
     };
     const ask = () => void this.#askHost(live, abort.signal);
     tick();
     ask();
-    const timers = [
-      setTimeout(() => this.#say(), SETTLED_MS),
-      setInterval(tick, TICK_MS),
-      setInterval(() => this.#say(), REPEAT_MS),
-      setInterval(ask, ASK_HOST_MS),
-    ];
+    const stops = [every(clock, TICK_MS, tick), every(clock, ASK_HOST_MS, ask), () => teller.stop()];
     return () => {
       abort.abort();
-      for (const timer of timers) clearTimeout(timer);
-      this.#live = null;
+      for (const stop of stops) stop();
+      this.#teller = null;
       this.#o.store.setState({ links: [], members: [] });
     };
-  }
-
-  #say(): void {
-    const live = this.#live;
-    const { name, team, time } = this.#profile;
-    if (live === null || time === 0) return;
-    void seal(live.identity, { kind: 'profile', run: live.runId, name, team, time })
-      .then(async (bytes) => {
-        await live.inbox.profiles.take(bytes);
-        await live.swarm.publish(bytes);
-      })
-      .catch(() => {});
   }
 
   async #askHost({ inbox }: Live, signal: AbortSignal): Promise<void> {

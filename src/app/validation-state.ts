@@ -1,39 +1,31 @@
 /** What the page of a validator's tab shows, as one serialisable value, and what it may ask for. */
 import type { EntryState } from '../gauntlet/book.ts';
-import type { RefusalReason } from '../protocol/messages.ts';
+import type { SeatConflict } from '../peer/handed-chain.ts';
+import type { Trouble } from '../peer/reasons.ts';
+import type { AuditChoice, MeterFallback, NoReplays, SeatEvent, SeatProblem } from '../peer/validating.ts';
+import type { Note, RefusalReason } from '../protocol/messages.ts';
+import type { HandoverCode } from '../swarm/handover.ts';
 import type { HostState } from '../swarm/types.ts';
 import type { WakeState } from './governor/sensors/wake-lock.ts';
 import type { Phase, RunInfo } from './state.ts';
-import type { SeatConflict } from './tab-chain.ts';
 
 /** Why the tab does not validate; each has its words in src/ui/strings/validate.ts. */
 export type ValidationProblem =
-  | 'no-key'
-  | 'no-seat'
-  | 'no-quorum'
-  | 'host-validates'
-  | 'other-tab'
-  | 'elsewhere'
-  | 'no-storage'
-  | 'insecure'
-  | 'framed'
-  | 'host-unreachable'
-  | 'bad-run'
-  | 'internal'
-  | SeatConflict;
+  | { readonly code: 'no-key' | 'insecure' | 'framed' }
+  | { readonly code: SeatProblem; readonly detail: string }
+  | { readonly code: SeatConflict; readonly height: number; readonly why: HandoverCode | null }
+  | { readonly code: 'trouble'; readonly trouble: Trouble };
 
 /** `starting`: follows the chain, opens the meter. */
 export type ValidationStage = 'idle' | 'starting' | 'running' | 'failed';
-
-/** Replaying contributors' work: where there is a real graphics card, on a CPU driver too, or not at all. */
-export type AuditChoice = 'hardware' | 'software' | 'off';
 
 export interface JudgedEntry {
   /** Key, hex. */
   readonly contributor: string;
   readonly state: EntryState;
   readonly reason: RefusalReason | null;
-  readonly detail: string;
+  /** The figures behind a refusal. */
+  readonly note: Note | null;
 }
 
 export interface CertifiedRow {
@@ -42,8 +34,8 @@ export interface CertifiedRow {
   readonly accepted: number;
   readonly refused: number;
   readonly joined: number;
-  /** Nats per token, of the state before it. */
-  readonly heldOutLoss: number;
+  /** Nats per token, of the state before it; null when it was not measured. */
+  readonly heldOutLoss: number | null;
   readonly root: string;
   readonly audits: readonly {
     readonly contributor: string;
@@ -52,20 +44,25 @@ export interface CertifiedRow {
   }[];
 }
 
+export type SeatWaiting =
+  /** The host has not stored the last certificate yet. */
+  | { readonly why: 'host-storing'; readonly code: HandoverCode }
+  | { readonly why: 'trouble'; readonly trouble: Trouble };
+
 export interface ValidationState {
   readonly stage: ValidationStage;
   readonly run: RunInfo | null;
-  readonly problem: { readonly code: ValidationProblem; readonly detail: string } | null;
-  /** What the tab waits for before it can go on, in plain words; null: nothing. */
-  readonly waitingFor: string | null;
+  readonly problem: ValidationProblem | null;
+  /** What the tab waits for before it can go on; null: nothing. */
+  readonly waitingFor: SeatWaiting | null;
   /** Own key, hex. */
   readonly key: string;
   /** What losses are measured on; '' until it is open. */
   readonly machine: string;
   /** Why that is not WebGPU; null when it is. */
-  readonly fallback: string | null;
-  /** What replays audited rounds, or why nothing does; '' until it is known. */
-  readonly audits: { readonly on: boolean; readonly text: string };
+  readonly fallback: MeterFallback | null;
+  /** What replays audited rounds, or why nothing does; null until it is known. */
+  readonly audits: { readonly adapter: string } | NoReplays | null;
   readonly host: HostState;
   readonly round: number;
   readonly phase: Phase;
@@ -80,9 +77,32 @@ export interface ValidationState {
   /** Newest first. */
   readonly certificates: readonly CertifiedRow[];
   /** Newest last. */
-  readonly log: readonly { readonly at: number; readonly line: string }[];
+  readonly log: readonly { readonly at: number; readonly event: SeatEvent }[];
   readonly awake: WakeState;
 }
+
+/** Before anything was started. */
+export const IDLE_VALIDATION: Omit<ValidationState, 'run'> = {
+  stage: 'idle',
+  problem: null,
+  waitingFor: null,
+  key: '',
+  machine: '',
+  fallback: null,
+  audits: null,
+  host: 'connecting',
+  round: 0,
+  phase: 'train',
+  phaseLeftMs: null,
+  height: 0,
+  root: '',
+  contributors: 0,
+  roundsLost: 0,
+  entries: [],
+  certificates: [],
+  log: [],
+  awake: 'off',
+};
 
 export interface ValidationActions {
   /** `keyText`: what validator.key holds. */

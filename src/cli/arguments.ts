@@ -1,6 +1,7 @@
 /** The command line: what each command takes, with help. Parsed by node:util, so that a typo is an error. */
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { PRESET_NAMES } from '../model/presets.ts';
+import { complaints } from './say.ts';
 
 /** A command line that makes no sense; the message says what is wrong. */
 export class UsageError extends Error {
@@ -25,6 +26,13 @@ const OPTIONS = {
     evaluator: { type: 'string' },
     ice: { type: 'string', multiple: true },
     config: { type: 'string' },
+  },
+  join: {
+    device: { type: 'string' },
+    share: { type: 'string' },
+    name: { type: 'string' },
+    key: { type: 'string' },
+    json: { type: 'boolean' },
   },
   status: { url: { type: 'string' }, json: { type: 'boolean' } },
   verify: { url: { type: 'string' }, manifest: { type: 'string' }, json: { type: 'boolean' } },
@@ -58,6 +66,20 @@ const COMMANDS = {
   --preset, --round-seconds, --corpus, --name, --audits and --config make a new run; a run that exists keeps its own
   (but --audits 0 keeps this host from replaying).`,
   },
+  join: {
+    usage: 'join URL [options]',
+    does: 'contribute without a browser',
+    options: `  URL                    the host, as a browser opens it
+  --device gpu|cpu       what trains (default: a graphics card, else the processor)
+  --share N              percent of the device's time, 10 to 100 (default 100)
+  --name TEXT            what others see beside your key
+  --key FILE             your key, made when it is missing; credits belong to it (default: one for each run in
+                         $XDG_STATE_HOME/tabswarm or ~/.local/state/tabswarm)
+  --json                 one JSON object a round on stdout, for scripts; everything else goes to stderr
+
+  Ctrl-C finishes the round in hand, a second one stops at once. Exit code: 0 ended by the first Ctrl-C, 1 failed,
+  2 not understood, 130 stopped by the second`,
+  },
   status: {
     usage: 'status --url URL',
     does: 'how a run is doing',
@@ -74,6 +96,14 @@ const COMMANDS = {
   },
 } as const satisfies Record<Command, { usage: string; does: string; options: string }>;
 
+/** The words that a command needs beside its options. */
+const WORDS: Readonly<Record<Command, readonly string[]>> = {
+  start: [],
+  join: ["the host's URL"],
+  status: [],
+  verify: ['a file name'],
+};
+
 /** What `help` prints: every command, or all options of one. */
 export function helpText(command: Command | null): string {
   if (command !== null) {
@@ -88,8 +118,8 @@ export function helpText(command: Command | null): string {
   );
 }
 
-/** Options of one command. Throws {@link UsageError} on unknown ones, missing values and stray words. */
-export function parseCommand<C extends Command>(command: C, args: readonly string[], positionals = 0) {
+/** Options and words of one command. Throws {@link UsageError} on unknown options, missing values and stray words. */
+export function parseCommand<C extends Command>(command: C, args: readonly string[]) {
   let parsed: ReturnType<typeof parseArgs<{ options: (typeof OPTIONS)[C]; allowPositionals: true }>>;
   try {
     parsed = parseArgs({ args: [...args], options: OPTIONS[command], allowPositionals: true });
@@ -97,41 +127,48 @@ export function parseCommand<C extends Command>(command: C, args: readonly strin
     const [first] = (cause as Error).message.split('. ');
     throw new UsageError(`${first}.`, { cause });
   }
-  if (parsed.positionals.length !== positionals) {
-    throw new UsageError(
-      parsed.positionals.length > positionals
-        ? `"${parsed.positionals.at(-1)}" is not understood.`
-        : `"tabswarm ${command}" needs a file name.`,
-    );
-  }
+  const words = WORDS[command];
+  const given = parsed.positionals.length;
+  if (given > words.length) throw new UsageError(complaints.strayWord(parsed.positionals.at(-1) ?? ''));
+  if (given < words.length) throw new UsageError(`"tabswarm ${command}" needs ${words[given]}.`);
   return parsed;
 }
 
 export const isCommand = (name: string): name is Command => Object.hasOwn(OPTIONS, name);
 
-/** A whole number in [min, max]; undefined when the option is absent. */
-export function numberOption(
-  name: string,
-  value: string | undefined,
-  min: number,
-  max: number,
-): number | undefined {
-  if (value === undefined) return undefined;
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < min || number > max)
-    throw new UsageError(`--${name} is a whole number from ${min} to ${max}, not "${value}".`);
+/** An option's text as a number in [min, max]. Throws {@link UsageError}. */
+export function numberFrom(name: string, text: string, min: number, max: number): number {
+  const number = Number(text);
+  if (text.trim() === '' || !(number >= min && number <= max))
+    throw new UsageError(`--${name} is a number from ${min} to ${max}, not "${text}".`);
   return number;
 }
 
-/** An http(s) URL without a trailing slash. */
+/** An option's text as a whole number in [min, max]. Throws {@link UsageError}. */
+export function wholeFrom(name: string, text: string, min: number, max: number): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isInteger(number) || number < min || number > max)
+    throw new UsageError(`--${name} is a whole number from ${min} to ${max}, not "${text}".`);
+  return number;
+}
+
+/** The same for an option that may be absent. */
+export const numberOption = (
+  name: string,
+  text: string | undefined,
+  min: number,
+  max: number,
+): number | undefined => (text === undefined ? undefined : wholeFrom(name, text, min, max));
+
+/** An http(s) URL without a trailing slash. `name`: of the option or word, as an error says it. */
 export function urlOption(name: string, value: string): string {
   let url: URL;
   try {
     url = new URL(value);
   } catch {
-    throw new UsageError(`--${name} "${value}" is no URL; write it with http:// or https://.`);
+    throw new UsageError(`${name} "${value}" is no URL; write it with http:// or https://.`);
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new UsageError(`--${name} "${value}" must begin with http:// or https://.`);
+    throw new UsageError(`${name} "${value}" must begin with http:// or https://.`);
   return url.href.replace(/\/$/, '');
 }

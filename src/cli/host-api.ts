@@ -1,4 +1,5 @@
 /** A host's HTTP interface as the command line uses it: errors in plain words. */
+import { complaints } from './say.ts';
 
 /** The host cannot be reached or is no Tabswarm host. */
 export class HostUnreachableError extends Error {
@@ -16,20 +17,13 @@ export async function getJson<T>(base: string, path: string): Promise<T> {
   } catch (cause) {
     const why =
       ((cause as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? (cause as Error).message;
-    throw new HostUnreachableError(
-      `No host answers at ${base} (${why}). Is it running, and is the address right?`,
-      { cause },
-    );
+    throw new HostUnreachableError(complaints.noAnswer(base, why), { cause });
   }
-  if (response.status === 503)
-    throw new HostUnreachableError(`The host at ${base} is still preparing its run. Try again soon.`);
+  if (response.status === 503) throw new HostUnreachableError(complaints.stillPreparing(base));
   try {
     if (!response.ok) throw new Error(`status ${response.status}`);
     return (await response.json()) as T;
   } catch (cause) {
-    throw new HostUnreachableError(
-      `What answers at ${base} is no Tabswarm host of this version (${(cause as Error).message}).`,
-      { cause },
-    );
+    throw new HostUnreachableError(complaints.noHost(base, (cause as Error).message), { cause });
   }
 }

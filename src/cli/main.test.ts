@@ -8,7 +8,7 @@ import { toHex } from '../protocol/bytes.ts';
 import { cli } from './testing.ts';
 
 const folder = temporaryFolder();
-let run: OpenedRun;
+let opened: OpenedRun;
 /** The genesis checkpoint of a run whose model is no preset's, and what its host answers under /api/run. */
 let checkpoint = '';
 const manifest = join(folder.dir, 'run.json');
@@ -17,25 +17,36 @@ beforeAll(async () => {
   const wanted = smallRun(writeCorpus(folder.dir));
   const { preset } = wanted;
   const model = { ...preset.model, intermediateSize: 128 };
-  run = await openRun(join(folder.dir, 'data'), { ...wanted, preset: { ...preset, model } });
-  checkpoint = run.store.path(run.manifest.genesis.checkpoint.hash);
-  writeFileSync(manifest, JSON.stringify({ manifest: Buffer.from(run.manifestBytes).toString('base64') }));
+  opened = await openRun(join(folder.dir, 'data'), { ...wanted, preset: { ...preset, model } });
+  checkpoint = opened.store.path(opened.run.manifest.genesis.checkpoint.hash);
+  writeFileSync(
+    manifest,
+    JSON.stringify({ manifest: Buffer.from(opened.run.manifestBytes).toString('base64') }),
+  );
 });
 afterAll(() => {
-  run.store.close();
+  opened.store.close();
   folder.remove();
 });
 
 test('help lists every command; a command’s own help has its options and no other’s', async () => {
   const all = await cli('help');
   expect(all.code).toBe(0);
-  for (const word of ['tabswarm start', 'tabswarm status', 'tabswarm verify', '--preset', '--manifest'])
+  for (const word of [
+    'tabswarm start',
+    'tabswarm join',
+    'tabswarm status',
+    'tabswarm verify',
+    '--preset',
+    '--manifest',
+  ])
     expect(all.out).toContain(word);
   expect(await cli()).toEqual(all);
   expect(await cli('--help')).toEqual(all);
 
   const options: Record<string, { own: string; foreign: string }> = {
     start: { own: '--preset', foreign: '--json' },
+    join: { own: '--share', foreign: '--preset' },
     status: { own: '--json', foreign: '--manifest' },
     verify: { own: '--manifest', foreign: '--preset' },
   };
@@ -65,7 +76,7 @@ test('verify: a model that is no preset needs the manifest, and says so', async 
   expect(alone.err).toMatch(/another model.*--url HOST.*--manifest FILE/);
   const { code, out } = await cli('verify', checkpoint, '--manifest', manifest, '--json');
   expect(code).toBe(0);
-  const root = toHex(run.manifest.genesis.root);
+  const root = toHex(opened.run.manifest.genesis.root);
   expect(JSON.parse(out)).toMatchObject({ ok: true, height: 0, root, certified: true });
 
   const changed = join(folder.dir, 'changed.bin');

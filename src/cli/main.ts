@@ -1,15 +1,11 @@
 /** Entry of the `tabswarm` command: picks the command and turns every failure into one plain sentence. */
-import { messageOf } from '../protocol/errors.ts';
 import { helpText, isCommand, UsageError } from './arguments.ts';
+import { join } from './join.ts';
+import type { Output } from './output.ts';
+import { complaints, errorText } from './say.ts';
 import { start } from './start.ts';
 import { status } from './status.ts';
 import { verify } from './verify.ts';
-
-export interface Output {
-  /** Prints a line. */
-  readonly out: (line: string) => void;
-  readonly err: (line: string) => void;
-}
 
 const console_: Output = {
   out: (line) => process.stdout.write(`${line}\n`),
@@ -27,12 +23,13 @@ export async function main(argv: readonly string[], output: Output = console_): 
       output.out(helpText(about !== undefined && isCommand(about) ? about : null));
       return 0;
     }
-    if (!isCommand(command)) throw new UsageError(`There is no command "${command}".`);
+    if (!isCommand(command)) throw new UsageError(complaints.noCommand(command));
     if (command === 'start') return await start(args, output);
+    if (command === 'join') return await join(args, output);
     if (command === 'status') return await status(args, output);
     return await verify(args, output);
   } catch (error) {
-    output.err(`tabswarm: ${messageOf(error)}`);
+    output.err(`tabswarm: ${errorText(error)}`);
     if (error instanceof UsageError) {
       output.err(
         isCommand(command)

@@ -9,7 +9,8 @@ import { MAX_AUDITS } from '../protocol/limits.ts';
 import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
 import type { PrepareProgress } from '../host/prepare.ts';
 import { numberOption, parseCommand, UsageError, urlOption } from './arguments.ts';
-import type { Output } from './main.ts';
+import type { Output } from './output.ts';
+import { complaints, eventText } from './say.ts';
 
 /** A --config file: sections of the manifest, checked in full when the manifest is made. */
 const section = v.optional(v.record(v.string(), v.unknown()));
@@ -61,7 +62,7 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     let stage = '';
     const host = await startHost({
       ...options,
-      log: (line) => out(`${clockTime()} ${line}`),
+      report: (event) => out(`${clockTime()} ${eventText(event)}`),
       signal: interrupted.signal,
       onProgress: (progress) => {
         if (progress.stage === stage || progress.stage === 'done') return;
@@ -69,26 +70,27 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
         out(`Preparing, once: ${STAGES[progress.stage]} ...`);
       },
     });
-    const { manifest, created, store } = host.run;
+    const { run, created, store, key } = host.opened;
+    const { manifest, name, rules } = run;
     const { head } = host.view.chain;
     out('');
     out(`  Open       ${host.url}`);
     out(
-      `  Run        ${manifest.name} (${host.runId.slice(0, 12)}), ${created ? 'new' : `continued at height ${head.height}`}`,
+      `  Run        ${manifest.name} (${name.slice(0, 12)}), ${created ? 'new' : `continued at height ${head.height}`}`,
     );
     const seconds = manifest.schedule.roundMs / 1000;
-    const inTab = host.run.seat === null;
+    const inTab = key === null;
     const does = inTab ? 'relays and keeps the chain' : 'relays, validates and keeps the ledger';
     out(`  Rounds     ${seconds} s each; this host ${does}`);
     if (inTab) {
-      const key = join(store.dir, 'validator.key');
+      const path = join(store.dir, 'validator.key');
       // It may have been moved to the machine that validates.
-      const named = existsSync(key) ? key : 'validator.key';
+      const named = existsSync(path) ? path : 'validator.key';
       const page = options.publicUrl === undefined ? host.url : `${options.publicUrl}/`;
       out(`  Validator  open ${page}#validate with ${named}, and keep that tab open:`);
       out('             no round is certified without it');
     }
-    out(`  Text       ${manifest.data.source}`);
+    out(`  Text       ${manifest.task.data.source}`);
     out(`  Data       ${store.dir}`);
     for (const line of reachLines(host.otherUrls, options)) out(`  ${line}`);
     out('  Stop       Ctrl-C; the next start continues where this one ended');
@@ -99,7 +101,7 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
         `tabswarm: the run in ${store.dir} was made before, so ${idle.join(', ')} changed nothing. For a new run, name another folder with --data.`,
       );
     }
-    const own = manifest.gauntlet.auditsPerRound ?? 0;
+    const own = rules.auditsPerRound;
     if (!created && (options.audits ?? 0) > 0 && options.audits !== own)
       err(
         `tabswarm: the run in ${store.dir} was made with ${own} audits a round and keeps them; --audits only says whether this machine replays.`,
@@ -144,7 +146,7 @@ function hostOptions(args: readonly string[]): HostOptions {
   const { values } = parseCommand('start', args);
   const preset = values.preset ?? '1m';
   if (!(PRESET_NAMES as readonly string[]).includes(preset))
-    throw new UsageError(`There is no preset "${preset}". Presets: ${PRESET_NAMES.join(', ')}.`);
+    throw new UsageError(complaints.noPreset(preset, PRESET_NAMES));
   if ((values.cert === undefined) !== (values.key === undefined))
     throw new UsageError('--cert and --key go together.');
   const config = values.config === undefined ? {} : readConfig(values.config);
@@ -188,7 +190,7 @@ function hostOptions(args: readonly string[]): HostOptions {
     ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),
     ...(values['public-url'] === undefined
       ? {}
-      : { publicUrl: urlOption('public-url', values['public-url']) }),
+      : { publicUrl: urlOption('--public-url', values['public-url']) }),
     ...(values.cert === undefined || values.key === undefined
       ? {}
       : { tls: { cert: readFile('cert', values.cert), key: readFile('key', values.key) } }),

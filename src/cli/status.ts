@@ -3,7 +3,7 @@ import type { StatusView } from '../host/view.ts';
 import { DEFAULT_PORT } from '../host/run.ts';
 import { parseCommand, urlOption } from './arguments.ts';
 import { getJson } from './host-api.ts';
-import type { Output } from './main.ts';
+import type { Output } from './output.ts';
 
 const MICRO = 1_000_000;
 const TOP = 10;
@@ -15,7 +15,7 @@ const VALIDATORS: Readonly<Record<StatusView['validator'], string>> = {
 
 export async function status(args: readonly string[], { out }: Output): Promise<number> {
   const { values } = parseCommand('status', args);
-  const base = urlOption('url', values.url ?? `http://localhost:${DEFAULT_PORT}`);
+  const base = urlOption('--url', values.url ?? `http://localhost:${DEFAULT_PORT}`);
   const view = await getJson<StatusView>(base, '/api/status');
   if (values.json === true) out(JSON.stringify(view));
   else for (const line of statusLines(view)) out(line);

@@ -10,28 +10,24 @@ import type { ModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { PRESET_NAMES, preset } from '../model/presets.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { checkAnchor } from '../protocol/certificate.ts';
-import { open, openManifest } from '../protocol/envelope.ts';
-import type { Manifest } from '../protocol/manifest.ts';
+import { checkAnchor } from '../chain/certificate.ts';
+import { openRun, type Run } from '../chain/run.ts';
+import { open } from '../protocol/envelope.ts';
 import { stateRoot } from '../sparseloco/state.ts';
 import { parseCommand, UsageError, urlOption } from './arguments.ts';
 import { getJson } from './host-api.ts';
-import type { Output } from './main.ts';
-
-interface Run {
-  readonly manifest: Manifest;
-  readonly runId: Uint8Array;
-}
+import type { Output } from './output.ts';
+import { complaints } from './say.ts';
 
 export async function verify(args: readonly string[], { out }: Output): Promise<number> {
-  const { values, positionals } = parseCommand('verify', args, 1);
+  const { values, positionals } = parseCommand('verify', args);
   const [path = ''] = positionals;
-  const base = values.url === undefined ? null : urlOption('url', values.url);
+  const base = values.url === undefined ? null : urlOption('--url', values.url);
   const bytes = readFile(path);
   const own = values.manifest === undefined ? null : await readRun(values.manifest);
   const hosted = base === null ? null : await fetchRun(base);
-  if (own !== null && hosted !== null && !bytesEqual(own.runId, hosted.runId))
-    throw new Error('The host serves another run than the manifest describes.');
+  if (own !== null && hosted !== null && !bytesEqual(own.id, hosted.id))
+    throw new Error(complaints.otherRun());
   const run = own ?? hosted;
   const { checkpoint, model } = decode(bytes, path, run);
   const root = await stateRoot(checkpoint.theta, parameterLayout(model));
@@ -57,8 +53,7 @@ export async function verify(args: readonly string[], { out }: Output): Promise<
     `the file    ${claimed ? 'claims the same' : `claims ${toHex(checkpoint.root)}: it was changed or damaged`}`,
   );
   if (certified === null) out('certified   not compared; add --url HOST to hold it against the certificates');
-  else if (certified)
-    out(`certified   yes, by the validators of run ${toHex((run as Run).runId).slice(0, 12)}`);
+  else if (certified) out(`certified   yes, by the validators of run ${(run as Run).name.slice(0, 12)}`);
   else out('certified   NO: the validators signed another state for this height');
   return ok ? 0 : 1;
 }
@@ -79,20 +74,17 @@ function decode(
       problem ||= error.message;
     }
   }
-  throw new Error(
-    `"${path}" is no checkpoint that can be read: ${problem}.${
-      run === null
-        ? " If its model is no preset, add --url HOST, or --manifest FILE with the run's settings (HOST/api/run, saved)."
-        : ''
-    }`,
-  );
+  const hint = run === null ? ` ${complaints.whichModel()}` : '';
+  throw new Error(`${complaints.noCheckpoint(path, problem)}${hint}`);
 }
 
 function readFile(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new UsageError(`"${path}" cannot be read (${(cause as NodeJS.ErrnoException).code}).`, { cause });
+    throw new UsageError(complaints.unreadableFile(path, (cause as NodeJS.ErrnoException).code ?? '?'), {
+      cause,
+    });
   }
 }
 
@@ -101,10 +93,10 @@ const RunAnswer = v.object({ manifest: v.string() });
 
 async function fetchRun(base: string): Promise<Run> {
   const answer = v.safeParse(RunAnswer, await getJson<unknown>(base, '/api/run'));
-  if (!answer.success) throw new Error(`What answers at ${base} is no Tabswarm host of this version.`);
-  const opened = await openManifest(Buffer.from(answer.output.manifest, 'base64'));
-  if (!opened.ok) throw new Error(`The host's manifest is not valid: ${opened.detail}.`);
-  return opened;
+  if (!answer.success) throw new Error(complaints.noHost(base, null));
+  const opened = await openRun(Buffer.from(answer.output.manifest, 'base64'));
+  if (!opened.ok) throw new Error(complaints.hostManifest(opened.detail));
+  return opened.run;
 }
 
 async function readRun(path: string): Promise<Run> {
@@ -118,9 +110,9 @@ async function readRun(path: string): Promise<Run> {
   const answer = v.safeParse(RunAnswer, json);
   if (!answer.success)
     throw new UsageError(`--manifest "${path}" is not what a host answers under /api/run; save that.`);
-  const opened = await openManifest(Buffer.from(answer.output.manifest, 'base64'));
-  if (!opened.ok) throw new Error(`The manifest in "${path}" is not valid: ${opened.detail}.`);
-  return opened;
+  const opened = await openRun(Buffer.from(answer.output.manifest, 'base64'));
+  if (!opened.ok) throw new Error(complaints.fileManifest(path, opened.detail));
+  return opened.run;
 }
 
 /**
@@ -133,23 +125,20 @@ async function compare(
   checkpoint: Checkpoint,
   root: Uint8Array,
 ): Promise<boolean | null> {
-  if (!claimsRun(checkpoint, run.runId))
-    throw new Error(`The checkpoint is of another run than ${toHex(run.runId).slice(0, 12)}.`);
+  if (!claimsRun(checkpoint, run.id)) throw new Error(complaints.otherCheckpoint(run.name.slice(0, 12)));
   if (checkpoint.height === 0) return bytesEqual(root, run.manifest.genesis.root);
   if (base === null) return null;
-  const { certificates } = await getJson<{ certificates: string[] }>(
+  const { links } = await getJson<{ links: { certificate: string }[] }>(
     base,
     `/api/certificates?from=${checkpoint.height}`,
   );
-  const [first] = certificates;
-  if (first === undefined) throw new Error(`The host has no certificate of height ${checkpoint.height}.`);
-  const opened = await open(Buffer.from(first, 'base64'));
-  if (!opened.ok || opened.message.kind !== 'certificate')
-    throw new Error('The host sent something that is no certificate.');
-  const checked = await checkAnchor(opened.message, run.manifest, run.runId);
-  if (!checked.ok)
-    throw new Error(`The host's certificate is not good (${checked.reason}): ${checked.detail}.`);
+  const [first] = links;
+  if (first === undefined) throw new Error(complaints.noCertificate(checkpoint.height));
+  const opened = await open(Buffer.from(first.certificate, 'base64'));
+  if (!opened.ok || opened.message.kind !== 'certificate') throw new Error(complaints.notACertificate());
+  const checked = await checkAnchor(opened.message, run);
+  if (!checked.ok) throw new Error(complaints.badCertificate(checked.reason, checked.detail));
   if (checked.certificate.body.height !== checkpoint.height)
-    throw new Error(`The host has no certificate of height ${checkpoint.height}.`);
+    throw new Error(complaints.noCertificate(checkpoint.height));
   return bytesEqual(root, checked.certificate.body.root);
 }

@@ -2,14 +2,15 @@
  * Whether a submission pulls the way the others pull: the signs it has where others moved the same coordinates.
  *
  * Honest peers train the same model on text of the same kind, so where two keep the same coordinate they nearly always
- * agree on its sign (docs/gauntlet.md). Made-up signs agree with half, flipped ones with none. No loss need be measured.
+ * agree on its sign (decision 4). Made-up signs agree with half, flipped ones with none. No loss need be measured.
  *
  * Agreement of two = 2 (share of matching signs) - 1 over the coordinates that both keep. A submission's own is that of
  * the middle fifth of its pairs (three fifths with known contributors), taken together: a median with less noise.
  * Pairs, and not votes on each coordinate: attackers who all keep the same coordinates would outvote there the honest
  * ones, who spread.
  */
-import { lowerMedian, type Refusal, refusal } from './checks.ts';
+import { lowerMedian } from './checks.ts';
+import { type Refusal, refusal } from './notes.ts';
 import { chunkSample } from './overlap.ts';
 
 /** Kept positions as `chunk * 4096 + position`, ascending, and for each 1 when its value is negative, else 0. */
@@ -122,9 +123,10 @@ export function agreementProblem(
   const median = lowerMedian(values);
   // Where the others do not agree among themselves, there is nothing to agree with.
   if (median <= 0 || own.most >= least * median) return null;
-  const [mine, theirs] = [own.value, median].map((value) => `${(50 * (value + 1)).toFixed(1)} %`);
-  return refusal(
-    'direction',
-    `${mine} of ${own.shared} shared signs are those of the others, median ${theirs}`,
-  );
+  const share = (value: number): number => (value + 1) / 2;
+  return refusal('direction', 'other-direction', {
+    agrees: share(own.value),
+    signs: own.shared,
+    median: share(median),
+  });
 }

@@ -5,12 +5,13 @@
  * nobody knew before commits closed. Half of the draws go to who has waited longest: else identities that come and go
  * would keep honest newcomers waiting.
  */
+import type { Account } from '../chain/ledger.ts';
 import { compareBytes, bytesEqual, concatBytes, sha256, sha256Sync } from '../protocol/bytes.ts';
-import { type CarryDigests, carryRoot, type CarryRoots, partBytes } from '../protocol/carry.ts';
-import type { Account } from '../protocol/ledger.ts';
-import type { MessageOf } from '../protocol/messages.ts';
+
 import type { ParameterLayout } from '../model/layout.ts';
 import { addScaled, type SparseUpdate } from '../sparseloco/update.ts';
+import { type CarryDigests, carryRoot, type CarryRoots, partBytes } from '../training/carry.ts';
+import type { NoteCode } from './notes.ts';
 
 /**
  * Of those who passed an audit already, at most this share is drawn again in a round (rounded up): an answer is 12 to 24 bytes
@@ -70,15 +71,12 @@ export function placeOf(
 
 /** What is wrong with the digests that an answer shows; null when they are those committed to. */
 export function answerProblem(
-  { before, after }: Pick<MessageOf<'carry'>, 'before' | 'after'>,
+  { before, after }: { readonly before: CarryDigests | null; readonly after: CarryDigests },
   roots: CarryRoots,
   zero: CarryDigests,
-): string | null {
-  if (!bytesEqual(carryRoot(before ?? zero), roots.before))
-    return 'shows another carry before the round than committed';
-  if (!bytesEqual(carryRoot(after), roots.accepted))
-    return 'shows another carry after the round than committed';
-  return null;
+): Extract<NoteCode, 'other-carry-before' | 'other-carry-after'> | null {
+  if (!bytesEqual(carryRoot(before ?? zero), roots.before)) return 'other-carry-before';
+  return bytesEqual(carryRoot(after), roots.accepted) ? null : 'other-carry-after';
 }
 
 /**

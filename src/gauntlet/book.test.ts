@@ -1,437 +1,543 @@
-/** The book's own rules: what it fetches when, what it forgives, and real bytes through the real inspector. */
+/** The book's own rules: what it takes when, what it fetches, what it forgives, and whom it leaves out. */
+import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { parameterLayout } from '../model/layout.ts';
-import { sha256Sync, toHex } from '../protocol/bytes.ts';
-import { deadlines } from '../protocol/clock.ts';
+import { testAccount, testAccounts, testRun } from '../chain/testing.ts';
+import type { Run } from '../chain/run.ts';
+import { compareBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Manifest } from '../protocol/manifest.ts';
+import type { GauntletRules } from '../protocol/manifest.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
-import { CpuReplica } from '../sparseloco/cpu-replica.ts';
-import { randomSource } from '../sparseloco/testing.ts';
-import { type BookOptions, type Evaluate, noCertificate, RoundBook } from './book.ts';
-import { inspectorFor } from './inspect.ts';
-import { newStanding, type Standing } from './standings.ts';
+import { type BookOptions, RoundBook } from './book.ts';
+import { refusal } from './notes.ts';
+import { type ScriptedClaim, scriptedClaim, ScriptedJudge, type ScriptedWork } from './testing.ts';
 
 const RUN = testHash('run');
 const ROUND = 2;
 const ROOT = testHash('root');
-let manifest: Manifest;
+const manifest = testManifest(testHash('organizer'), []);
+const runWith = (rules: Partial<GauntletRules> = {}): Run =>
+  testRun({ ...manifest, gauntlet: { ...manifest.gauntlet, ...rules } }, RUN);
+const at = runWith().rounds.deadlines(ROUND);
+const works = [0, 1, 2, 3].map((i) => testHash(`work ${i}`));
 let peers: Identity[];
-/** Real submissions of a 0.12 M-parameter model, one per peer. */
-let works: Uint8Array<ArrayBuffer>[];
-let at: ReturnType<typeof deadlines>;
+let keys: string[];
 
 beforeAll(async () => {
-  manifest = testManifest(testHash('organizer'), []);
-  at = deadlines(manifest.schedule, ROUND);
   peers = await Promise.all([0, 1, 2, 3].map(testIdentity));
-  works = await Promise.all(peers.map((peer, i) => submissionOf(peer.publicKey, i)));
+  keys = peers.map(({ publicKey }) => toHex(publicKey));
 });
 
-async function submissionOf(contributor: Uint8Array, seed: number, round = ROUND, scale = 1e-3) {
-  const layout = parameterLayout(manifest.model);
-  const replica = new CpuReplica(layout, manifest.sparseloco);
-  await replica.load(new Int32Array(layout.elements));
-  const random = randomSource(seed + 1);
-  const moved = Float32Array.from({ length: layout.elements }, () => scale * (random() - 0.5) ** 3);
-  return (await replica.compress(moved, { run: RUN, round, contributor })).bytes;
+type Change = Partial<BookOptions<ScriptedClaim, ScriptedWork>>;
+
+function bookOf(change: Change = {}) {
+  const judge = new ScriptedJudge();
+  const book = new RoundBook<ScriptedClaim, ScriptedWork>({
+    run: runWith(),
+    round: ROUND,
+    judge,
+    baseRoot: () => ROOT,
+    ledger: () => testAccounts(),
+    standings: new Map(),
+    isMember: () => true,
+    previous: [],
+    audited: false,
+    ...change,
+  });
+  return { book, judge };
 }
 
-const better: Evaluate = async () => ({
-  assigned: { before: [5], after: [4.8] },
-  unassigned: { before: [5], after: [4.9] },
-});
-
-const bookOf = (change: Partial<BookOptions> = {}) =>
-  new RoundBook({
-    manifest,
-    runId: RUN,
-    round: ROUND,
-    baseRoot: () => ROOT,
-    evaluate: better,
-    ...inspectorFor(manifest),
+const claimOf = (bytes: Uint8Array, change: Partial<ScriptedClaim> = {}): Uint8Array =>
+  scriptedClaim({
+    blob: { hash: sha256Sync(bytes), size: bytes.byteLength },
+    units: 512,
+    baseRoot: ROOT,
     ...change,
   });
 
-function commitOf(contributor: Uint8Array, bytes: Uint8Array, change: Partial<MessageOf<'commit'>> = {}) {
-  const commit: MessageOf<'commit'> = {
-    kind: 'commit',
-    run: RUN,
-    round: ROUND,
-    seal: sealOf(RUN, ROUND, contributor, sha256Sync(bytes)),
-    size: bytes.byteLength,
-    tokens: 512,
-    innerSteps: 1,
-    baseRoot: ROOT,
-    trainLoss: 5,
-    ...change,
-  };
-  return commit;
-}
+const commitOf = (
+  contributor: Uint8Array,
+  claim: Uint8Array,
+  change: Partial<MessageOf<'commit'>> = {},
+): MessageOf<'commit'> => ({
+  kind: 'commit',
+  run: RUN,
+  round: ROUND,
+  seal: sealOf(RUN, ROUND, contributor, claim),
+  ...change,
+});
 
-const revealOf = (bytes: Uint8Array): MessageOf<'reveal'> => ({
+const revealOf = (claim: Uint8Array, change: Partial<MessageOf<'reveal'>> = {}): MessageOf<'reveal'> => ({
   kind: 'reveal',
   run: RUN,
   round: ROUND,
-  submission: { hash: sha256Sync(bytes), size: bytes.byteLength },
+  claim,
   peer: 'peer',
+  ...change,
 });
 
+type Book = RoundBook<ScriptedClaim, ScriptedWork>;
+
 /** Commits, reveals and delivers the work of peer `i`. */
-async function submit(
-  book: RoundBook,
-  i: number,
-  bytes = works[i],
-  change: Partial<MessageOf<'commit'>> = {},
-) {
+async function submit(book: Book, i: number, change: Partial<ScriptedClaim> = {}) {
   const { publicKey } = peers[i];
-  expect(book.commit(publicKey, commitOf(publicKey, bytes, change), at.commit - 1)).toEqual({ ok: true });
-  expect(book.reveal(publicKey, revealOf(bytes), at.commit)).toEqual({ ok: true });
-  return book.bytes(publicKey, bytes);
+  const claim = claimOf(works[i], change);
+  expect(book.commit(publicKey, commitOf(publicKey, claim), at.commit - 1)).toEqual({ ok: true });
+  expect(book.reveal(publicKey, revealOf(claim), at.commit)).toEqual({ ok: true });
+  return book.bytes(publicKey, works[i]);
 }
 
-test('a quiet round: all accepted, weighted by tokens, scores kept', async () => {
-  const book = bookOf();
-  for (const [i, tokens] of [512, 256, 128, 64].entries()) {
-    expect(await submit(book, i, works[i], { tokens })).toEqual({ ok: true });
-  }
+const reasonsOf = (verdict: {
+  refused: readonly { contributor: Uint8Array; reason: string; note: { code: string } }[];
+}) =>
+  new Map(
+    verdict.refused.map(({ contributor, reason, note }) => [
+      keys.indexOf(toHex(contributor)),
+      `${reason}: ${note.code}`,
+    ]),
+  );
+const acceptedOf = (verdict: { accepted: readonly { contributor: Uint8Array }[] }) =>
+  verdict.accepted.map(({ contributor }) => keys.indexOf(toHex(contributor))).sort((a, b) => a - b);
+
+test('a quiet round: all accepted, weighted by units, scores kept', async () => {
+  const { book, judge } = bookOf();
+  for (const [i, units] of [512, 256, 128, 64].entries())
+    expect(await submit(book, i, { units })).toEqual({ ok: true });
   const verdict = await book.judge();
-  expect(verdict).toMatchObject({ kind: 'verdict', round: ROUND, baseRoot: ROOT, refused: [] });
+  expect(verdict).toMatchObject({ round: ROUND, baseRoot: ROOT, refused: [], joined: [], audits: [] });
   const weights = new Map(verdict.accepted.map((entry) => [toHex(entry.contributor), entry.weight]));
-  expect(peers.map((peer) => weights.get(toHex(peer.publicKey)))).toEqual([1024, 512, 256, 128]);
+  expect(keys.map((key) => weights.get(key))).toEqual([1024, 512, 256, 128]);
+  expect(verdict.accepted.map(({ units }) => units).sort((a, b) => b - a)).toEqual([512, 256, 128, 64]);
+  const claims = new Map(verdict.accepted.map((entry) => [toHex(entry.contributor), entry.claim]));
+  expect(claims.get(keys[1])).toEqual(claimOf(works[1], { units: 256 }));
   expect(verdict.scores).toHaveLength(4);
-  expect(verdict.scores[0].assigned).toBeCloseTo(0.2, 9);
-  expect(verdict.scores[0].unassigned).toBeCloseTo(0.1, 9);
+  expect(verdict.scores[0]).toMatchObject({ assigned: 0.2, unassigned: 0.1 });
+  for (const list of [verdict.accepted, verdict.scores])
+    for (let i = 1; i < list.length; i++)
+      expect(compareBytes(list[i - 1].contributor, list[i].contributor)).toBeLessThan(0);
   expect(book.entries().map((entry) => entry.state)).toEqual(new Array(4).fill('accepted'));
-  expect(book.bytesOf(peers[1].publicKey)).toBe(works[1]);
+  expect(book.workOf(peers[1].publicKey)?.bytes).toBe(works[1]);
+  expect(book.workOf(peers[1].publicKey)?.claimBytes).toEqual(claims.get(keys[1]));
+  expect(new Set(book.applied().map(({ name }) => name))).toEqual(new Set(keys));
+  expect(judge.asked.slice(-2)).toEqual(['compare 4', 'measure 4']);
 });
 
 describe('newcomers in a round with audited work', () => {
-  const standing = (i: number, change: Partial<Standing>): [string, Standing] => {
-    const { publicKey } = peers[i];
-    return [toHex(publicKey), { ...newStanding(publicKey), ...change }];
-  };
+  const account = (i: number, change: Parameters<typeof testAccount>[1]) =>
+    testAccount(peers[i].publicKey, change);
 
-  async function judged(change: Partial<BookOptions>) {
-    const rules = { ...manifest.gauntlet, trialFrom: 2 };
-    const book = bookOf({ manifest: { ...manifest, gauntlet: rules }, audited: true, ...change });
+  async function judged(change: Change, still: readonly number[] = []) {
+    const { book, judge } = bookOf({ run: runWith({ trialFrom: 2 }), audited: true, ...change });
+    for (const i of still) judge.still.add(keys[i]);
     for (const i of peers.keys()) await submit(book, i);
     const verdict = await book.judge();
     const accepted = new Set(verdict.accepted.map(({ contributor }) => toHex(contributor)));
     return {
-      accepted: peers.map(({ publicKey }) => accepted.has(toHex(publicKey))),
-      reasons: new Set(verdict.refused.map(({ reason }) => reason)),
+      accepted: keys.map((key) => accepted.has(key)),
+      notes: new Set(verdict.refused.map(({ reason, note }) => `${reason} ${note.code}`)),
       auditable: book.auditable().length,
+      counts: judge.lastCompared.map(({ counts }) => counts),
     };
   }
 
   test('are judged and can be audited, but wait for their first audit', async () => {
-    const standings = new Map([standing(0, { proven: true }), standing(2, { proven: true, verified: 3 })]);
-    expect(await judged({ standings })).toEqual({
+    const ledger = () =>
+      testAccounts(account(0, { proven: true }), account(2, { proven: true, verified: 3 }));
+    expect(await judged({ ledger })).toEqual({
       accepted: [true, false, true, false],
-      reasons: new Set(['on-trial']),
+      notes: new Set(['on-trial awaits-audit']),
       auditable: 4,
+      counts: [true, false, true, false],
     });
   });
 
   test('count at once while too few others are audited', async () => {
-    const standings = new Map([standing(0, { proven: true }), standing(1, { verified: 3 })]);
-    expect((await judged({ standings })).accepted).toEqual([true, true, true, true]);
+    const ledger = () => testAccounts(account(0, { proven: true }), account(1, { verified: 3 }));
+    expect(await judged({ ledger })).toMatchObject({
+      accepted: [true, true, true, true],
+      counts: [true, true, true, true],
+    });
   });
 
   test('count at once where nobody holds audits: else they would wait forever', async () => {
-    const standings = new Map([standing(0, { proven: true }), standing(1, { proven: true })]);
-    expect((await judged({ standings, audited: false })).accepted).toEqual([true, true, true, true]);
+    const ledger = () => testAccounts(account(0, { proven: true }), account(1, { proven: true }));
+    expect((await judged({ ledger, audited: false })).accepted).toEqual([true, true, true, true]);
   });
 
   test('whose audit failed wait in any case', async () => {
-    const standings = new Map([standing(3, { verified: -1 })]);
-    expect((await judged({ standings })).accepted).toEqual([true, true, true, false]);
+    const ledger = () => testAccounts(account(3, { verified: -1 }));
+    expect(await judged({ ledger })).toMatchObject({
+      accepted: [true, true, true, false],
+      notes: new Set(['on-trial audit-failed-before']),
+    });
+  });
+
+  test('audited work that changes nothing is no yardstick', async () => {
+    const ledger = () => testAccounts(account(0, { proven: true }), account(2, { proven: true }));
+    expect((await judged({ ledger }, [0])).counts).toEqual([true, true, true, true]);
   });
 });
 
 test('nothing is fetched before commits close; then what was revealed, until it is there or lost', async () => {
-  const book = bookOf();
+  const { book } = bookOf();
   const [a, b, c] = peers.map((peer) => peer.publicKey);
-  for (const [i, key] of [a, b, c].entries()) book.commit(key, commitOf(key, works[i]), at.train);
-  book.reveal(a, revealOf(works[0]), at.commit - 500); // a clock that runs ahead
-  book.reveal(b, revealOf(works[1]), at.commit);
+  const claims = works.map((bytes) => claimOf(bytes));
+  for (const [i, key] of [a, b, c].entries()) book.commit(key, commitOf(key, claims[i]), at.train);
+  book.reveal(a, revealOf(claims[0]), at.commit - 500); // a clock that runs ahead
+  book.reveal(b, revealOf(claims[1], { peer: 'peer of b' }), at.commit);
   expect(book.toFetch(at.commit - 1)).toEqual([]);
-  const keys = () => new Set(book.toFetch(at.commit + 1).map((request) => toHex(request.contributor)));
-  expect(keys()).toEqual(new Set([toHex(a), toHex(b)]));
+  const asked = () => new Set(book.toFetch(at.commit + 1).map((request) => toHex(request.contributor)));
+  expect(asked()).toEqual(new Set([toHex(a), toHex(b)]));
   expect(book.entries().map((entry) => entry.state)).toEqual(['revealed', 'revealed', 'committed']);
   await book.bytes(a, works[0]);
-  expect(keys()).toEqual(new Set([toHex(b)]));
-  book.notServed(b, 'asked three peers');
-  expect(keys()).toEqual(new Set());
+  expect(asked()).toEqual(new Set([toHex(b)]));
+  const blob = { hash: sha256Sync(works[1]), size: works[1].byteLength };
+  expect(book.toFetch(at.commit)).toEqual([{ contributor: b, blob, peer: 'peer of b' }]);
+  book.notServed(b, refusal('not-revealed', 'not-served', { error: 'asked three peers' }));
+  expect(asked()).toEqual(new Set());
   const verdict = await book.judge();
-  expect(verdict.accepted).toHaveLength(1);
-  expect(new Set(verdict.refused.map(({ reason, detail }) => `${reason}: ${detail}`))).toEqual(
-    new Set([
-      'not-revealed: asked three peers',
-      'not-revealed: committed, but nothing was revealed before the deadline',
+  expect(acceptedOf(verdict)).toEqual([0]);
+  expect(reasonsOf(verdict)).toEqual(
+    new Map([
+      [1, 'not-revealed: not-served'],
+      [2, 'not-revealed: never-revealed'],
     ]),
   );
+  expect(verdict.refused.find(({ note }) => note.code === 'not-served')?.note.figures).toEqual({
+    error: 'asked three peers',
+  });
 });
 
 describe('what can be put right', () => {
   test('a reveal or bytes that do not match do no harm when the right ones follow', async () => {
-    const book = bookOf();
+    const { book } = bookOf();
     const key = peers[0].publicKey;
-    book.commit(key, commitOf(key, works[0]), at.train);
-    expect(book.reveal(key, revealOf(works[1]), at.commit)).toMatchObject({ reason: 'hash-mismatch' });
-    expect(book.reveal(key, revealOf(works[0]), at.commit)).toEqual({ ok: true });
-    expect(await book.bytes(key, works[1])).toMatchObject({ reason: 'hash-mismatch' });
+    const claim = claimOf(works[0]);
+    book.commit(key, commitOf(key, claim), at.train);
+    expect(book.reveal(key, revealOf(claimOf(works[1])), at.commit)).toMatchObject({
+      reason: 'hash-mismatch',
+      note: { code: 'other-claim' },
+    });
+    expect(book.reveal(key, revealOf(claim), at.commit)).toEqual({ ok: true });
+    expect(await book.bytes(key, works[1])).toMatchObject({
+      reason: 'hash-mismatch',
+      note: { code: 'other-bytes' },
+    });
     expect(await book.bytes(key, works[0])).toEqual({ ok: true });
-    expect((await book.judge()).accepted).toHaveLength(1);
+    expect(acceptedOf(await book.judge())).toEqual([0]);
   });
 
   test("the last round's certificate arrives while this one's commits do", async () => {
     let root = testHash('old root');
-    const book = bookOf({ baseRoot: () => root });
+    const { book } = bookOf({ baseRoot: () => root });
     await submit(book, 0);
     expect(book.toFetch(at.commit)).toEqual([]);
     root = ROOT;
-    expect((await book.judge()).accepted).toHaveLength(1);
+    expect(acceptedOf(await book.judge())).toEqual([0]);
+  });
+
+  test('work from another state is neither fetched nor accepted', async () => {
+    const { book } = bookOf();
+    await submit(book, 0, { baseRoot: testHash('elsewhere') });
+    expect(book.toFetch(at.commit)).toEqual([]);
+    expect(reasonsOf(await book.judge())).toEqual(new Map([[0, 'state: other-state']]));
+  });
+
+  test('the same message again is fine, at any point', async () => {
+    const { book } = bookOf();
+    const key = peers[0].publicKey;
+    const claim = claimOf(works[0]);
+    for (let i = 0; i < 2; i++) {
+      expect(book.commit(key, commitOf(key, claim), at.train)).toEqual({ ok: true });
+      expect(book.reveal(key, revealOf(claim), at.commit)).toEqual({ ok: true });
+      expect(await book.bytes(key, works[0])).toEqual({ ok: true });
+    }
+    // Also after the deadlines: gossip may bring it late once more.
+    expect(book.commit(key, commitOf(key, claim), at.judge)).toEqual({ ok: true });
+    expect(book.reveal(key, revealOf(claim), at.judge)).toEqual({ ok: true });
+    expect(acceptedOf(await book.judge())).toEqual([0]);
   });
 });
 
 describe('receipts', () => {
   test.each([
-    ['another run', { run: testHash('other') }, 'wrong-round'],
-    ['another round', { round: ROUND + 1 }, 'wrong-round'],
-    ['too many steps', { innerSteps: 31 }, 'malformed'],
-    ['too many tokens', { tokens: 513 }, 'malformed'],
-    ['too large', { size: 1 << 28 }, 'too-large'],
-  ] as const)('commit with %s', (_, change, reason) => {
+    ['another run', { run: testHash('other') }, { code: 'other-run', figures: {} }],
+    ['another round', { round: ROUND + 1 }, { code: 'other-round', figures: { round: 3, open: ROUND } }],
+  ] as const)('of a commit and a reveal for %s', async (_, change, note) => {
     const key = peers[0].publicKey;
-    expect(bookOf().commit(key, commitOf(key, works[0], change), at.train)).toMatchObject({
-      ok: false,
-      reason,
-    });
+    const claim = claimOf(works[0]);
+    const { book } = bookOf();
+    const wrong = { ok: false, reason: 'wrong-round', note };
+    expect(book.commit(key, commitOf(key, claim, change), at.train)).toEqual(wrong);
+    expect(book.reveal(key, revealOf(claim, change), at.commit)).toEqual(wrong);
+    expect((await book.judge()).refused).toEqual([]);
   });
 
   test('outside the window', () => {
     const key = peers[0].publicKey;
-    const commit = commitOf(key, works[0]);
+    const claim = claimOf(works[0]);
+    const commit = commitOf(key, claim);
     const start = at.train - manifest.schedule.trainMs;
-    expect(bookOf().commit(key, commit, start - 1)).toMatchObject({ reason: 'wrong-round' });
-    expect(bookOf().commit(key, commit, start)).toEqual({ ok: true });
-    expect(bookOf().commit(key, commit, at.commit - 1)).toEqual({ ok: true });
-    expect(bookOf().commit(key, commit, at.commit + 7)).toMatchObject({
+    expect(bookOf().book.commit(key, commit, start - 1)).toMatchObject({
+      reason: 'wrong-round',
+      note: { code: 'early-commit', figures: { ms: 1 } },
+    });
+    expect(bookOf().book.commit(key, commit, start)).toEqual({ ok: true });
+    expect(bookOf().book.commit(key, commit, at.commit - 1)).toEqual({ ok: true });
+    expect(bookOf().book.commit(key, commit, at.commit)).toMatchObject({ note: { figures: { ms: 0 } } });
+    expect(bookOf().book.commit(key, commit, at.commit + 7)).toMatchObject({
       reason: 'late',
-      detail: 'committed 7 ms after the deadline',
+      note: { code: 'late-commit', figures: { ms: 7 } },
     });
-    expect(bookOf().reveal(key, revealOf(works[0]), at.commit)).toMatchObject({ reason: 'late' });
-  });
-});
-
-describe('real bytes', () => {
-  test.each([
-    ['cut short', (bytes: Uint8Array) => bytes.slice(0, 500), 'malformed'],
-    [
-      'noise',
-      (bytes: Uint8Array) => bytes.map((byte, i) => (i < 21 ? byte : (byte * 7 + i) & 255)),
-      'malformed',
-    ],
-    ['nothing', () => new Uint8Array(1), 'malformed'],
-  ] as const)('%s', async (_, spoil, reason) => {
-    expect(await submit(bookOf(), 0, spoil(works[0]))).toMatchObject({ ok: false, reason });
-  });
-
-  test('made by another contributor or for another round', async () => {
-    expect(await submit(bookOf(), 0, works[1])).toMatchObject({
-      reason: 'malformed',
-      detail: 'made by another contributor',
-    });
-    const old = await submissionOf(peers[0].publicKey, 0, ROUND - 1);
-    expect(await submit(bookOf(), 0, old)).toMatchObject({
-      reason: 'malformed',
-      detail: 'made for round 1, not 2',
+    expect(bookOf().book.reveal(key, revealOf(claim), at.commit)).toMatchObject({
+      reason: 'late',
+      note: { code: 'no-commit' },
     });
   });
 
-  test('a support copied under an own header is the copy when committed later', async () => {
-    const book = bookOf();
-    for (const i of [0, 1, 2]) await submit(book, i);
-    await submit(book, 3, await submissionOf(peers[3].publicKey, 1));
-    const { accepted, refused } = await book.judge();
-    expect(accepted).toHaveLength(3);
-    expect(refused).toHaveLength(1);
-    expect(refused[0]).toMatchObject({ contributor: peers[3].publicKey, reason: 'copy' });
-    expect(refused[0].detail).toContain(toHex(peers[1].publicKey).slice(0, 8));
-  });
-
-  test('a norm far above the median, even as one of two', async () => {
-    const book = bookOf();
-    await submit(book, 0, await submissionOf(peers[0].publicKey, 0, ROUND, 1));
-    await submit(book, 1);
-    const { refused } = await book.judge();
-    expect(refused).toMatchObject([{ contributor: peers[0].publicKey, reason: 'norm' }]);
-  });
-});
-
-test('a norm that is short for its tokens, less strictly where its sender begins from empty moments', async () => {
-  const more = await Promise.all([4, 5].map(testIdentity));
-  const five = [...peers, ...more].slice(0, 5);
-  const bytes = await Promise.all(five.map((peer, i) => submissionOf(peer.publicKey, i)));
-  const judged = async (short: number, fresh: readonly number[]) => {
-    const keys = fresh.map((i) => toHex(five[i].publicKey));
-    const real = inspectorFor(manifest);
-    const book = bookOf({
-      manifest: { ...manifest, gauntlet: { ...manifest.gauntlet, minNorm: 0.8 } },
-      inspect: (data, expected) => {
-        const result = real.inspect(data, expected);
-        if (!result.ok) return result;
-        const norm = toHex(expected.contributor) === toHex(five[0].publicKey) ? short : 1;
-        return { ok: true, inspected: { ...result.inspected, norm } };
-      },
-      carries: { problem: () => null, startsOver: (key) => keys.includes(toHex(key)) },
-    });
-    for (const [i, { publicKey }] of five.entries()) {
-      book.commit(publicKey, commitOf(publicKey, bytes[i]), at.commit - 1);
-      book.reveal(publicKey, revealOf(bytes[i]), at.commit);
-      await book.bytes(publicKey, bytes[i]);
+  test('a late reveal ends its round; so does a claim that cannot be', async () => {
+    const { book, judge } = bookOf();
+    judge.refusedClaims.set(keys[1], refusal('too-large', 'too-large', { bytes: 9, most: 8 }));
+    for (const i of [0, 1]) {
+      const claim = claimOf(works[i]);
+      book.commit(peers[i].publicKey, commitOf(peers[i].publicKey, claim), at.train);
+      const time = i === 0 ? at.reveal : at.reveal - 1;
+      expect(book.reveal(peers[i].publicKey, revealOf(claim), time).ok).toBe(false);
+      // Said again in time, or as anything else, it stays refused.
+      expect(book.reveal(peers[i].publicKey, revealOf(claim), at.commit).ok).toBe(false);
+      expect(await book.bytes(peers[i].publicKey, works[i])).toMatchObject({ ok: false });
     }
-    return (await book.judge()).refused.map(({ reason }) => reason);
-  };
-  expect(await judged(0.6, [])).toEqual(['work']);
-  expect(await judged(0.6, [0])).toEqual([]);
-  expect(await judged(0.4, [0])).toEqual(['work']);
-  // In a run's first round all begin.
-  expect(await judged(0.6, [0, 1, 2, 3, 4])).toEqual(['work']);
-});
-
-describe('the loss gate', () => {
-  test('refuses what makes it worse, and says what cannot be measured in time', async () => {
-    const bad = toHex(peers[1].publicKey);
-    const slow = toHex(peers[2].publicKey);
-    const evaluate: Evaluate = async (candidate) => {
-      const key = toHex(candidate.contributor);
-      if (key === slow) return null;
-      if (key !== bad) return better(candidate);
-      const worse = { before: [5, 4, 4.5, 5], after: [5.5, 4.6, 5, 5.55] };
-      return { assigned: worse, unassigned: worse };
-    };
-    const book = bookOf({ evaluate });
-    for (const i of [0, 1, 2]) await submit(book, i);
-    const { accepted, refused, scores } = await book.judge();
-    expect(accepted.map((entry) => toHex(entry.contributor))).toEqual([toHex(peers[0].publicKey)]);
-    const reasons = new Map(refused.map((entry) => [toHex(entry.contributor), entry.reason]));
-    expect(reasons).toEqual(
+    expect(judge.asked.filter((asked) => asked.startsWith('read'))).toEqual([`read ${keys[1]}`]);
+    const verdict = await book.judge();
+    expect(reasonsOf(verdict)).toEqual(
       new Map([
-        [bad, 'loss'],
-        [slow, 'capacity'],
+        [0, 'late: late-reveal'],
+        [1, 'too-large: too-large'],
       ]),
     );
-    expect(scores).toHaveLength(2);
+    expect(verdict.refused.find(({ reason }) => reason === 'late')?.note.figures).toEqual({ ms: 0 });
   });
 
-  describe('a fifth of the others’ gain', () => {
-    /** Reasons of refusal when peer 3 gains a fifth; these begin from empty moments. */
-    async function refusals(fresh: readonly number[], change: (keys: string[]) => Partial<BookOptions>) {
-      const keys = peers.map(({ publicKey }) => toHex(publicKey));
-      const evaluate: Evaluate = async ({ contributor }) => {
-        const gain = toHex(contributor) === keys[3] ? 0.02 : 0.1;
-        const noise = [-0.001, 0, 0, 0.001];
-        const losses = { before: [5, 5, 5, 5], after: noise.map((n) => 5 - gain + n) };
-        return { assigned: losses, unassigned: losses };
-      };
-      const gauntlet = { ...manifest.gauntlet, minGain: 0.3 };
-      const begin = fresh.map((i) => keys[i]);
-      const book = bookOf({ evaluate, manifest: { ...manifest, gauntlet }, ...change(begin) });
-      for (const i of peers.keys()) await submit(book, i);
-      return (await book.judge()).refused.map(({ contributor, reason }) => [
-        keys.indexOf(toHex(contributor)),
-        reason,
-      ]);
-    }
-    const bySight = (begin: string[]): Partial<BookOptions> => ({
-      carries: { problem: () => null, startsOver: (key) => begin.includes(toHex(key)) },
+  test('two commits of one contributor void its round, whatever it reveals', async () => {
+    const { book } = bookOf();
+    const key = peers[0].publicKey;
+    const [one, other] = [claimOf(works[0]), claimOf(works[1])];
+    expect(book.commit(key, commitOf(key, one), at.train)).toEqual({ ok: true });
+    expect(book.commit(key, commitOf(key, other), at.train)).toMatchObject({
+      reason: 'duplicate',
+      note: { code: 'two-commits' },
     });
-    const byStanding = (begin: string[]): Partial<BookOptions> => ({
-      standings: new Map(
-        peers
-          .map(({ publicKey }) => [toHex(publicKey), { ...newStanding(publicKey), measurements: 1 }] as const)
-          .filter(([key]) => !begin.includes(key)),
-      ),
-    });
-
-    test.each([
-      ['where audits tell whose moments are empty', bySight],
-      ['where only the first round tells', byStanding],
-    ])('is enough for who joins the others, and for nobody else: %s', async (_, change) => {
-      expect(await refusals([3], change)).toEqual([]);
-      expect(await refusals([2], change)).toEqual([[3, 'loss']]);
-      // In a run's first round all begin.
-      expect(await refusals([0, 1, 2, 3], change)).toEqual([[3, 'loss']]);
-    });
+    expect(book.reveal(key, revealOf(one), at.commit)).toMatchObject({ reason: 'duplicate' });
+    expect(reasonsOf(await book.judge())).toEqual(new Map([[0, 'duplicate: two-commits']]));
   });
 
-  describe('three newcomers who gain nothing, beside one who passed an audit', () => {
-    async function refused(change: Partial<BookOptions> & { trialFrom?: number }) {
-      const key = toHex(peers[0].publicKey);
-      const evaluate: Evaluate = async ({ contributor }) => {
-        const gain = toHex(contributor) === key ? 0.1 : 0;
-        const losses = { before: [5, 5, 5, 5], after: [-0.001, 0, 0, 0.001].map((n) => 5 - gain + n) };
-        return { assigned: losses, unassigned: losses };
-      };
-      const standings = new Map([[key, { ...newStanding(peers[0].publicKey), proven: true }]]);
-      const gauntlet = { ...manifest.gauntlet, minGain: 0.3, trialFrom: change.trialFrom ?? 1 };
-      const book = bookOf({ evaluate, standings, manifest: { ...manifest, gauntlet }, ...change });
-      for (const i of peers.keys()) await submit(book, i);
-      return (await book.judge()).refused.map(({ reason }) => reason);
-    }
-
-    test('are held against it, not against each other, when such a one is enough', async () => {
-      expect(await refused({ audited: true })).toEqual(['loss', 'loss', 'loss']);
+  test('who is not admitted hears so, also in the verdict', async () => {
+    const { book } = bookOf({ isMember: (key) => toHex(key) !== keys[0] });
+    const key = peers[0].publicKey;
+    const claim = claimOf(works[0]);
+    expect(book.commit(key, commitOf(key, claim), at.train)).toMatchObject({
+      reason: 'not-member',
+      note: { code: 'not-admitted' },
     });
-
-    test('are each other’s yardstick when it is not, or when nobody is audited', async () => {
-      expect(await refused({ audited: true, trialFrom: 2 })).toEqual([]);
-      expect(await refused({ audited: false })).toEqual([]);
-    });
+    expect(book.reveal(key, revealOf(claim), at.commit)).toMatchObject({ reason: 'late' });
+    expect(await book.bytes(key, works[0])).toMatchObject({ ok: false });
+    // The first reason stays.
+    expect(reasonsOf(await book.judge())).toEqual(new Map([[0, 'not-member: not-admitted']]));
   });
 
-  test('an explosion to infinity is refused and its score is the worst legal one', async () => {
-    const evaluate: Evaluate = async () => ({
-      assigned: { before: [5], after: [Number.POSITIVE_INFINITY] },
-      unassigned: { before: [5], after: [Number.NaN] },
-    });
-    const book = bookOf({ evaluate });
-    await submit(book, 0);
+  test('bytes that the judge refuses are not work, and refuse their sender', async () => {
+    const { book, judge } = bookOf();
+    judge.refusedBytes.set(keys[0], refusal('not-finite', 'no-finite-norm'));
+    expect(await submit(book, 0)).toMatchObject({ ok: false, reason: 'not-finite' });
+    expect(book.workOf(peers[0].publicKey)).toBeNull();
+    expect(judge.asked.at(-1)).toBe(`inspect ${keys[0]}`);
+    expect(reasonsOf(await book.judge())).toEqual(new Map([[0, 'not-finite: no-finite-norm']]));
+    expect(judge.lastCompared).toEqual([]);
+  });
+});
+
+describe('judging', () => {
+  test('refused work is compared too, since others may have copied it, and is not measured', async () => {
+    const previous = [{ name: 'applied before' }];
+    const { book, judge } = bookOf({ previous });
+    for (const i of [0, 1, 2]) await submit(book, i);
+    const key = peers[1].publicKey;
+    book.commit(key, commitOf(key, claimOf(works[3])), at.train);
+    judge.compared.set(keys[2], refusal('copy', 'copied-positions', { share: 1, limit: 0.6, from: 'x' }));
+    // A refused one keeps its first reason.
+    judge.compared.set(keys[1], refusal('norm', 'changes-nothing'));
     const verdict = await book.judge();
-    expect(verdict.refused).toMatchObject([{ reason: 'loss' }]);
-    expect(verdict.scores).toMatchObject([{ assigned: -1e6, unassigned: -1e6 }]);
-    expect(noCertificate(verdict)).toEqual({
-      kind: 'no-certificate',
-      run: RUN,
-      round: ROUND,
-      refused: verdict.refused,
-    });
+    expect(
+      judge.lastCompared.map(({ work, refused }) => [keys.indexOf(work.inspected.name), refused]),
+    ).toEqual([
+      [0, false],
+      [1, true],
+      [2, false],
+    ]);
+    expect(judge.lastPrevious).toBe(previous);
+    expect(judge.asked.slice(-2)).toEqual(['compare 3', 'measure 1']);
+    expect(acceptedOf(verdict)).toEqual([0]);
+    expect(reasonsOf(verdict)).toEqual(
+      new Map([
+        [1, 'duplicate: two-commits'],
+        [2, 'copy: copied-positions'],
+      ]),
+    );
+    expect(book.applied()).toEqual([{ name: keys[0] }]);
+  });
+
+  test('what a measurement refuses is refused; a score of it still counts', async () => {
+    const { book, judge } = bookOf();
+    for (const i of [0, 1, 2]) await submit(book, i);
+    const score = { contributor: peers[1].publicKey, assigned: -1, unassigned: -1 };
+    judge.measured.set(keys[1], { refusal: refusal('loss', 'loss-worse', { nats: 1, noise: 0 }), score });
+    judge.measured.set(keys[2], { refusal: refusal('capacity', 'not-measured'), score: null });
+    const verdict = await book.judge();
+    expect(acceptedOf(verdict)).toEqual([0]);
+    expect(reasonsOf(verdict)).toEqual(
+      new Map([
+        [1, 'loss: loss-worse'],
+        [2, 'capacity: not-measured'],
+      ]),
+    );
+    expect(verdict.scores).toHaveLength(2);
+    expect(verdict.scores).toContainEqual(score);
+  });
+
+  test('more good work than places: a quarter more is measured, in the order of lots, and steps in', async () => {
+    const { book, judge } = bookOf({ run: runWith({ maxAccepted: 2 }) });
+    for (const i of peers.keys()) await submit(book, i);
+    const verdict = await book.judge();
+    expect(judge.asked.at(-1)).toBe('measure 3');
+    expect(acceptedOf(verdict)).toHaveLength(2);
+    expect([...reasonsOf(verdict).values()]).toEqual(['capacity: not-drawn', 'capacity: not-drawn']);
+    expect(verdict.refused[0].note.figures).toEqual({ most: 2 });
+    // With one of the two out, the reserve has its place.
+    const again = bookOf({ run: runWith({ maxAccepted: 2 }) });
+    const [out] = acceptedOf(verdict);
+    again.judge.measured.set(keys[out], { refusal: refusal('loss', 'loss-undefined'), score: null });
+    for (const i of peers.keys()) await submit(again.book, i);
+    const second = await again.book.judge();
+    expect(acceptedOf(second)).toHaveLength(2);
+    expect(acceptedOf(second)).not.toContain(out);
+  });
+
+  test('what was never fetched is refused for want of room', async () => {
+    const { book } = bookOf({ run: runWith({ maxAccepted: 1 }) });
+    for (const { publicKey } of peers) {
+      const claim = claimOf(works[0]);
+      book.commit(publicKey, commitOf(publicKey, claim), at.train);
+      book.reveal(publicKey, revealOf(claim), at.commit);
+    }
+    expect(book.toFetch(at.commit)).toHaveLength(2);
+    const verdict = await book.judge();
+    expect(new Set(reasonsOf(verdict).values())).toEqual(new Set(['capacity: not-fetched']));
+  });
+
+  test('newcomers and audits are listed by key', async () => {
+    const { book } = bookOf();
+    const joined = peers.map(({ publicKey }, nonce) => ({ contributor: publicKey, nonce }));
+    const audits = peers.map(({ publicKey }) => ({
+      contributor: publicKey,
+      round: 1,
+      outcome: 'passed' as const,
+      note: { code: 'replayed', figures: {} },
+    }));
+    const verdict = await book.judge({ joined, audits });
+    const sorted = keys.toSorted();
+    expect(verdict.joined.map(({ contributor }) => toHex(contributor))).toEqual(sorted);
+    expect(verdict.audits.map(({ contributor }) => toHex(contributor))).toEqual(sorted);
+  });
+
+  test('the lots are those of the seals, or those that are given', async () => {
+    const { book } = bookOf();
+    await submit(book, 0);
+    const other = bookOf().book;
+    await submit(other, 1);
+    expect(book.lotSeed).not.toEqual(other.lotSeed);
+    expect(bookOf({ lots: testHash('lots') }).book.lotSeed).toEqual(testHash('lots'));
+  });
+
+  test('a verdict lists as many refusals as a certificate holds, first those that came furthest', async () => {
+    const { book } = bookOf({ isMember: (key) => keys.includes(toHex(key)) });
+    for (let i = 0; i < 300; i++)
+      book.commit(testHash(`stranger ${i}`), commitOf(testHash(i), works[0]), at.train);
+    const claim = claimOf(works[0]);
+    const [silent, unserved] = peers.map(({ publicKey }) => publicKey);
+    for (const key of [silent, unserved]) book.commit(key, commitOf(key, claim), at.train);
+    book.reveal(unserved, revealOf(claim), at.commit);
+    book.notServed(unserved, refusal('not-revealed', 'slow-bytes'));
+    const { refused } = await book.judge();
+    expect(refused).toHaveLength(64);
+    const listed = new Set(refused.map(({ contributor }) => toHex(contributor)));
+    expect([silent, unserved].every((key) => listed.has(toHex(key)))).toBe(true);
   });
 });
 
 test('a flood of new identities fills the book for newcomers only', async () => {
-  const known = { ...newStanding(peers[0].publicKey), verified: 1 };
-  const book = bookOf({ standings: new Map([[toHex(known.contributor), known]]) });
+  const { book } = bookOf({ ledger: () => testAccounts(testAccount(peers[0].publicKey, { verified: 1 })) });
   const anyCommit = commitOf(testHash('nobody'), works[1]);
-  for (let i = 0; i < 4096; i++) {
+  for (let i = 0; i < 4096; i++)
     expect(book.commit(testHash(`flood ${i}`), anyCommit, at.train).ok).toBe(true);
-  }
   for (let i = 0; i < 1000; i++) {
     expect(book.commit(testHash(`late flood ${i}`), anyCommit, at.train)).toMatchObject({
       reason: 'capacity',
+      note: { code: 'many-newcomers', figures: { most: 4096 } },
     });
   }
   expect(await submit(book, 0)).toEqual({ ok: true });
   const verdict = await book.judge();
-  expect(verdict.accepted).toHaveLength(1);
+  expect(acceptedOf(verdict)).toEqual([0]);
   expect(verdict.refused).toHaveLength(64);
 });
 
 test('an empty round has an empty verdict', async () => {
-  expect(await bookOf().judge()).toMatchObject({ accepted: [], refused: [], scores: [] });
+  const { book, judge } = bookOf();
+  expect(await book.judge()).toEqual({
+    round: ROUND,
+    baseRoot: ROOT,
+    accepted: [],
+    refused: [],
+    scores: [],
+    joined: [],
+    audits: [],
+  });
+  expect(judge.asked).toEqual(['compare 0', 'measure 0']);
+});
+
+test('whatever is said in whatever order: the book never throws, and everybody is listed at most once', async () => {
+  const who = fc.nat(3);
+  const step = fc.record({
+    who,
+    about: who,
+    what: fc.constantFrom('commit', 'reveal', 'bytes', 'lost'),
+    round: fc.constantFrom(ROUND, ROUND, ROUND, ROUND + 1),
+    time: fc.constantFrom(at.train, at.commit, at.reveal, at.judge),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      const { book } = bookOf({ run: runWith({ maxAccepted: 2 }) });
+      for (const s of steps) {
+        const key = peers[s.who].publicKey;
+        const claim = claimOf(works[s.about]);
+        if (s.what === 'commit') book.commit(key, commitOf(key, claim, { round: s.round }), s.time);
+        else if (s.what === 'reveal') book.reveal(key, revealOf(claim, { round: s.round }), s.time);
+        else if (s.what === 'bytes') await book.bytes(key, works[s.about]);
+        else book.notServed(key, refusal('not-revealed', 'slow-bytes'));
+      }
+      const verdict = await book.judge();
+      const listed = [...verdict.accepted, ...verdict.refused].map(({ contributor }) => toHex(contributor));
+      expect(new Set(listed).size).toBe(listed.length);
+      expect(verdict.accepted.length).toBeLessThanOrEqual(2);
+      // Everybody that committed hears of it, one way or the other.
+      for (const { contributor } of book.entries()) expect(listed).toContain(toHex(contributor));
+      for (const { contributor, claim } of verdict.accepted) {
+        const work = book.workOf(contributor);
+        expect(work?.claimBytes).toEqual(claim);
+        expect(sha256Sync(work?.bytes ?? new Uint8Array())).toEqual(work?.read.blob.hash);
+      }
+    }),
+    { numRuns: 200 },
+  );
 });

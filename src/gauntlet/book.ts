@@ -1,38 +1,28 @@
 /**
- * A validator's book of one round: who committed and revealed what and when, which bytes to fetch, and the verdict.
+ * A validator's book of one round: each commit and reveal with its time, which bytes to fetch, and the outcome.
  *
- * No I/O, no clock, no GPU: the caller passes opened messages, fetched bytes and the time (swarm time, epoch ms), and
- * injects how bytes are inspected and how losses are measured. Checks run cheapest first, and each refusal carries a
- * reason code and the numbers behind it. The same messages in the same order give the same verdict.
+ * No I/O, no clock, no GPU: the caller passes opened messages, fetched bytes and the time (swarm time, epoch ms). Claims are
+ * opaque here: a {@link RoundJudge} reads, inspects, compares and measures. Checks run cheapest first, and each refusal
+ * carries a reason code and the figures behind it. The same messages in the same order give the same outcome.
  *
  *   commit() reveal()  ->  toFetch()  ->  bytes() / notServed()  ->  judge()
  */
+import type { Outcome } from '../chain/certificate.ts';
+import type { Account, Ledger } from '../chain/ledger.ts';
+import type { Run } from '../chain/run.ts';
 import { bytesEqual, compareBytes, sha256, toHex } from '../protocol/bytes.ts';
-import { deadlines, roundStart } from '../protocol/clock.ts';
 import { MAX_REFUSED } from '../protocol/limits.ts';
-import type { Manifest } from '../protocol/manifest.ts';
-import type { AuditEntry, JoinedEntry, MessageOf, RefusedEntry } from '../protocol/messages.ts';
+import type { JoinedEntry, MessageOf, Score } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
-import type { CarryBook } from './carries.ts';
-import { commitProblem, type Refusal, refusal, stateProblem } from './checks.ts';
-import {
-  type Compared,
-  directionProblems,
-  gainProblems,
-  type Measured,
-  normProblems,
-} from './comparisons.ts';
-import type { Inspect, Inspected } from './inspect.ts';
-import { type Copy, findCopies } from './overlap.ts';
-import { type LossMeasurement, lossProblem, lossScore } from './scores.ts';
+import type { Compared, NotedAudit, NotedRefusal, ReadClaim, RoundJudge, Work } from './judge.ts';
+import { type Refusal, refusal } from './notes.ts';
 import { lotSeed, selectionOrder } from './selection.ts';
-import { type Standing, type Standings, workProblem } from './standings.ts';
+import type { Standings } from './standings.ts';
 import { weightsOf } from './weights.ts';
 
 type Commit = MessageOf<'commit'>;
 type Reveal = MessageOf<'reveal'>;
-type Verdict = MessageOf<'verdict'>;
 
 /** What became of a message: fine, or refused with the reason. `ok` also for an exact repetition. */
 export type Receipt = { readonly ok: true } | ({ readonly ok: false } & Refusal);
@@ -40,106 +30,82 @@ export type Receipt = { readonly ok: true } | ({ readonly ok: false } & Refusal)
 /** Bytes that the caller should fetch by hash, best source first. */
 export interface FetchRequest {
   readonly contributor: Uint8Array;
-  readonly submission: BlobRef;
+  readonly blob: BlobRef;
   /** libp2p peer id that its sender named. */
   readonly peer: string;
 }
 
-/** A submission that passed all cheap checks, for the loss measurement. */
-export interface Candidate {
-  readonly contributor: Uint8Array;
-  readonly submission: BlobRef;
-  readonly bytes: Uint8Array;
-  readonly tokens: number;
-  readonly innerSteps: number;
+/** A round's outcome with what one validator measured of it. */
+export interface Verdict extends Outcome {
+  readonly refused: readonly NotedRefusal[];
+  readonly audits: readonly NotedAudit[];
+  readonly scores: readonly Score[];
 }
 
-/**
- * Measures a candidate's losses around a step scaled by manifest.gauntlet.evaluationScale. Null: no time left, which
- * refuses it for capacity. Must not throw for what the bytes hold.
- */
-export type Evaluate = (candidate: Candidate) => Promise<LossMeasurement | null>;
-
-export interface BookOptions {
-  readonly manifest: Manifest;
-  readonly runId: Uint8Array;
+export interface BookOptions<C, I> {
+  readonly run: Run;
   readonly round: number;
+  readonly judge: RoundJudge<C, I>;
   /** The certified state root now; asked late, since the last round's certificate may still be on its way. */
   readonly baseRoot: () => Uint8Array;
-  /** Decodes bytes; see inspectorFor (inspect.ts). */
-  readonly inspect: Inspect;
-  /** Largest submission in bytes (maxSubmissionBytes of sparseloco/wire.ts). */
-  readonly maxBytes: number;
-  /** Null: no loss gate, for tests and validators that only check form. */
-  readonly evaluate: Evaluate | null;
-  /** What is known of contributors; empty when the manifest's rules need none. */
-  readonly standings?: Standings;
-  /** Whether a contributor is admitted in this round (admission.ts). Absent: everybody is, for tests. */
-  readonly isMember?: (contributor: Uint8Array) => boolean;
+  /** What the chain says of contributors: verified rounds, passed audits. Asked late for the same reason. */
+  readonly ledger: () => Pick<Ledger, 'accounts'>;
+  /** What this validator measured of contributors; used where the run selects by rating. */
+  readonly standings: Standings;
+  /** Whether a contributor is admitted in this round (chain/members.ts). */
+  readonly isMember: (contributor: Uint8Array) => boolean;
   /** What the last certificate applied, as it was inspected: whoever hands it in again is a copier. */
-  readonly previous?: readonly Inspected[];
-  /** What is known of private state, to check a commit's against. Absent in a run without audits. */
-  readonly carries?: Pick<CarryBook, 'problem' | 'startsOver'>;
-  /** Audits are held at present, so that who waits for one will get it. Default: false. */
-  readonly audited?: boolean;
+  readonly previous: readonly I[];
+  /** Audits are held at present, so that a contributor that waits for one will get it. */
+  readonly audited: boolean;
   /** Seed of the round's lots, for simulations that compare runs. Default: the hash of all seals. */
   readonly lots?: Uint8Array;
 }
 
-/** What else a verdict records: who joined, and audits of earlier rounds that ended. */
+/** What else an outcome records: newcomers, and audits of earlier rounds that ended. */
 export interface AlsoHappened {
   readonly joined: readonly JoinedEntry[];
-  readonly audits: readonly AuditEntry[];
+  readonly audits: readonly NotedAudit[];
 }
 const NOTHING: AlsoHappened = { joined: [], audits: [] };
 
 /** Where a contributor stands in the round, for status pages. */
 export type EntryState = 'committed' | 'revealed' | 'fetched' | 'accepted' | 'refused';
 
-interface Entry {
+interface Entry<C, I> {
   readonly contributor: Uint8Array;
   readonly commit: Commit;
-  /** Trained from empty moments with good reason (CarryBook.startsOver): a joiner, or a tab that was reloaded. */
-  readonly fresh: boolean;
+  /** The reveal that opened the seal, and what it says. */
   reveal: Reveal | null;
-  bytes: Uint8Array | null;
-  inspected: Inspected | null;
+  read: ReadClaim<C> | null;
+  work: Work<C, I> | null;
   refused: Refusal | null;
 }
 
 /**
- * Commits kept in a round of contributors without verified rounds: a flood of new identities finds the book full,
- * while those who have a standing (their number is bounded, standings.ts) always get in.
+ * Commits kept in a round of contributors without verified rounds: a flood of new identities finds the book full, while
+ * contributors with verified rounds always get in.
  */
 const MAX_STRANGERS = 4096;
-/** Refusals kept for senders without a valid commit (late, wrong state of mind), so that they too hear why. */
+/** Refusals kept for senders without a valid commit (late, not admitted), so that they too hear why. */
 const MAX_STRAY = 256;
 /** Submissions fetched, as a multiple of those a certificate can hold: some will be refused. */
 const FETCH_FACTOR = 2;
 /** Measured beyond maxAccepted, as a share of it. */
 const RESERVES = 0.25;
 
-/** Submissions whose bytes are there, as the checks that compare them see them. */
-const compared = (entries: readonly Entry[], counts: (entry: Entry) => boolean): Compared[] =>
-  entries.map((entry) => ({
-    inspected: entry.inspected as Inspected,
-    tokens: entry.commit.tokens,
-    fresh: entry.fresh,
-    counts: counts(entry),
-  }));
-
 const ok: Receipt = { ok: true };
 
-export class RoundBook {
-  readonly #o: BookOptions;
+export class RoundBook<C, I> {
+  readonly #o: BookOptions<C, I>;
   /** By hex key, in the order of first commits: that order decides who copied whom. */
-  readonly #entries = new Map<string, Entry>();
-  readonly #stray = new Map<string, RefusedEntry>();
+  readonly #entries = new Map<string, Entry<C, I>>();
+  readonly #stray = new Map<string, NotedRefusal>();
   #strangers = 0;
   #order: { keys: string[]; seed: Uint8Array } | null = null;
   #accepted: ReadonlySet<string> = new Set();
 
-  constructor(options: BookOptions) {
+  constructor(options: BookOptions<C, I>) {
     this.#o = options;
   }
 
@@ -155,43 +121,25 @@ export class RoundBook {
     const known = this.#entries.get(key);
     if (known !== undefined) {
       if (bytesEqual(known.commit.seal, commit.seal)) return ok;
-      known.refused ??= refusal('duplicate', 'two different commits in one round; neither counts');
+      known.refused ??= refusal('duplicate', 'two-commits');
       return receipt(known.refused);
     }
-    const problem =
-      this.#notMember(contributor) ??
-      this.#lateCommit(now) ??
-      commitProblem(commit, this.#o.manifest, this.#o.maxBytes) ??
-      this.#o.carries?.problem(contributor, commit) ??
-      null;
+    const problem = this.#notMember(contributor) ?? this.#lateCommit(now);
     if (problem !== null) return this.#refuseStray(contributor, problem);
-    const stranger = (this.#standingOf(contributor)?.verified ?? 0) <= 0;
-    if (stranger && this.#strangers === MAX_STRANGERS) {
-      const full = refusal('capacity', `${MAX_STRANGERS} newcomers in this round already`);
-      return this.#refuseStray(contributor, full);
-    }
+    const stranger = this.#verified(contributor) <= 0;
+    if (stranger && this.#strangers === MAX_STRANGERS)
+      return this.#refuseStray(contributor, refusal('capacity', 'many-newcomers', { most: MAX_STRANGERS }));
     if (stranger) this.#strangers++;
-    this.#entries.set(key, {
-      contributor,
-      commit,
-      fresh: this.#startsFresh(contributor, commit),
-      reveal: null,
-      bytes: null,
-      inspected: null,
-      refused: null,
-    });
+    this.#entries.set(key, { contributor, commit, reveal: null, read: null, work: null, refused: null });
     return ok;
   }
 
-  /** Without commitments to moments only a first round tells: a tab keeps them otherwise. */
-  #startsFresh(contributor: Uint8Array, commit: Commit): boolean {
-    const { carries } = this.#o;
-    if (carries !== undefined) return carries.startsOver(contributor, commit);
-    return (this.#standingOf(contributor)?.measurements ?? 0) === 0;
+  #account(contributor: Uint8Array): Account | undefined {
+    return this.#o.ledger().accounts.get(toHex(contributor));
   }
 
-  #standingOf(contributor: Uint8Array): Standing | undefined {
-    return this.#o.standings?.get(toHex(contributor));
+  #verified(contributor: Uint8Array): number {
+    return this.#account(contributor)?.verified ?? 0;
   }
 
   /** Takes a reveal. Early ones are kept, but nothing is fetched before the commit deadline. */
@@ -199,131 +147,120 @@ export class RoundBook {
     const wrong = this.#wrongRound(reveal);
     if (wrong !== null) return receipt(wrong);
     const entry = this.#entries.get(toHex(contributor));
-    if (entry === undefined) {
-      return this.#refuseStray(contributor, refusal('late', 'no commit was seen before the deadline'));
-    }
+    if (entry === undefined) return this.#refuseStray(contributor, refusal('late', 'no-commit'));
     if (entry.refused !== null) return receipt(entry.refused);
-    if (entry.reveal !== null && bytesEqual(entry.reveal.submission.hash, reveal.submission.hash)) return ok;
-    const { commit } = entry;
-    if (
-      reveal.submission.size !== commit.size ||
-      !sealMatches(commit.seal, this.#o.runId, this.#o.round, contributor, reveal.submission.hash)
-    ) {
-      // Not held against the entry: the true reveal may still come.
-      return receipt(refusal('hash-mismatch', 'reveals another submission than was sealed'));
-    }
+    if (entry.reveal !== null && bytesEqual(entry.reveal.claim, reveal.claim)) return ok;
+    // Not held against the entry: the true reveal may still come.
+    if (!sealMatches(entry.commit.seal, this.#o.run.id, this.#o.round, contributor, reveal.claim))
+      return receipt(refusal('hash-mismatch', 'other-claim'));
     const late = now - this.#deadlines().reveal;
-    if (late >= 0) {
-      entry.refused = refusal('late', `revealed ${late} ms after the deadline`);
-      return receipt(entry.refused);
+    const read =
+      late >= 0
+        ? refusal('late', 'late-reveal', { ms: late })
+        : this.#o.judge.read(contributor, reveal.claim);
+    if ('reason' in read) {
+      entry.refused = read;
+      return receipt(read);
     }
     entry.reveal = reveal;
+    entry.read = read;
     return ok;
   }
 
   /**
-   * What to fetch now: nothing before the commit deadline, then the revealed submissions in the order of selection, as
-   * many as could be needed. Call it again after reveals, fetched bytes or failures; what is under way is listed again.
+   * What to fetch now: nothing before the commit deadline, then the revealed work in the order of selection, as much as
+   * could be needed. Call it again after reveals, fetched bytes or failures; what is under way is listed again.
    */
   toFetch(now: number): FetchRequest[] {
     if (now < this.#deadlines().commit) return [];
     const root = this.#o.baseRoot();
-    let places = FETCH_FACTOR * this.#o.manifest.gauntlet.maxAccepted;
+    let places = FETCH_FACTOR * this.#o.run.rules.maxAccepted;
     const requests: FetchRequest[] = [];
     for (const key of this.#selection().keys) {
       if (places === 0) break;
-      const entry = this.#entries.get(key) as Entry;
-      if (entry.refused !== null || entry.reveal === null) continue;
-      if (stateProblem(entry.commit, root) !== null) continue;
+      const { contributor, refused, reveal, read, work } = this.#entries.get(key) as Entry<C, I>;
+      if (refused !== null || reveal === null || read === null) continue;
+      if (this.#o.judge.stateProblem(read.claim, root) !== null) continue;
       places--;
-      if (entry.bytes !== null) continue;
-      const { submission, peer } = entry.reveal;
-      requests.push({ contributor: entry.contributor, submission, peer });
+      if (work === null) requests.push({ contributor, blob: read.blob, peer: reveal.peer });
     }
     return requests;
   }
 
-  /** Takes fetched bytes: checks their hash, decodes and measures them. */
+  /** Takes fetched bytes: checks their hash and has them inspected. */
   async bytes(contributor: Uint8Array, bytes: Uint8Array): Promise<Receipt> {
     const entry = this.#entries.get(toHex(contributor));
-    if (entry === undefined || entry.reveal === null) return receipt(refusal('late', 'nothing was revealed'));
+    if (entry === undefined || entry.read === null) return receipt(refusal('late', 'no-commit'));
     if (entry.refused !== null) return receipt(entry.refused);
-    if (entry.bytes !== null) return ok;
-    const { hash, size } = entry.reveal.submission;
-    if (bytes.byteLength !== size || !bytesEqual(await sha256(bytes), hash)) {
-      // Whoever served them may be the liar, so that another source may still do.
-      return receipt(refusal('hash-mismatch', 'the bytes served are not those sealed'));
-    }
-    const { runId: run, round } = this.#o;
-    const inspected = this.#o.inspect(bytes, { run, round, contributor });
-    if (!inspected.ok) {
-      entry.refused ??= inspected.refusal;
+    if (entry.work !== null) return ok;
+    const { read } = entry;
+    // Whoever served other bytes may be the liar, so that another source may still do.
+    if (bytes.byteLength !== read.blob.size || !bytesEqual(await sha256(bytes), read.blob.hash))
+      return receipt(refusal('hash-mismatch', 'other-bytes'));
+    const looked = this.#o.judge.inspect(contributor, read.claim, bytes);
+    if ('reason' in looked) {
+      entry.refused ??= looked;
       return receipt(entry.refused);
     }
-    entry.bytes = bytes;
-    entry.inspected = inspected.inspected;
+    entry.work = { contributor, read, bytes, inspected: looked.inspected };
     return ok;
   }
 
-  /** Nobody serves these bytes, or only wrong ones; final. */
-  notServed(contributor: Uint8Array, detail: string): void {
+  /** These bytes will not come; final. */
+  notServed(contributor: Uint8Array, problem: Refusal): void {
     const entry = this.#entries.get(toHex(contributor));
-    if (entry !== undefined && entry.bytes === null) entry.refused ??= refusal('not-revealed', detail);
+    if (entry !== undefined && entry.work === null) entry.refused ??= problem;
   }
 
   /**
-   * Judges what is there and returns the verdict; `accepted` may be empty (then, unless somebody joined:
-   * {@link noCertificate}). Call it once, after the reveal deadline or as soon as nothing is left to fetch.
+   * Judges what is there and returns the verdict; `accepted` may be empty. Call it once, after the reveal deadline or as
+   * soon as nothing is left to fetch.
    */
   async judge({ joined, audits } = NOTHING): Promise<Verdict> {
-    const { manifest, runId, round } = this.#o;
-    const rules = manifest.gauntlet;
-    const root = this.#o.baseRoot();
+    const { run, round, judge } = this.#o;
+    const { maxAccepted } = run.rules;
+    const baseRoot = this.#o.baseRoot();
     const selection = this.#selection();
 
     for (const entry of this.#entries.values()) {
-      entry.refused ??= stateProblem(entry.commit, root);
-      if (entry.refused !== null || entry.bytes !== null) continue;
-      entry.refused =
-        entry.reveal === null
-          ? refusal('not-revealed', 'committed, but nothing was revealed before the deadline')
-          : refusal('capacity', 'not fetched in time, or more work than this round could judge');
+      if (entry.refused !== null) continue;
+      if (entry.read === null) entry.refused = refusal('not-revealed', 'never-revealed');
+      else
+        entry.refused =
+          judge.stateProblem(entry.read.claim, baseRoot) ??
+          (entry.work === null ? refusal('capacity', 'not-fetched') : null);
     }
     const counts = this.#yardstick();
-    this.#refuseNorms(counts);
-    this.#refuseCopies(selection.seed);
-    this.#refuseDirections(selection.seed, counts);
+    this.#compare(selection.seed, counts);
 
     const candidates = selection.keys
-      .map((key) => this.#entries.get(key) as Entry)
+      .map((key) => this.#entries.get(key) as Entry<C, I>)
       .filter(({ refused }) => refused === null);
-    const measureAtMost = rules.maxAccepted + Math.ceil(rules.maxAccepted * RESERVES);
-    const scores = await this.#measureAll(candidates.slice(0, measureAtMost), counts);
+    const measureAtMost = maxAccepted + Math.ceil(maxAccepted * RESERVES);
+    const scores = await this.#measure(candidates.slice(0, measureAtMost), counts);
     this.#putOnTrial(candidates);
     const good = candidates.slice(0, measureAtMost).filter(({ refused }) => refused === null);
-    const accepted = good.slice(0, rules.maxAccepted);
-    for (const entry of [...good.slice(rules.maxAccepted), ...candidates.slice(measureAtMost)])
-      entry.refused = refusal('capacity', `${rules.maxAccepted} others were drawn for this round`);
+    const accepted = good.slice(0, maxAccepted);
+    for (const entry of [...good.slice(maxAccepted), ...candidates.slice(measureAtMost)])
+      entry.refused = refusal('capacity', 'not-drawn', { most: maxAccepted });
 
+    const unitsOf = (entry: Entry<C, I>): number => (entry.read as ReadClaim<C>).units;
     const weights = weightsOf(
       accepted.map((entry) => ({
-        tokens: entry.commit.tokens,
-        verifiedRounds: this.#standingOf(entry.contributor)?.verified ?? 0,
+        units: unitsOf(entry),
+        verifiedRounds: this.#verified(entry.contributor),
       })),
-      rules,
+      run.rules,
     );
     this.#accepted = new Set(accepted.map((entry) => toHex(entry.contributor)));
     return {
-      kind: 'verdict',
-      run: runId,
       round,
-      baseRoot: root,
+      baseRoot,
       accepted: accepted
         .map((entry, i) => ({
           contributor: entry.contributor,
-          submission: (entry.reveal as Reveal).submission,
-          tokens: entry.commit.tokens,
-          innerSteps: entry.commit.innerSteps,
+          claim: (entry.reveal as Reveal).claim,
+          units: unitsOf(entry),
           weight: weights[i],
         }))
         .sort(byContributor),
@@ -339,9 +276,11 @@ export class RoundBook {
     return this.#selection().seed;
   }
 
-  /** A contributor's commit. */
-  commitOf(contributor: Uint8Array): Commit | null {
-    return this.#entries.get(toHex(contributor))?.commit ?? null;
+  /** A contributor's revealed claim and its bytes; null when one of them is missing. */
+  workOf(contributor: Uint8Array): (Work<C, I> & { readonly claimBytes: Uint8Array }) | null {
+    const entry = this.#entries.get(toHex(contributor));
+    if (entry === undefined || entry.work === null || entry.reveal === null) return null;
+    return { ...entry.work, claimBytes: entry.reveal.claim };
   }
 
   /** Whose work can be audited: what was accepted, and what only waits for a passed audit. Call it after judge(). */
@@ -352,13 +291,11 @@ export class RoundBook {
   }
 
   /** What was accepted, as it was inspected: the next round's `previous`. */
-  applied(): Inspected[] {
-    return [...this.#accepted].map((key) => this.#entries.get(key)?.inspected).filter((one) => one != null);
-  }
-
-  /** Bytes of an accepted or candidate submission, for applying it. */
-  bytesOf(contributor: Uint8Array): Uint8Array | null {
-    return this.#entries.get(toHex(contributor))?.bytes ?? null;
+  applied(): I[] {
+    return [...this.#accepted].flatMap((key) => {
+      const work = this.#entries.get(key)?.work;
+      return work == null ? [] : [work.inspected];
+    });
   }
 
   /** Everybody's state, in the order of commits. */
@@ -370,33 +307,32 @@ export class RoundBook {
     }));
   }
 
-  #stateOf(key: string, entry: Entry): EntryState {
+  #stateOf(key: string, entry: Entry<C, I>): EntryState {
     if (entry.refused !== null) return 'refused';
     if (this.#accepted.has(key)) return 'accepted';
-    if (entry.bytes !== null) return 'fetched';
+    if (entry.work !== null) return 'fetched';
     return entry.reveal === null ? 'committed' : 'revealed';
   }
 
   #deadlines() {
-    return deadlines(this.#o.manifest.schedule, this.#o.round);
+    return this.#o.run.rounds.deadlines(this.#o.round);
   }
 
   #wrongRound(message: Commit | Reveal): Refusal | null {
-    if (!bytesEqual(message.run, this.#o.runId)) return refusal('wrong-round', 'made for another run');
+    if (!bytesEqual(message.run, this.#o.run.id)) return refusal('wrong-round', 'other-run');
     if (message.round === this.#o.round) return null;
-    return refusal('wrong-round', `made for round ${message.round}, this is ${this.#o.round}`);
+    return refusal('wrong-round', 'other-round', { round: message.round, open: this.#o.round });
   }
 
   #notMember(contributor: Uint8Array): Refusal | null {
-    if (this.#o.isMember?.(contributor) ?? true) return null;
-    return refusal('not-member', 'no certificate admits this key; join and wait for the next one');
+    return this.#o.isMember(contributor) ? null : refusal('not-member', 'not-admitted');
   }
 
   #lateCommit(now: number): Refusal | null {
-    const early = roundStart(this.#o.manifest.schedule, this.#o.round) - now;
-    if (early > 0) return refusal('wrong-round', `committed ${early} ms before the round began`);
+    const early = this.#o.run.rounds.start(this.#o.round) - now;
+    if (early > 0) return refusal('wrong-round', 'early-commit', { ms: early });
     const late = now - this.#deadlines().commit;
-    return late >= 0 ? refusal('late', `committed ${late} ms after the deadline`) : null;
+    return late >= 0 ? refusal('late', 'late-commit', { ms: late }) : null;
   }
 
   #refuseStray(contributor: Uint8Array, problem: Refusal): Receipt {
@@ -412,126 +348,72 @@ export class RoundBook {
       const entries = [...this.#entries.values()];
       const seed = this.#o.lots ?? lotSeed(entries.map((entry) => entry.commit.seal));
       const contributors = entries.map((entry) => entry.contributor);
-      const { gauntlet } = this.#o.manifest;
-      const order = selectionOrder(contributors, gauntlet, this.#o.standings ?? new Map(), seed);
+      const order = selectionOrder(contributors, this.#o.run.rules, this.#o.standings, seed);
       this.#order = { keys: order.map(toHex), seed };
     }
     return this.#order;
   }
 
-  /** Entries that are still in the race and whose bytes are there, in the order of commits. */
-  #inRace(): Entry[] {
-    return [...this.#entries.values()].filter((entry) => entry.refused === null && entry.inspected !== null);
+  #isProven({ contributor }: { readonly contributor: Uint8Array }): boolean {
+    return this.#account(contributor)?.proven === true;
   }
 
-  #isProven({ contributor }: Entry): boolean {
-    return this.#standingOf(contributor)?.proven === true;
-  }
-
-  /** Whether so many who passed an audit take part that nobody else is needed; never, where nobody would be audited. */
+  /** Whether so many audited contributors take part that nobody else is needed; never, where nobody would be audited. */
   #enough(proven: number): boolean {
-    const { trialFrom } = this.#o.manifest.gauntlet;
-    return this.#o.audited === true && trialFrom !== undefined && proven >= trialFrom;
+    return this.#o.audited && proven >= this.#o.run.rules.trialFrom;
   }
 
   /**
    * Whose work the others are held against: everybody's, and only that of audited contributors once there is enough of
    * it, so that new identities, which cost next to nothing, cannot outvote them.
    */
-  #yardstick(): (entry: Entry) => boolean {
-    const isProven = (entry: Entry) => this.#isProven(entry);
-    const moving = this.#inRace().filter(({ inspected }) => (inspected as Inspected).norm > 0);
+  #yardstick(): (work: Work<C, I>) => boolean {
+    const isProven = (work: Work<C, I>) => this.#isProven(work);
+    const moving = [...this.#entries.values()].flatMap(({ work, refused }) =>
+      work !== null && refused === null && this.#o.judge.moves(work.inspected) ? [work] : [],
+    );
     return this.#enough(moving.filter(isProven).length) ? isProven : () => true;
   }
 
-  #refuseNorms(counts: (entry: Entry) => boolean): void {
-    const entries = this.#inRace();
-    const problems = normProblems(compared(entries, counts), this.#o.manifest.gauntlet);
-    entries.forEach((entry, i) => (entry.refused = problems[i]));
-  }
-
-  #refuseCopies(seed: Uint8Array): void {
+  #compare(seed: Uint8Array, counts: (work: Work<C, I>) => boolean): void {
     // Originals include refused ones: a copy of a copy, or of an oversized original, is still a copy.
-    const entries = [...this.#entries.values()].filter((entry) => entry.inspected !== null);
-    const inspected = entries.map((entry) => entry.inspected as Inspected);
-    const { maxOverlap } = this.#o.manifest.gauntlet;
-    for (const copy of findCopies(inspected, maxOverlap, sampleSeed(seed), this.#o.previous)) {
-      const whose =
-        copy.original < 0
-          ? 'the last certificate'
-          : `an earlier commit (${toHex(entries[copy.original].contributor).slice(0, 8)})`;
-      const detail = `${percent(copy.share)} ${COPIED[copy.kind]} ${whose}, limit ${percent(copy.limit)}`;
-      entries[copy.copy].refused ??= refusal('copy', detail);
-    }
+    const entries = [...this.#entries.values()].filter(({ work }) => work !== null);
+    const all = entries.map((entry) => compared(entry, counts));
+    const problems = this.#o.judge.compare(all, seed, this.#o.previous);
+    entries.forEach((entry, i) => (entry.refused ??= problems[i]));
   }
 
-  #refuseDirections(seed: Uint8Array, counts: (entry: Entry) => boolean): void {
-    const least = this.#o.manifest.gauntlet.minAgreement;
-    if (least === undefined) return;
-    const entries = this.#inRace();
-    const problems = directionProblems(compared(entries, counts), least, sampleSeed(seed));
-    entries.forEach((entry, i) => (entry.refused = problems[i]));
-  }
-
-  /** Measures candidates, refuses those whose losses say so, and returns everybody's scores. */
-  async #measureAll(
-    candidates: readonly Entry[],
-    counts: (entry: Entry) => boolean,
-  ): Promise<Verdict['scores']> {
-    const { evaluate, manifest } = this.#o;
-    if (evaluate === null) return [];
-    const scores: Verdict['scores'] = [];
-    const measured: (Measured & { entry: Entry })[] = [];
-    const all = compared(candidates, counts);
-    for (const [i, entry] of candidates.entries()) {
-      const { contributor, commit } = entry;
-      const measurement = await evaluate({
-        contributor,
-        submission: (entry.reveal as Reveal).submission,
-        bytes: entry.bytes as Uint8Array,
-        tokens: commit.tokens,
-        innerSteps: commit.innerSteps,
-      });
-      if (measurement === null) {
-        entry.refused = refusal('capacity', 'not measured in time');
-        continue;
-      }
-      const unassigned = lossScore(measurement.unassigned);
-      const assigned = lossScore(measurement.assigned);
-      scores.push({ contributor, assigned: bounded(assigned.gain), unassigned: bounded(unassigned.gain) });
-      measured.push({ ...all[i], entry, unassigned: measurement.unassigned });
-      entry.refused = lossProblem(unassigned);
-    }
-    const { minGain } = manifest.gauntlet;
-    const problems = minGain === undefined ? [] : gainProblems(measured, minGain);
-    measured.forEach(({ entry }, i) => {
-      entry.refused ??= problems[i] ?? workProblem(this.#standingOf(entry.contributor));
-    });
-    return scores;
+  /** Has candidates measured, refuses those whose losses say so, and returns everybody's scores. */
+  async #measure(
+    candidates: readonly Entry<C, I>[],
+    counts: (work: Work<C, I>) => boolean,
+  ): Promise<Score[]> {
+    const measured = await this.#o.judge.measure(candidates.map((entry) => compared(entry, counts)));
+    candidates.forEach((entry, i) => (entry.refused ??= measured[i].refusal));
+    return measured.flatMap(({ score }) => (score === null ? [] : [score]));
   }
 
   /**
-   * Work of who failed an audit is looked at, but not applied, until one is passed; and that of newcomers too, once the
-   * round has work of enough others who passed one (`trialFrom`): a liar then does no harm before it is found out.
+   * After a failed audit a contributor's work is looked at, but not applied, until it passes one. A newcomer's too, once the
+   * round has work of enough audited others (`trialFrom`): a liar then does no harm before it is found out.
    */
-  #putOnTrial(candidates: readonly Entry[]): void {
+  #putOnTrial(candidates: readonly Entry<C, I>[]): void {
     const good = candidates.filter(({ refused }) => refused === null);
     const proven = good.filter((entry) => this.#isProven(entry)).length;
     const enough = this.#enough(proven);
     for (const entry of good) {
-      if ((this.#standingOf(entry.contributor)?.verified ?? 0) < 0)
-        entry.refused = refusal('on-trial', 'failed an audit; counts again once one is passed');
+      if (this.#verified(entry.contributor) < 0) entry.refused = refusal('on-trial', 'audit-failed-before');
       else if (enough && !this.#isProven(entry))
-        entry.refused = refusal('on-trial', `not audited yet, and ${proven} others of this round are`);
+        entry.refused = refusal('on-trial', 'awaits-audit', { audited: proven });
     }
   }
 
-  /** Refusals for the verdict: whoever came furthest is told first, should there be more than it can list. */
-  #refusals(): RefusedEntry[] {
+  /** Refusals for the verdict: those that came furthest are told first, should there be more than it can list. */
+  #refusals(): NotedRefusal[] {
     const listed = [...this.#entries.values()]
       .filter((entry) => entry.refused !== null)
       .map((entry) => ({
-        rank: entry.bytes !== null ? 0 : entry.reveal !== null ? 1 : 2,
+        rank: entry.work !== null ? 0 : entry.reveal !== null ? 1 : 2,
         refused: { contributor: entry.contributor, ...(entry.refused as Refusal) },
       }));
     for (const [key, refused] of this.#stray) {
@@ -545,25 +427,14 @@ export class RoundBook {
   }
 }
 
-/** What a validator publishes when its verdict accepted nothing. */
-export const noCertificate = ({ run, round, refused }: Verdict): MessageOf<'no-certificate'> => ({
-  kind: 'no-certificate',
-  run,
-  round,
-  refused,
-});
+const compared = <C, I>(
+  { work, refused }: Entry<C, I>,
+  counts: (work: Work<C, I>) => boolean,
+): Compared<C, I> => {
+  if (work === null) throw new Error('only work whose bytes are there is compared');
+  return { work, refused: refused !== null, counts: counts(work) };
+};
 
 const receipt = (problem: Refusal): Receipt => ({ ok: false, ...problem });
-const COPIED: Readonly<Record<Copy['kind'], string>> = {
-  positions: 'of its positions are those of',
-  mosaic: 'of its positions are, chunk by chunk, those of earlier commits, most of',
-  'moved-chunks': 'of its chunks are, elsewhere, those of',
-};
-/** Seed of the chunks that are compared. */
-const sampleSeed = (seed: Uint8Array): number => new DataView(seed.buffer, seed.byteOffset).getUint32(0);
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-/** Schema bounds of a score; a loss that is no number counts as the worst. */
-const bounded = (gain: number): number =>
-  Number.isFinite(gain) ? Math.max(-1e6, Math.min(1e6, gain)) : -1e6;
 const byContributor = (a: { contributor: Uint8Array }, b: { contributor: Uint8Array }): number =>
   compareBytes(a.contributor, b.contributor);

@@ -1,116 +1,105 @@
-/** Which commits continue what a contributor carried, whatever became of its rounds. */
+/** Which claims continue what a contributor carried, whatever became of its rounds. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
-import { type MessageOf, REFUSAL_REASONS, type RefusalReason } from '../protocol/messages.ts';
+import { REFUSAL_REASONS, type RefusalReason } from '../protocol/messages.ts';
 import { testHash } from '../protocol/testing.ts';
-import { CarryBook, carriesOn } from './carries.ts';
+import { CarryBook, type CarryClaim, carriesOn } from './carries.ts';
 
 const ana = testHash('ana');
 const zero = testHash('zeros');
 
-/** A commit that starts from `before`; what it leaves is named after its round. */
-const commit = (round: number, before: Uint8Array): MessageOf<'commit'> => ({
-  kind: 'commit',
-  run: testHash('run'),
+/** A claim that starts from `before`; what it leaves is named after its round. */
+const claim = (round: number, before: Uint8Array): CarryClaim => ({
   round,
-  seal: testHash(`seal ${round}`),
-  size: 1,
-  tokens: 1,
-  innerSteps: 1,
-  baseRoot: testHash('root'),
-  trainLoss: 1,
   carry: { before, accepted: testHash(`${round} accepted`), refused: testHash(`${round} refused`) },
 });
 const everybody = () => true;
 /** How a round ended for ana. */
 const ended = (round: number, how: 'accepted' | RefusalReason) => {
-  const detail = '';
-  const submission = { hash: testHash('bytes'), size: 1 };
   return {
     round,
-    accepted:
-      how === 'accepted' ? [{ contributor: ana, submission, tokens: 1, innerSteps: 1, weight: 1 }] : [],
-    refused: how === 'accepted' ? [] : [{ contributor: ana, reason: how, detail }],
+    accepted: how === 'accepted' ? [{ contributor: ana, claim: testHash('claim'), units: 1, weight: 1 }] : [],
+    refused: how === 'accepted' ? [] : [{ contributor: ana, reason: how }],
   };
 };
 
 test('a newcomer starts from zeros, and only so; anybody may start over from them', () => {
   const book = new CarryBook(zero);
-  expect(book.problem(ana, commit(1, zero))).toBeNull();
-  expect(book.problem(ana, commit(1, testHash('made up')))).toMatchObject({ reason: 'carry' });
-  book.note(ana, commit(1, zero));
-  expect(book.problem(ana, commit(2, zero))).toBeNull();
-  const { carry: _, ...without } = commit(1, zero);
+  expect(book.problem(ana, claim(1, zero))).toBeNull();
+  expect(book.problem(ana, claim(1, testHash('made up')))).toMatchObject({ reason: 'carry' });
+  book.note(ana, claim(1, zero));
+  expect(book.problem(ana, claim(2, zero))).toBeNull();
+  const without = { round: 1, carry: null };
   expect(book.problem(ana, without)).toMatchObject({ reason: 'malformed' });
 });
 
 test('starts over: a joiner, a reloaded tab and one that was late; one that was short of work in one round of eight', () => {
   const book = new CarryBook(zero);
-  expect(book.startsOver(ana, commit(1, zero))).toBe(true);
-  const { carry: _, ...without } = commit(1, zero);
+  expect(book.startsOver(ana, claim(1, zero))).toBe(true);
+  const without = { round: 1, carry: null };
   expect(book.startsOver(ana, without)).toBe(false);
   const next = (round: number, how: 'accepted' | RefusalReason) => {
-    book.note(ana, commit(round, zero));
+    book.note(ana, claim(round, zero));
     book.settle(ended(round, how), everybody);
   };
   next(1, 'accepted');
-  expect(book.startsOver(ana, commit(2, testHash('1 accepted')))).toBe(false);
-  expect(book.startsOver(ana, commit(2, zero))).toBe(true);
+  expect(book.startsOver(ana, claim(2, testHash('1 accepted')))).toBe(false);
+  expect(book.startsOver(ana, claim(2, zero))).toBe(true);
   next(2, 'late');
-  expect(book.startsOver(ana, commit(3, zero))).toBe(true);
+  expect(book.startsOver(ana, claim(3, zero))).toBe(true);
   for (const [n, reason] of (['work', 'loss', 'direction'] as const).entries()) {
     const chances: boolean[] = [];
     for (let i = 0, round = 3 + 20 * n; i < 8; i++, round++) {
       next(round, reason);
-      chances.push(book.startsOver(ana, commit(round + 1, zero)));
-      expect(book.problem(ana, commit(round + 1, testHash(`${round} refused`)))).not.toBeNull();
+      chances.push(book.startsOver(ana, claim(round + 1, zero)));
+      expect(book.problem(ana, claim(round + 1, testHash(`${round} refused`)))).not.toBeNull();
     }
     expect(chances.filter(Boolean)).toHaveLength(1);
   }
   expect(new CarryBook(zero, book.encode()).encode()).toEqual(book.encode());
 });
 
-test('the next commit starts from what the last one left, by what became of it', () => {
+test('the next claim starts from what the last one left, by what became of it', () => {
   const book = new CarryBook(zero);
-  book.note(ana, commit(1, zero));
-  expect(book.problem(ana, commit(2, testHash('1 refused')))).toBeNull();
-  expect(book.problem(ana, commit(2, testHash('1 accepted')))).toMatchObject({ reason: 'carry' });
+  book.note(ana, claim(1, zero));
+  expect(book.problem(ana, claim(2, testHash('1 refused')))).toBeNull();
+  expect(book.problem(ana, claim(2, testHash('1 accepted')))).toMatchObject({ reason: 'carry' });
   book.settle(ended(1, 'accepted'), everybody);
-  expect(book.problem(ana, commit(2, testHash('1 accepted')))).toBeNull();
-  expect(book.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
+  expect(book.problem(ana, claim(2, testHash('1 accepted')))).toBeNull();
+  expect(book.problem(ana, claim(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
 });
 
 test('a round that a contributor can have refused by itself leaves nothing to go on from but zeros', () => {
   for (const reason of REFUSAL_REASONS) {
     const book = new CarryBook(zero);
-    book.note(ana, commit(1, zero));
+    book.note(ana, claim(1, zero));
     book.settle(ended(1, reason), everybody);
-    const next = book.problem(ana, commit(2, testHash('1 refused')));
+    const next = book.problem(ana, claim(2, testHash('1 refused')));
     if (reason === 'on-trial' || reason === 'capacity') expect(next).toBeNull();
     else expect(next).toMatchObject({ reason: 'carry' });
-    expect(book.problem(ana, commit(2, zero))).toBeNull();
+    expect(book.problem(ana, claim(2, zero))).toBeNull();
   }
   const unlisted = new CarryBook(zero);
-  unlisted.note(ana, commit(1, zero));
+  unlisted.note(ana, claim(1, zero));
   unlisted.settle({ round: 1, accepted: [], refused: [] }, everybody);
-  expect(unlisted.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
+  expect(unlisted.problem(ana, claim(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
 });
 
-test('a commit that does not follow leaves nothing to follow', () => {
+test('a claim that does not follow leaves nothing to follow', () => {
   const book = new CarryBook(zero);
-  book.note(ana, commit(1, zero));
-  book.note(ana, commit(2, testHash('made up')));
-  expect(book.problem(ana, commit(3, testHash('2 refused')))).toMatchObject({ reason: 'carry' });
-  expect(book.problem(ana, commit(3, testHash('1 refused')))).toBeNull();
+  book.note(ana, claim(1, zero));
+  book.note(ana, claim(2, testHash('made up')));
+  expect(book.problem(ana, claim(3, testHash('2 refused')))).toMatchObject({ reason: 'carry' });
+  expect(book.problem(ana, claim(3, testHash('1 refused')))).toBeNull();
 });
 
-test('only the first commit of a round counts', () => {
+test('only the first claim of a round counts', () => {
   const book = new CarryBook(zero);
-  book.note(ana, commit(1, zero));
-  const other = commit(1, zero);
+  book.note(ana, claim(1, zero));
+  const other = claim(1, zero);
   book.note(ana, { ...other, carry: { before: zero, accepted: zero, refused: testHash('second') } });
-  expect(book.problem(ana, commit(2, testHash('second')))).toMatchObject({ reason: 'carry' });
+  expect(book.problem(ana, claim(2, testHash('second')))).toMatchObject({ reason: 'carry' });
 });
 
 test('honest contributors always follow, whatever is accepted, over restarts of the validator and of the tab', () => {
@@ -122,7 +111,7 @@ test('honest contributors always follow, whatever is accepted, over restarts of 
       let carried = zero;
       rounds.forEach(({ end, restart, reload }, i) => {
         if (reload) carried = zero;
-        const made = commit(i, carried);
+        const made = claim(i, carried);
         expect(book.problem(ana, made)).toBeNull();
         book.note(ana, made);
         if (end !== 'unheard') book.settle(ended(i, end), everybody);
@@ -137,9 +126,9 @@ test('honest contributors always follow, whatever is accepted, over restarts of 
 
 test('who is no member any more is forgotten; a broken note counts as none', () => {
   const book = new CarryBook(zero);
-  book.note(ana, commit(1, zero));
+  book.note(ana, claim(1, zero));
   book.settle(ended(1, 'on-trial'), (key) => key !== toHex(ana));
-  expect(book.problem(ana, commit(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
+  expect(book.problem(ana, claim(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
   const broken = new CarryBook(zero, new TextEncoder().encode('{"'));
-  expect(broken.problem(ana, commit(2, zero))).toBeNull();
+  expect(broken.problem(ana, claim(2, zero))).toBeNull();
 });

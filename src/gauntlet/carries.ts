@@ -6,14 +6,20 @@
  * contributor can keep from being audited, by coming late or revealing nothing, leaves nothing to go on from.
  */
 import * as v from 'valibot';
+import type { Outcome } from '../chain/certificate.ts';
 import { bytesEqual, fromHex, toHex } from '../protocol/bytes.ts';
-import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
-import { type Refusal, refusal } from './checks.ts';
+import type { RefusalReason } from '../protocol/messages.ts';
+import type { CarryRoots } from '../training/carry.ts';
+import { type Refusal, refusal } from './notes.ts';
 
-type Commit = MessageOf<'commit'>;
+/** What a claim says of a round and of what is carried into and out of it. */
+export interface CarryClaim {
+  readonly round: number;
+  readonly carry: CarryRoots | null;
+}
 
 interface Entry {
-  /** Round of the commit. */
+  /** Round of the claim. */
   readonly round: number;
   readonly accepted: Uint8Array;
   readonly refused: Uint8Array;
@@ -59,17 +65,13 @@ export class CarryBook {
     this.#entries = decode(note);
   }
 
-  /** Why a commit's carry does not follow from the one before; null when it does. */
-  problem(contributor: Uint8Array, { carry }: Commit): Refusal | null {
-    if (carry === undefined)
-      return refusal('malformed', 'this run audits: a commit names the roots of error feedback and moments');
+  /** Why a claim's carry does not follow from the one before; null when it does. */
+  problem(contributor: Uint8Array, { carry }: CarryClaim): Refusal | null {
+    if (carry === null) return refusal('malformed', 'no-carry-roots');
     const before = this.#expected(contributor);
     if (bytesEqual(carry.before, this.#zero) || (before !== null && bytesEqual(carry.before, before)))
       return null;
-    return refusal(
-      'carry',
-      'error feedback and moments are not those of the last commit; start again from zeros',
-    );
+    return refusal('carry', 'carry-broken');
   }
 
   /**
@@ -77,24 +79,24 @@ export class CarryBook {
    * Who was refused as {@link SHORT} before has that reason one round in eight, so that no honest tab is locked out. Ask
    * before {@link note}.
    */
-  startsOver(contributor: Uint8Array, { carry, round }: Commit): boolean {
-    if (carry === undefined || !bytesEqual(carry.before, this.#zero)) return false;
+  startsOver(contributor: Uint8Array, { carry, round }: CarryClaim): boolean {
+    if (carry === null || !bytesEqual(carry.before, this.#zero)) return false;
     const short = this.#entries.get(toHex(contributor))?.left === 'short';
     return !short || (contributor[0] + round) % SECOND_CHANCE === 0;
   }
 
-  /** Remembers what a commit that the round's book took leaves, once a round. */
-  note(contributor: Uint8Array, commit: Commit): void {
+  /** Remembers what a claim that the round's book took leaves, once a round. */
+  note(contributor: Uint8Array, claim: CarryClaim): void {
     const key = toHex(contributor);
-    const { carry, round } = commit;
+    const { carry, round } = claim;
     if ((this.#entries.get(key)?.round ?? -1) >= round) return;
-    if (carry === undefined || this.problem(contributor, commit) !== null) return;
+    if (carry === null || this.problem(contributor, claim) !== null) return;
     this.#entries.set(key, { round, accepted: carry.accepted, refused: carry.refused, left: 'refused' });
   }
 
   /** Takes in how a round was judged. Forgets who is no member any more. */
   settle(
-    { round, accepted, refused }: Pick<MessageOf<'verdict'>, 'round' | 'accepted' | 'refused'>,
+    { round, accepted, refused }: Pick<Outcome, 'round' | 'accepted' | 'refused'>,
     isMember: (key: string) => boolean,
   ): void {
     const left = new Map<string, Left>();

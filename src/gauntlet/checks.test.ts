@@ -29,7 +29,7 @@ test('half the claimed steps are too few', () => {
   const lazy = { norm: 1, tokens: 128 * 16 };
   expect(shortNormProblem(lazy, honest, 0.8)).toEqual({
     reason: 'work',
-    detail: "norm 1.000, others' at least 1.547 for as many tokens; needs 0.8 of it",
+    note: { code: 'norm-short', figures: { norm: 1, expected: expect.closeTo(1.547, 3), least: 0.8 } },
   });
   // With two more like it.
   expect(shortNormProblem(lazy, [...honest, lazy, lazy], 0.8)).toMatchObject({ reason: 'work' });

@@ -1,53 +1,10 @@
 /**
- * The cheap checks of a submission, each a pure function: what a commit claims, and how a norm compares.
+ * The cheap checks of a submission's norm, each a pure function.
  *
- * A check answers null when all is well, or a refusal: a reason code and the numbers behind it in plain words, both
- * shown to the submission's sender.
+ * A check answers null when all is well, or a refusal: a reason code and the figures behind it, both shown to the
+ * submission's sender.
  */
-import { bytesEqual } from '../protocol/bytes.ts';
-import type { Manifest } from '../protocol/manifest.ts';
-import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
-
-export interface Refusal {
-  readonly reason: RefusalReason;
-  readonly detail: string;
-}
-
-export const refusal = (reason: RefusalReason, detail: string): Refusal => ({
-  reason,
-  detail: detail.slice(0, MAX_DETAIL),
-});
-const MAX_DETAIL = 160;
-
-/** Tokens that one inner step trains at most. */
-export const tokensPerStep = ({ training }: Manifest): number =>
-  training.batch * training.accumulation * training.sequence;
-
-/** What can be said of a commit from the manifest alone: size and claimed work. */
-export function commitProblem(
-  commit: MessageOf<'commit'>,
-  manifest: Manifest,
-  maxBytes: number,
-): Refusal | null {
-  if (commit.size > maxBytes) {
-    return refusal('too-large', `${commit.size} bytes, the run allows ${maxBytes}`);
-  }
-  const { maxInnerSteps } = manifest.training;
-  if (commit.innerSteps > maxInnerSteps) {
-    return refusal('malformed', `claims ${commit.innerSteps} inner steps, the run allows ${maxInnerSteps}`);
-  }
-  const most = commit.innerSteps * tokensPerStep(manifest);
-  if (commit.tokens > most) {
-    return refusal('malformed', `claims ${commit.tokens} tokens, ${commit.innerSteps} steps have ${most}`);
-  }
-  return null;
-}
-
-/** Whether the work started from the certified state. */
-export function stateProblem(commit: MessageOf<'commit'>, root: Uint8Array): Refusal | null {
-  if (bytesEqual(commit.baseRoot, root)) return null;
-  return refusal('state', 'computed from another state than the certified one; sync and try again');
-}
+import { type Refusal, refusal } from './notes.ts';
 
 /** Lower median: with two values the smaller, so that one outlier of two cannot raise its own limit. NaN when empty. */
 export function lowerMedian(values: readonly number[]): number {
@@ -57,9 +14,9 @@ export function lowerMedian(values: readonly number[]): number {
 
 /** Far above the median norm, or nothing at all. Norms under the limit are clipped to the median when applied. */
 export function normProblem(norm: number, median: number, maxRatio: number): Refusal | null {
-  if (norm === 0) return refusal('norm', 'an update that changes nothing');
+  if (norm === 0) return refusal('norm', 'changes-nothing');
   if (norm <= median * maxRatio) return null;
-  return refusal('norm', `norm ${norm.toPrecision(4)}, median ${median.toPrecision(4)}, limit ${maxRatio}x`);
+  return refusal('norm', 'norm-far', { norm, median, limit: maxRatio });
 }
 
 /** A submission's norm and the tokens that it claims to come of. */
@@ -90,12 +47,11 @@ export function shortNormProblem(
   least: number,
 ): Refusal | null {
   if (others.length < MIN_OTHERS) return null;
-  // Norms grow about as tokens^0.75 (measured, docs/gauntlet.md), between a random walk's square root and straight ahead,
+  // Norms grow about as tokens^0.75 (measured, decision 5), between a random walk's square root and straight ahead,
   // and faster where the learning rate still rises.
   const expected = lowerMedian(
     others.map(({ norm, tokens }) => norm * leastScale(own.tokens, tokens, Math.sqrt)),
   );
   if (own.norm >= least * expected) return null;
-  const [mine, theirs] = [own.norm, expected].map((norm) => norm.toPrecision(4));
-  return refusal('work', `norm ${mine}, others' at least ${theirs} for as many tokens; needs ${least} of it`);
+  return refusal('work', 'norm-short', { norm: own.norm, expected, least });
 }

@@ -55,7 +55,7 @@ describe('norms', () => {
 
   test('without a least norm only the far ones are refused', () => {
     const work = [...honest, of(0.1), of(11)];
-    expect(reasons(normProblems(work, { maxNormRatio: 10 }))).toEqual([...passed(7), 'norm']);
+    expect(reasons(normProblems(work, { maxNormRatio: 10, minNorm: 0 }))).toEqual([...passed(7), 'norm']);
     expect(reasons(normProblems(work, rules))).toEqual([...passed(6), 'work', 'norm']);
   });
 });

@@ -5,8 +5,9 @@
  * comes from contributors who passed an audit, those. New identities cost next to nothing, and would outvote them.
  */
 import { agreementProblem, agreements } from './agreement.ts';
-import { lowerMedian, normProblem, type Refusal, shortNormProblem } from './checks.ts';
+import { lowerMedian, normProblem, shortNormProblem } from './checks.ts';
 import type { Inspected } from './inspect.ts';
+import type { Refusal } from './notes.ts';
 import { gainProblem, type PairedLosses } from './scores.ts';
 
 /** A submission among others. */
@@ -27,7 +28,7 @@ export interface Measured extends Pick<Compared, 'tokens' | 'fresh' | 'counts'> 
 
 /**
  * How much of `minGain` is asked of a step from empty moments among others with full ones: such steps gained 0.47 of the
- * median and more with 16 inner steps, 0.23 and more with 4, in which Adam hardly gets going (docs/gauntlet.md).
+ * median and more with 16 inner steps, 0.23 and more with 4, in which Adam hardly gets going (decision 7).
  */
 const FRESH_GAIN = 1 / 3;
 /** How much of `minNorm`: Adam's first steps made norms of 0.67 and more of what full moments make of them. */
@@ -36,12 +37,12 @@ const FRESH_NORM = 0.6;
 /** Refuses norms far from the others', and those too small for the tokens claimed. One answer each, in their order. */
 export function normProblems(
   work: readonly Compared[],
-  { maxNormRatio, minNorm }: { readonly maxNormRatio: number; readonly minNorm?: number | undefined },
+  { maxNormRatio, minNorm }: { readonly maxNormRatio: number; readonly minNorm: number },
 ): (Refusal | null)[] {
   const counted = work.filter(({ counts, inspected }) => counts && inspected.norm > 0);
   const median = lowerMedian(counted.map(({ inspected }) => inspected.norm));
   const far = work.map(({ inspected }) => normProblem(inspected.norm, median, maxNormRatio));
-  if (minNorm === undefined) return far;
+  if (minNorm === 0) return far;
   const left = work.filter((_, i) => far[i] === null);
   const excused = excusesFresh(left);
   const normOf = ({ inspected, tokens }: Compared) => ({ norm: inspected.norm, tokens });

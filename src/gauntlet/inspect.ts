@@ -1,10 +1,9 @@
 /** What a validator learns of a submission from its bytes alone: that they decode, their norm, positions and signs. */
-import { parameterLayout } from '../model/layout.ts';
-import type { Manifest } from '../protocol/manifest.ts';
+import type { Run } from '../chain/run.ts';
 import { submissionStats } from '../sparseloco/stats.ts';
 import { SubmissionError } from '../sparseloco/types.ts';
 import { maxSubmissionBytes, type SubmissionHeader } from '../sparseloco/wire.ts';
-import { type Refusal, refusal } from './checks.ts';
+import { type Refusal, refusal } from './notes.ts';
 
 export interface Inspected {
   /** L2 norm of all dequantised values. */
@@ -23,17 +22,19 @@ export type Inspection =
 export type Inspect = (bytes: Uint8Array, expected: SubmissionHeader) => Inspection;
 
 /** The inspector of a run, and the most bytes one of its submissions can have. */
-export function inspectorFor(manifest: Manifest): { inspect: Inspect; maxBytes: number } {
-  const layout = parameterLayout(manifest.model);
+export function inspectorFor({ layout, manifest }: Pick<Run, 'layout' | 'manifest'>): {
+  inspect: Inspect;
+  maxBytes: number;
+} {
   const settings = manifest.sparseloco;
   const inspect: Inspect = (bytes, expected) => {
     try {
       const { norm, positions, negative, finite } = submissionStats(bytes, layout, settings, expected);
-      if (!finite) return { ok: false, refusal: refusal('not-finite', 'the update holds no finite norm') };
+      if (!finite) return { ok: false, refusal: refusal('not-finite', 'no-finite-norm') };
       return { ok: true, inspected: { norm, positions, negative } };
     } catch (error) {
       if (!(error instanceof SubmissionError)) throw error;
-      return { ok: false, refusal: refusal('malformed', error.message) };
+      return { ok: false, refusal: refusal('malformed', 'undecodable', { error: error.message }) };
     }
   };
   return { inspect, maxBytes: maxSubmissionBytes(layout, settings) };

@@ -1,4 +1,4 @@
-/** The bounds of an audit against what was measured (docs/gauntlet.md): honest machines pass, the smallest lie does not. */
+/** The bounds of an audit against what was measured (decision 9): honest machines pass, the smallest lie does not. */
 import { describe, expect, test } from 'vitest';
 import { judgeReplay, type ReplayFigures } from './replay.ts';
 

@@ -2,16 +2,18 @@
  * The comparison behind an audit: what a contributor says it did against what a replay of its round gives.
  *
  * Floats differ between GPUs, so nothing here is exact but the step count; each figure is a relative error with a bound
- * between what honest machines of other kinds show and what the cheapest lies do (docs/gauntlet.md has the table).
+ * between what honest machines of other kinds show and what the cheapest lies do (decision 9 has the table).
  * Pure: claims and replays come from elsewhere (replayer.ts).
  */
 import type { ParameterLayout } from '../model/layout.ts';
-import type { Carry } from '../protocol/carry.ts';
+import type { Carry } from '../training/carry.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
+import type { Note } from '../protocol/messages.ts';
 import { compressCpu } from '../sparseloco/compress-cpu.ts';
 import { l2 } from '../sparseloco/cpu-replica.ts';
 import { NotFiniteError } from '../sparseloco/types.ts';
 import { addScaled, type SparseUpdate } from '../sparseloco/update.ts';
+import { note } from './notes.ts';
 
 /** What a contributor answers an audit with, and what it submitted in that round. */
 export interface RoundClaim {
@@ -45,9 +47,9 @@ export interface ReplayFigures {
 
 /**
  * Bounds of the figures: 200 times what the f32 of two drivers differs by, a fifth of what one wrong fact in a round's
- * text shows; docs/gauntlet.md has both. What was sent is exact but for ties.
+ * text shows; decision 9 has both. What was sent is exact but for ties.
  */
-const REPLAY_BOUNDS = { work: 0.003, moment1: 0.003, moment2: 0.003, sent: 0.02 } as const;
+export const REPLAY_BOUNDS = { work: 0.003, moment1: 0.003, moment2: 0.003, sent: 0.02 } as const;
 
 /** Compares a claim with a replay. Figures are infinite or NaN for claims that hold no numbers. */
 export function compareReplay(
@@ -99,26 +101,18 @@ function relativeError(claimed: Float32Array, replayed: Float32Array): number {
   return l2(claimed.map((x, i) => x - replayed[i])) / l2(replayed);
 }
 
-/** Passed when every figure is within its bound; `detail` gives the figures in words, for the certificate. */
-export function judgeReplay(figures: ReplayFigures): {
-  readonly outcome: 'passed' | 'failed';
-  readonly detail: string;
-} {
-  const parts: string[] = [];
-  let ok = figures.steps === 0;
-  if (!ok) parts.push(`Adam's step count is off by ${figures.steps}`);
-  for (const [name, words] of FIGURES) {
-    // Not a number fails too.
-    const within = figures[name] <= REPLAY_BOUNDS[name];
-    ok &&= within;
-    parts.push(`${words} ${figures[name].toPrecision(2)}${within ? '' : ` (limit ${REPLAY_BOUNDS[name]})`}`);
-  }
-  return { outcome: ok ? 'passed' : 'failed', detail: parts.join(', ').slice(0, 160) };
+/** Passed when every figure is within its bound (`slack` times it, for tests of what the bounds are worth). */
+export function judgeReplay(
+  { work, moment1, moment2, sent, steps }: ReplayFigures,
+  slack = 1,
+): { readonly outcome: 'passed' | 'failed'; readonly note: Note } {
+  const figures = { work, moment1, moment2, sent };
+  // Not a number fails too.
+  const within = FIGURES.every((name) => figures[name] <= slack * REPLAY_BOUNDS[name]);
+  return {
+    outcome: within && steps === 0 ? 'passed' : 'failed',
+    note: note('replayed', { ...figures, steps }),
+  };
 }
 
-const FIGURES = [
-  ['work', 'work off by'],
-  ['moment1', 'm'],
-  ['moment2', 'v'],
-  ['sent', 'sent'],
-] as const;
+const FIGURES = ['work', 'moment1', 'moment2', 'sent'] as const;

@@ -1,6 +1,7 @@
 /** Loss scores, the loss gate and weights. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { rulesOf } from '../chain/rules.ts';
 import { testHash, testManifest } from '../protocol/testing.ts';
 import { randomSource } from '../sparseloco/testing.ts';
 import { doubt, type Gained, gainProblem, lossProblem, lossScore } from './scores.ts';
@@ -68,7 +69,11 @@ describe('gain gate', () => {
     expect(reason(gained(0.025))).toBe(null);
     expect(reason(gained(0.0))).toBe('loss');
     expect(reason(gained(0.002, { noise: 0.002 }))).toBe('loss');
-    expect(gainProblem(gained(0), honest, 0.25)?.detail).toMatch(/gains .* others 0\.0[45].* noise/);
+    const note = gainProblem(gained(0), honest, 0.25)?.note;
+    expect(note).toMatchObject({ code: 'gain-short', figures: { least: 0.25 } });
+    expect(note?.figures.others).toBeCloseTo(0.05, 2);
+    expect(note?.figures.gain).toBeCloseTo(0, 2);
+    expect(note?.figures.noise).toBeGreaterThan(0);
   });
 
   test('few tokens may gain little: a quarter of the tokens a sixteenth', () => {
@@ -118,10 +123,10 @@ describe('gain gate', () => {
 });
 
 describe('weights', () => {
-  const rules = testManifest(testHash('organizer'), []).gauntlet;
-  const work = (...tokens: number[]) => tokens.map((t) => ({ tokens: t, verifiedRounds: 0 }));
+  const rules = rulesOf(testManifest(testHash('organizer'), []).gauntlet);
+  const work = (...units: number[]) => units.map((u) => ({ units: u, verifiedRounds: 0 }));
 
-  test('by tokens, the most work gets the greatest weight, the least never nothing', () => {
+  test('by units, the most work gets the greatest weight, the least never nothing', () => {
     expect(weightsOf(work(15_360, 1024, 7680), rules)).toEqual([1024, 68, 512]);
     expect(weightsOf(work(1, 1_000_000), rules)).toEqual([1, 1024]);
     expect(weightsOf(work(7), rules)).toEqual([1024]);
@@ -130,7 +135,7 @@ describe('weights', () => {
 
   test('newcomers ramp up over verified rounds', () => {
     const ramped = { ...rules, rampRounds: 3 };
-    const entries = [0, 1, 2, 3, 9].map((verifiedRounds) => ({ tokens: 1000, verifiedRounds }));
+    const entries = [0, 1, 2, 3, 9].map((verifiedRounds) => ({ units: 1000, verifiedRounds }));
     expect(weightsOf(entries, ramped)).toEqual([256, 512, 768, 1024, 1024]);
   });
 

@@ -6,7 +6,8 @@
  * (Gauntlet, arXiv 2505.21684: smaller steps rank more stably than full ones). Differences are taken sequence by
  * sequence: how hard a text is cancels, and what remains tells its own noise.
  */
-import { leastScale, lowerMedian, type Refusal, refusal } from './checks.ts';
+import { leastScale, lowerMedian } from './checks.ts';
+import { type Refusal, refusal } from './notes.ts';
 
 /** Mean loss of each sequence in nats per token; both lists in the same order. */
 export interface PairedLosses {
@@ -66,10 +67,9 @@ const isWorse = ({ gain, error, count }: LossScore): boolean => gain + doubt(cou
  * for a phone's two inner steps, the gain drowns in noise.
  */
 export function lossProblem(unassigned: LossScore): Refusal | null {
-  if (!Number.isFinite(unassigned.gain)) return refusal('loss', 'the loss is no number after this step');
+  if (!Number.isFinite(unassigned.gain)) return refusal('loss', 'loss-undefined');
   if (!isWorse(unassigned)) return null;
-  const by = (-unassigned.gain).toPrecision(3);
-  return refusal('loss', `makes the loss worse by ${by} nats, noise ${unassigned.error.toPrecision(2)}`);
+  return refusal('loss', 'loss-worse', { nats: -unassigned.gain, noise: unassigned.error });
 }
 
 /** A submission's gains on the text common to the round, for the tokens it claims. */
@@ -102,10 +102,6 @@ export function gainProblem(own: Gained, others: readonly Gained[], least: numbe
   if (expected.length < medians.length) return null;
   const short = scoreOf(gains.map((gain, s) => gain - least * medians[s]));
   if (!isWorse(short)) return null;
-  const [mine, median] = [gains, medians].map((list) => scoreOf(list).gain.toPrecision(3));
-  const noise = short.error.toPrecision(2);
-  return refusal(
-    'loss',
-    `gains ${mine} nats, others ${median} with its tokens, noise ${noise}; needs ${least} of it`,
-  );
+  const [gain, theirGain] = [gains, medians].map((list) => scoreOf(list).gain);
+  return refusal('loss', 'gain-short', { gain, others: theirGain, noise: short.error, least });
 }

@@ -5,7 +5,7 @@
  * key for a good place without knowing every other commit.
  */
 import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
-import type { GauntletRules } from '../protocol/manifest.ts';
+import type { Rules } from '../chain/rules.ts';
 import { type Standings, standingScore } from './standings.ts';
 
 /** By rating, every fourth place still goes to a newcomer: nobody earns a rating without being judged. */
@@ -19,7 +19,7 @@ export function lotSeed(seals: readonly Uint8Array[]): Uint8Array {
 /** The contributors in the order in which they are judged. */
 export function selectionOrder(
   contributors: readonly Uint8Array[],
-  rules: GauntletRules,
+  rules: Pick<Rules, 'selection'>,
   standings: Standings,
   seed: Uint8Array,
 ): Uint8Array[] {

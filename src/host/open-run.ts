@@ -7,14 +7,17 @@ import { genesisTheta } from '../model/init.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { type Preset, presetManifest, type RunParts } from '../model/presets.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { openManifest, signManifest } from '../protocol/envelope.ts';
+import { openRun as openSigned, type Run } from '../chain/run.ts';
+import { signManifest } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { stateRoot } from '../sparseloco/state.ts';
+import type { SeatKey } from '../validator/open-seat.ts';
 import { certifiesAlone, unassignedSecret } from '../validator/seat.ts';
+import { fault } from './faults.ts';
 import { prepareData, type PrepareProgress } from './prepare.ts';
 import { hasSeed, loadSeed } from './seeds.ts';
-import { Store, StoreError } from './store.ts';
+import { Store } from './store.ts';
 import type { SeatPlace } from './view.ts';
 
 /** What a new run is made of; without effect on a run that exists. */
@@ -34,26 +37,17 @@ export interface NewRun {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A validator's seat on this host. */
-export interface Seat {
-  readonly identity: Identity;
-  /** 32 bytes that only its holder knows. */
-  readonly secret: Uint8Array;
-}
-
 export interface OpenedRun {
   readonly store: Store;
-  readonly manifest: Manifest;
-  readonly manifestBytes: Uint8Array;
-  readonly runId: Uint8Array;
+  readonly run: Run;
   /** Null: a tab judges. */
-  readonly seat: Seat | null;
+  readonly key: SeatKey | null;
   readonly nodeSeed: Uint8Array;
   /** Whether the run was made just now. */
   readonly created: boolean;
 }
 
-/** Opens or makes the run. Throws StoreError, CorpusError, TokenizerError or RangeError in plain words. */
+/** Opens or makes the run. Throws HostFault, or TokenizerError for a vocabulary that cannot be. */
 export async function openRun(
   dataDir: string,
   wanted: NewRun,
@@ -68,54 +62,29 @@ export async function openRun(
       const validator = await createIdentity(loadSeed(dataDir, 'validator'));
       manifestBytes = await makeRun(store, wanted, organizer, validator);
     }
-    const opened = await openManifest(manifestBytes);
-    if (!opened.ok) {
-      throw new StoreError(
-        `The manifest in "${dataDir}" cannot be used (${opened.detail}). Start a new run in another folder with --data.`,
-      );
-    }
-    const { manifest, runId } = opened;
-    if (!bytesEqual(manifest.organizer.key, organizer.publicKey)) {
-      throw new StoreError(
-        `The run in "${dataDir}" belongs to the organizer ${toHex(manifest.organizer.key).slice(0, 16)}, not to organizer.key beside it. Restore that key, or name another folder with --data.`,
-      );
-    }
-    const seat = place === 'tab' ? null : await takeSeat(dataDir, manifest);
-    const missing = store.missingRunBlobs();
-    if (missing.length > 0) {
-      throw new StoreError(
-        `${missing.length} file(s) of the run are missing or cut short in "${dataDir}/blobs" (the first: ${toHex((missing[0] as { hash: Uint8Array }).hash)}). Restore the folder, or start a new run in another one with --data.`,
-      );
-    }
+    const opened = await openSigned(manifestBytes);
+    if (!opened.ok) throw fault('manifest-unusable', { dir: dataDir, detail: opened.detail });
+    const { run } = opened;
+    const owner = run.manifest.organizer.key;
+    if (!bytesEqual(owner, organizer.publicKey))
+      throw fault('other-organizer', { dir: dataDir, organizer: toHex(owner) });
+    const key = place === 'tab' ? null : await takeSeat(dataDir, run.manifest);
+    const [first, ...others] = store.missingRunBlobs();
+    if (first !== undefined)
+      throw fault('blobs-missing', { dir: dataDir, count: 1 + others.length, first: toHex(first.hash) });
     store.sweep();
-    return {
-      store,
-      manifest,
-      manifestBytes,
-      runId,
-      seat,
-      nodeSeed: loadSeed(dataDir, 'node'),
-      created,
-    };
+    return { store, run, key, nodeSeed: loadSeed(dataDir, 'node'), created };
   } catch (error) {
     store.close();
     throw error;
   }
 }
 
-async function takeSeat(dataDir: string, manifest: Manifest): Promise<Seat> {
-  if (!hasSeed(dataDir, 'validator')) {
-    throw new StoreError(
-      `There is no validator.key in "${dataDir}". Restore it, or let a browser tab that has it validate: --validator tab.`,
-    );
-  }
+async function takeSeat(dataDir: string, manifest: Manifest): Promise<SeatKey> {
+  if (!hasSeed(dataDir, 'validator')) throw fault('no-validator-key', { dir: dataDir });
   const seed = loadSeed(dataDir, 'validator');
   const identity = await createIdentity(seed);
-  if (!certifiesAlone(manifest, identity.publicKey)) {
-    throw new StoreError(
-      `validator.key in "${dataDir}" cannot certify rounds of this run. Restore the key it was made with.`,
-    );
-  }
+  if (!certifiesAlone(manifest, identity.publicKey)) throw fault('other-validator-key', { dir: dataDir });
   return { identity, secret: unassignedSecret(seed) };
 }
 
@@ -168,11 +137,6 @@ function checkedManifest(preset: Preset, parts: RunParts): Manifest {
   } catch (error) {
     if (!(error instanceof v.ValiError)) throw error;
     const [issue] = error.issues;
-    throw new RangeError(
-      `The settings are not valid: ${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}.`,
-      {
-        cause: error,
-      },
-    );
+    throw fault('settings-invalid', { where: v.getDotPath(issue) ?? 'manifest', why: issue.message }, error);
   }
 }

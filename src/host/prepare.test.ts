@@ -15,7 +15,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeShard } from '../model/shards.ts';
 import { Tokenizer } from '../model/tokenizer.ts';
 import { sha256Sync, toHex } from '../protocol/bytes.ts';
-import { CorpusError, loadCorpus } from './corpus.ts';
+import { loadCorpus } from './corpus.ts';
+import { HostFault } from './faults.ts';
 import { blobPath, type PrepareProgress, prepareData } from './prepare.ts';
 
 let folder: string;
@@ -76,15 +77,15 @@ describe('corpus', () => {
     }
   });
 
-  it('answers with what to do when there is no usable text', () => {
+  it('is refused with a code when there is no usable text', () => {
     const bad = (path: string) => () => loadCorpus(path);
-    expect(bad(join(folder, 'nowhere'))).toThrow(CorpusError);
-    expect(bad(join(folder, 'nowhere'))).toThrow(/does not exist/);
-    expect(bad(folder)).toThrow(/no .txt or .md files/);
+    expect(bad(join(folder, 'nowhere'))).toThrow(HostFault);
+    expect(bad(join(folder, 'nowhere'))).toThrow(/^corpus-unreadable .*ENOENT/);
+    expect(bad(folder)).toThrow(/^corpus-without-text/);
     writeFileSync(join(folder, 'a.txt'), Uint8Array.of(0xff, 0xfe, 0x00));
-    expect(bad(join(folder, 'a.txt'))).toThrow(/not UTF-8/);
+    expect(bad(join(folder, 'a.txt'))).toThrow(/^corpus-not-utf8/);
     writeFileSync(join(folder, 'a.txt'), 'short');
-    expect(bad(folder)).toThrow(/too little text/);
+    expect(bad(folder)).toThrow(/^corpus-too-short/);
   });
 });
 
@@ -175,8 +176,9 @@ describe('preparation', () => {
 
   it('says so when the text is too short for the sequences', async () => {
     const source = writeDocuments(10);
-    await expect(prepareData(data(), { ...settings, sequence: 4096, source })).rejects.toThrow(
-      /text has \d+ tokens; sequences of 4096 need more text/,
-    );
+    await expect(prepareData(data(), { ...settings, sequence: 4096, source })).rejects.toMatchObject({
+      code: 'too-few-tokens',
+      fault: { facts: { sequence: 4096 } },
+    });
   });
 });

@@ -5,7 +5,7 @@
  * Everything is a pure function of the text and the options, so an interrupted run is simply done again: finished
  * blobs are recognised by name and not rewritten, and a finished preparation is found by its index file.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as v from 'valibot';
@@ -15,7 +15,11 @@ import { Tokenizer } from '../model/tokenizer.ts';
 import { fromHex, sha256, toHex } from '../protocol/bytes.ts';
 import type { ShardRef } from '../protocol/manifest.ts';
 import type { BlobRef } from '../protocol/schema.ts';
-import { type Corpus, CorpusError, type Document, loadCorpus } from './corpus.ts';
+import { BlobFolder } from './blob-folder.ts';
+import { type Corpus, type Document, loadCorpus } from './corpus.ts';
+import { fault } from './faults.ts';
+
+export { blobPath } from './blob-folder.ts';
 
 export interface PrepareOptions {
   /** Tokens in the vocabulary; the model's must be at least as large. */
@@ -51,23 +55,9 @@ const MAX_SHARDS = 10_000;
 /** Bumped when the same text and options would give other bytes. */
 const FORMAT = 1;
 
-/** Where a blob of the data folder lies. */
-export const blobPath = (dataDir: string, hash: Uint8Array): string => join(dataDir, 'blobs', toHex(hash));
-
-/** Writes `bytes` under their SHA-256, atomically; a blob that is there already is left alone. */
-export async function writeBlob(dataDir: string, bytes: Uint8Array): Promise<BlobRef> {
-  const hash = await sha256(bytes);
-  const path = blobPath(dataDir, hash);
-  if (!hasBlob(dataDir, { hash, size: bytes.byteLength })) {
-    mkdirSync(join(dataDir, 'blobs'), { recursive: true });
-    writeAtomically(path, bytes);
-  }
-  return { hash, size: bytes.byteLength };
-}
-
 /**
- * Tokenizer and shards of a run, ready for the manifest. Throws CorpusError or TokenizerError with what to do, and
- * the signal's reason when aborted.
+ * Tokenizer and shards of a run, ready for the manifest. Throws HostFault or TokenizerError, and the signal's
+ * reason when aborted.
  */
 export async function prepareData(dataDir: string, options: PrepareOptions): Promise<PreparedData> {
   const progress = async (stage: PrepareProgress['stage'], done: number): Promise<void> => {
@@ -78,9 +68,9 @@ export async function prepareData(dataDir: string, options: PrepareOptions): Pro
   };
   await progress('reading', 0);
   const corpus = loadCorpus(options.source);
-  mkdirSync(dataDir, { recursive: true });
+  const blobs = new BlobFolder(dataDir);
   const indexPath = join(dataDir, `prepared-${await fingerprint(corpus, options)}.json`);
-  const known = readIndex(indexPath, dataDir);
+  const known = readIndex(indexPath, blobs);
   if (known !== null) {
     await progress('done', 1);
     return known;
@@ -91,17 +81,15 @@ export async function prepareData(dataDir: string, options: PrepareOptions): Pro
     corpus.train.map((document) => document.text),
     { vocabSize: options.vocabSize },
   );
-  const tokenizerRef = await writeBlob(dataDir, tokenizer.toJson());
+  const tokenizerRef = await blobs.write(tokenizer.toJson());
 
   const train = await encodeAll(corpus.train, tokenizer, (done) => progress('encoding', 0.9 * done));
   const heldOut = await encodeAll(corpus.heldOut, tokenizer, (done) =>
     progress('encoding', 0.9 + 0.1 * done),
   );
-  for (const [what, tokens] of [['training', train] as const, ['held-out', heldOut] as const]) {
-    if (tokens.length < options.sequence + 1)
-      throw new CorpusError(
-        `The ${what} text has ${tokens.length} tokens; sequences of ${options.sequence} need more text.`,
-      );
+  for (const [of, { length }] of [['training', train] as const, ['held-out', heldOut] as const]) {
+    if (length < options.sequence + 1)
+      throw fault('too-few-tokens', { of, tokens: length, sequence: options.sequence });
   }
 
   // Equal shards, so that none is too short for a window.
@@ -111,7 +99,7 @@ export async function prepareData(dataDir: string, options: PrepareOptions): Pro
   for (let i = 0; i < count; i++) {
     const from = Math.floor((i * train.length) / count);
     const to = Math.floor(((i + 1) * train.length) / count);
-    shards.push(await writeShard(dataDir, train.subarray(from, to)));
+    shards.push(await writeShard(blobs, train.subarray(from, to)));
     if (i % 16 === 0) await progress('writing', i / count);
   }
   const prepared: PreparedData = {
@@ -120,15 +108,15 @@ export async function prepareData(dataDir: string, options: PrepareOptions): Pro
     tokenizer: tokenizerRef,
     vocabSize: tokenizer.vocabSize,
     train: shards,
-    heldOut: await writeShard(dataDir, heldOut),
+    heldOut: await writeShard(blobs, heldOut),
   };
   writeAtomically(indexPath, new TextEncoder().encode(JSON.stringify(prepared, hashesAsHex, 1)));
   await progress('done', 1);
   return prepared;
 }
 
-async function writeShard(dataDir: string, tokens: Uint16Array): Promise<ShardRef> {
-  return { ...(await writeBlob(dataDir, encodeShard(tokens))), tokens: tokens.length };
+async function writeShard(blobs: BlobFolder, tokens: Uint16Array): Promise<ShardRef> {
+  return { ...(await blobs.write(encodeShard(tokens))), tokens: tokens.length };
 }
 
 /** All documents in one stream, each followed by end-of-text. */
@@ -184,22 +172,18 @@ const Stored = v.object({
 });
 
 /** A finished preparation whose blobs are all still there; null means "do it again". */
-function readIndex(path: string, dataDir: string): PreparedData | null {
+function readIndex(path: string, folder: BlobFolder): PreparedData | null {
   if (!existsSync(path)) return null;
   try {
     const stored = v.parse(Stored, JSON.parse(readFileSync(path, 'utf8')));
     const blobs = [stored.tokenizer, stored.heldOut, ...stored.train];
-    return blobs.every((blob) => hasBlob(dataDir, blob)) ? stored : null;
+    return blobs.every((blob) => folder.has(blob)) ? stored : null;
   } catch {
     return null; // half-written or foreign: the index is only a cache
   }
 }
 
-/** Present with the right size. Contents are checked by whoever reads a blob, by hash. */
-function hasBlob(dataDir: string, blob: BlobRef): boolean {
-  return statSync(blobPath(dataDir, blob.hash), { throwIfNoEntry: false })?.size === blob.size;
-}
-
+/** Not flushed: the index is only a cache, and one that a power cut tore is not read. */
 function writeAtomically(path: string, bytes: Uint8Array): void {
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, bytes);

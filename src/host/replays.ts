@@ -1,9 +1,10 @@
 /** Replays of audited rounds, done in a process with a GPU of its own, so that the relay never waits for them. */
+import type { Run } from '../chain/run.ts';
 import type { ReplayFigures } from '../gauntlet/replay.ts';
-import { MAX_SOFTWARE_PARAMETERS, type ReplayRequest, type Replays } from '../gauntlet/replays.ts';
-import { parameterLayout } from '../model/layout.ts';
+import { MAX_SOFTWARE_PARAMETERS, type ReplayRequest, type Replays } from '../measure/replays.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
+import type { AuditsOff } from './events.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
 /** What the process is started with. `software`: a CPU driver will do. */
@@ -24,14 +25,14 @@ class ReplayError extends Error {
 }
 
 /**
- * Opens this machine's GPU for audits, or says in plain words why there are none. The words are for the log: audits
- * are no condition for a run to go on. `software`: a CPU driver will do, for small models.
+ * Opens this machine's GPU for audits, or says why there are none: audits are no condition for a run to go on.
+ * `software`: a CPU driver will do, for small models.
  */
 export async function openReplays(
-  manifest: Manifest,
+  { manifest, layout }: Pick<Run, 'manifest' | 'layout'>,
   software: boolean,
   signal: AbortSignal,
-): Promise<{ readonly replays: Replays; readonly adapter: string } | { readonly why: string }> {
+): Promise<{ readonly replays: Replays; readonly adapter: string } | AuditsOff> {
   const calls = new WorkerCalls<ReplayQuestion, ReplayAnswer>({
     script: new URL('./replays.worker.ts', import.meta.url),
     kind: 'process',
@@ -44,16 +45,14 @@ export async function openReplays(
   try {
     const answer = await calls.ask({ kind: 'open' });
     if (answer.kind !== 'opened') throw new ReplayError('the replay worker answered something else');
-    const { elements } = parameterLayout(manifest.model);
+    const { elements } = layout;
     if (!answer.software || elements <= MAX_SOFTWARE_PARAMETERS)
       return { adapter: answer.adapter, replays: new WorkerReplays(calls) };
     await calls.close();
-    return {
-      why: `this machine has only a software GPU (${answer.adapter}), too slow for ${(elements / 1e6).toFixed(1)} M parameters`,
-    };
+    return { why: 'software-gpu', adapter: answer.adapter, parameters: elements };
   } catch (error) {
     await calls.close();
-    return { why: `this machine's GPU cannot be used: ${messageOf(error).replace(/\.$/, '')}` };
+    return { why: 'no-gpu', error: messageOf(error) };
   } finally {
     signal.removeEventListener('abort', close);
   }

@@ -1,7 +1,8 @@
 /** Process that replays audited rounds on the host's GPU (Dawn). Asked through replays.ts. */
-import { Replayer } from '../gauntlet/replayer.ts';
-import { replayRequest } from '../gauntlet/replays.ts';
-import { openNodeGpu } from '../kernels/testing.ts';
+import { Replayer } from '../measure/replayer.ts';
+import { replayRequest } from '../measure/replays.ts';
+import { parameterLayout } from '../model/layout.ts';
+import { openNodeGpu } from '../kernels/node-gpu.ts';
 import { adapterLine } from '../kernels/gpu.ts';
 import type { ReplayAnswer, ReplayQuestion, ReplayWorkerData } from './replays.ts';
 import { helperData, serveCalls } from './serve-calls.ts';
@@ -14,13 +15,14 @@ async function open() {
   // By itself a host uses a real GPU only; asked for audits, it takes the CPU driver that tests run on.
   const gpu = await openNodeGpu(software ? {} : { hardware: true });
   if (gpu.adapter.software && !software)
-    throw new Error(`there is only a software GPU (${adapterLine(gpu.adapter)}); --audits N takes that too`);
+    throw new Error(`there is only a software GPU (${adapterLine(gpu.adapter)})`);
   const replayer = await Replayer.open(gpu, manifest);
-  return { manifest, replayer, adapter: adapterLine(gpu.adapter), software: gpu.adapter.software };
+  const run = { manifest, layout: parameterLayout(manifest.model) };
+  return { run, replayer, adapter: adapterLine(gpu.adapter), software: gpu.adapter.software };
 }
 
 serveCalls<ReplayQuestion, ReplayAnswer>(async (question) => {
-  const { manifest, replayer, adapter, software } = await opened;
+  const { run, replayer, adapter, software } = await opened;
   if (question.kind === 'open') return { kind: 'opened', adapter, software };
-  return { kind: 'replayed', figures: await replayRequest(replayer, manifest, question) };
+  return { kind: 'replayed', figures: await replayRequest(replayer, run, question) };
 });

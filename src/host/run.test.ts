@@ -7,16 +7,19 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cli } from '../cli/testing.ts';
 import { fromHex, sha256, toHex } from '../protocol/bytes.ts';
-import { checkCertificate, genesisHead } from '../protocol/certificate.ts';
-import { open, openManifest } from '../protocol/envelope.ts';
+import { checkCertificate, genesisHead } from '../chain/certificate.ts';
+import { openRun } from '../chain/run.ts';
+import { open } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { PROTOCOL_VERSION } from '../protocol/limits.ts';
+import type { HostEvent } from './events.ts';
 import { type HostOptions, type RunningHost, startHost } from './run.ts';
 import { loadSeed } from './seeds.ts';
 import { createApp, parseRange } from './server.ts';
 import { Store } from './store.ts';
 import { cert, key } from './testing/localhost-tls.ts';
-import { PretendedLosses, smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
+import { PretendedLosses } from '../sim/pretended.ts';
+import { smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { certifyRound, openChain } from './testing/one-round.ts';
 
 const folder = temporaryFolder();
@@ -78,29 +81,33 @@ function raw(text: string): Promise<string> {
 
 test('run, head, certificates and ledger describe one chain that anybody can check', async () => {
   const run = await json('/api/run');
-  const opened = await openManifest(bytesOf(run.manifest));
+  const opened = await openRun(bytesOf(run.manifest));
   if (!opened.ok) throw new Error(opened.detail);
-  expect(toHex(opened.runId)).toBe(host.runId);
+  expect(opened.run.name).toBe(host.opened.run.name);
+  expect(run.run).toBe(opened.run.name);
   expect(run.relays).toEqual([`/dns/localhost/tcp/${host.port}/ws/p2p/${host.view.swarm.peerId}`]);
   expect(run).toMatchObject({ protocol: PROTOCOL_VERSION, iceServers: [] });
 
-  const { certificates } = await json('/api/certificates?from=1');
-  let head = genesisHead(opened.manifest, opened.runId);
-  for (const text of certificates) {
-    const message = await open(bytesOf(text));
+  const { links, height } = await json('/api/certificates?from=1');
+  expect(height).toBe(2);
+  let head = genesisHead(opened.run);
+  for (const { certificate, opinions } of links) {
+    const message = await open(bytesOf(certificate));
     if (!message.ok || message.message.kind !== 'certificate') throw new Error('no certificate');
-    const checked = await checkCertificate(message.message, opened.manifest, opened.runId, head);
+    const checked = await checkCertificate(message.message, opened.run, head);
     if (!checked.ok) throw new Error(checked.detail);
     head = checked.certificate.head;
+    const said = await Promise.all(opinions.map((text: string) => open(bytesOf(text))));
+    expect(said).toMatchObject([{ message: { kind: 'opinion', round: head.round } }]);
   }
   const answer = await json('/api/head');
   expect(answer).toMatchObject({ height: 2, round: 2, root: toHex(head.root), checkpoint: { height: 2 } });
-  expect(answer.certificate).toBe(certificates[1]);
+  expect(answer.certificate).toBe(links[1].certificate);
   const ledger = await json('/api/ledger');
   expect(ledger).toMatchObject({ height: 2, issued: 200_000_000 });
-  expect(ledger.accounts.map((a: { credits: number }) => a.credits)).toEqual([100_000_000, 100_000_000]);
-  expect((await json('/api/certificates?from=2')).certificates).toHaveLength(1);
-  expect((await json('/api/certificates?from=99999999')).certificates).toEqual([]);
+  expect(ledger.accounts.map((a: { credits: number }) => a.credits)).toEqual([100_000_000, 100_000_000, 0]);
+  expect((await json('/api/certificates?from=2')).links).toHaveLength(1);
+  expect((await json('/api/certificates?from=99999999')).links).toEqual([]);
   expect((await fetch(`${base}/api/certificates?from=1;DROP`)).status).toBe(400);
   const { time } = await json('/api/time');
   expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
@@ -121,7 +128,10 @@ test('another machine is told the address it came by; a hostile Host header is n
 });
 
 test('blobs: whole, ranges, caching; nothing that the run does not name', async () => {
-  const { checkpoint, tokenizer } = { ...(await json('/api/head')), tokenizer: host.run.manifest.tokenizer };
+  const { checkpoint, tokenizer } = {
+    ...(await json('/api/head')),
+    tokenizer: host.opened.run.manifest.tokenizer,
+  };
   const response = await fetch(`${base}/api/blob/${checkpoint.hash}`);
   const bytes = new Uint8Array(await response.arrayBuffer());
   expect(bytes.byteLength).toBe(checkpoint.size);
@@ -215,7 +225,7 @@ test('hostile paths and methods reach no file', async () => {
 });
 
 test('a flood from one address is slowed down, and only that address', async () => {
-  const app = createApp({ view: host.view, files: null, log: () => {} });
+  const app = createApp({ view: host.view, files: null, report: () => {} });
   const from = (remoteAddress: string) =>
     app.request('http://localhost/api/time', {}, { incoming: { socket: { remoteAddress } } });
   let status = 200;
@@ -285,14 +295,17 @@ test('status: one JSON object for scripts, lines for people, a sentence when nob
   expect(code).toBe(0);
   const status = JSON.parse(out);
   expect(status).toMatchObject({
-    run: host.runId,
+    run: host.opened.run.name,
     height: 2,
     root: toHex(host.view.chain.head.root),
     peers: [],
     heldOutLoss: 6,
     issued: 200_000_000,
   });
-  expect(status.credits).toHaveLength(2);
+  expect(status.credits).toHaveLength(3);
+  expect(status.refused).toEqual([
+    { contributor: '09'.repeat(32), reason: 'late', note: { code: 'late-commit', figures: { ms: 12 } } },
+  ]);
   expect(status.bytesPerParameter).toBeGreaterThan(0.01);
   expect(status.bytesPerParameter).toBeLessThan(0.05);
   const people = await cli('status', '--url', base);
@@ -304,13 +317,13 @@ test('status: one JSON object for scripts, lines for people, a sentence when nob
 
 test('verify: recomputes the root, compares with the certificates, notices a changed byte', async () => {
   const { checkpoint } = await json('/api/head');
-  const path = host.run.store.path(fromHex(checkpoint.hash));
+  const path = host.opened.store.path(fromHex(checkpoint.hash));
   const alone = await cli('verify', path);
   expect(alone.code).toBe(0);
   expect(alone.out).toContain(toHex(host.view.chain.head.root));
   const compared = await cli('verify', path, '--url', base, '--json');
   expect(JSON.parse(compared.out)).toMatchObject({ ok: true, height: 2, certified: true });
-  const bytes = (await host.run.store.readBlob({
+  const bytes = (await host.opened.store.readBlob({
     hash: fromHex(checkpoint.hash),
     size: checkpoint.size,
   })) as Uint8Array;
@@ -324,6 +337,32 @@ test('verify: recomputes the root, compares with the certificates, notices a cha
   expect(await cli('verify')).toMatchObject({ code: 2 });
 });
 
+test('a file that is not what its hash says is not served, and that is reported', async () => {
+  const events: HostEvent[] = [];
+  const { tokenizer } = host.opened.run.manifest;
+  const app = createApp({
+    view: { ...host.view, chain: await damaged() },
+    files: null,
+    report: (event) => events.push(event),
+  });
+  const response = await app.request(`http://localhost/api/blob/${toHex(tokenizer.hash)}`);
+  expect(response.status).toBe(410);
+  expect(await response.json()).toMatchObject({ code: 'damaged' });
+  expect(response.headers.get('cache-control')).toBe('no-store');
+  expect(events).toEqual([{ is: 'blob-damaged', hash: toHex(tokenizer.hash) }]);
+
+  /** A chain on a copy of the folder whose tokenizer was overwritten. */
+  async function damaged() {
+    const copy = join(folder.dir, 'damaged');
+    const store = Store.open(copy);
+    store.saveRun(host.opened.run.manifestBytes, [tokenizer, host.opened.run.manifest.genesis.checkpoint]);
+    const genesis = await host.opened.store.readBlob(host.opened.run.manifest.genesis.checkpoint);
+    await store.writeBlob(genesis as Uint8Array);
+    writeFileSync(store.path(tokenizer.hash), new Uint8Array(tokenizer.size).fill(7));
+    return openChain(store);
+  }
+});
+
 test('a restart continues at the same height, root and credits', async () => {
   const before = await json('/api/status');
   await host.stop();
@@ -333,8 +372,9 @@ test('a restart continues at the same height, root and credits', async () => {
   for (const name of ['run', 'height', 'root', 'credits', 'issued'])
     expect(after[name]).toEqual(before[name]);
   // The submissions of the last rounds can be had from the host again.
-  const { accepted } = (host.view.chain.last as NonNullable<typeof host.view.chain.last>).body;
-  expect(accepted).toHaveLength(2);
+  const { last } = host.view.chain;
+  expect(last?.certificate.body.accepted).toHaveLength(2);
+  expect((await host.view.chain.recentWork(8)).map((work) => work.length)).toEqual([2, 2]);
 });
 
 test('started without a seat it says who judges, serves the same chain, and can take the seat back', async () => {
@@ -344,7 +384,7 @@ test('started without a seat it says who judges, serves the same chain, and can 
   const key = join(dataDir, 'validator.key');
   const away = join(folder.dir, 'moved.key');
   renameSync(key, away);
-  await expect(startHost(options)).rejects.toThrow(/no validator\.key .*--validator tab/);
+  await expect(startHost(options)).rejects.toThrow(/^no-validator-key/);
   host = await startHost({ ...options, validator: 'tab' });
   base = host.url.replace(/\/$/, '');
   expect(await json('/api/head')).toMatchObject({ validator: 'none', height: 2 });
@@ -358,30 +398,27 @@ test('started without a seat it says who judges, serves the same chain, and can 
   expect(await json('/api/head')).toMatchObject({ validator: 'host', height: 2 });
 });
 
-test('what keeps it from starting is said in plain words', async () => {
+test('what keeps it from starting has a code, and a sentence on the command line', async () => {
   const elsewhere = join(folder.dir, 'other');
-  await expect(startHost({ ...options, dataDir: elsewhere, port: host.port })).rejects.toThrow(
-    `Port ${host.port} is taken`,
-  );
-  await expect(startHost({ ...options, dataDir: elsewhere, appDir: folder.dir })).rejects.toThrow(
-    /Run "npm run build"/,
-  );
-  await expect(
-    startHost({ ...options, dataDir: elsewhere, tls: { cert: 'no certificate', key: 'no key' } }),
-  ).rejects.toThrow(/certificate and key cannot be used/);
-  await expect(startHost({ ...options, dataDir: elsewhere, listen: '203.0.113.7' })).rejects.toThrow(
-    /no address/,
-  );
-  await expect(
-    startHost({ ...options, dataDir: elsewhere, corpus: join(folder.dir, 'absent') }),
-  ).rejects.toThrow(/does not exist/);
-  await expect(
-    startHost({ ...options, dataDir: elsewhere, overrides: { gauntlet: { maxAccepted: 1000 } } }),
-  ).rejects.toThrow(/settings are not valid: gauntlet\.maxAccepted/);
-  await expect(startHost({ ...options, dataDir: elsewhere, roundMs: 10 })).rejects.toThrow(
-    /at least one second/,
-  );
-  await expect(startHost(options)).rejects.toThrow(/Another tabswarm host is using/);
+  const refused = (change: Partial<HostOptions>) =>
+    expect(startHost({ ...options, dataDir: elsewhere, ...change })).rejects;
+  await refused({ port: host.port }).toMatchObject({
+    code: 'cannot-listen',
+    fault: { facts: { code: 'EADDRINUSE', port: host.port } },
+  });
+  await refused({ appDir: folder.dir }).toMatchObject({ code: 'page-not-built' });
+  await refused({ tls: { cert: 'no certificate', key: 'no key' } }).toMatchObject({ code: 'tls-unusable' });
+  await refused({ listen: '203.0.113.7' }).toMatchObject({ code: 'cannot-listen' });
+  await refused({ corpus: join(folder.dir, 'absent') }).toMatchObject({ code: 'corpus-unreadable' });
+  await refused({ overrides: { gauntlet: { maxAccepted: 1000 } } }).toMatchObject({
+    code: 'settings-invalid',
+    fault: { facts: { where: 'gauntlet.maxAccepted' } },
+  });
+  await refused({ roundMs: 10 }).toMatchObject({ code: 'round-too-short' });
+  await refused({ dataDir }).toMatchObject({ code: 'folder-in-use' });
+  const taken = await cli('start', '--data', elsewhere, '--port', String(host.port));
+  expect(taken).toMatchObject({ code: 1, out: '' });
+  expect(taken.err).toMatch(/Port \d+ is taken|The page is not built/);
   expect((await cli('start', '--prot', '1')).err).toMatch(/--prot/);
   expect((await cli('start', '--preset', 'huge')).err).toMatch(/There is no preset "huge"/);
   expect((await cli('start', '--cert', 'x')).err).toMatch(/--cert and --key go together/);

@@ -6,11 +6,13 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
-import { toHex } from '../protocol/bytes.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
+import { type Clock, every, systemClock } from '../protocol/timer.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
-import { Chain } from './chain.ts';
+import { HostChain } from './chain.ts';
 import { ChainKeeper } from './chain-keeper.ts';
+import type { HostReport } from './events.ts';
+import { fault } from './faults.ts';
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
 import { openHostSeat } from './host-seat.ts';
 import type { EvaluatorName } from './losses.ts';
@@ -19,13 +21,8 @@ import { createApp } from './server.ts';
 import { StaticFiles } from './static-files.ts';
 import type { Store } from './store.ts';
 import { SERVED_ROUNDS, type ServedRounds } from '../validator/served-rounds.ts';
-import { type HostView, type IceServer, type SeatPlace, validatorOf } from './view.ts';
-
-/** The host cannot start with these options; the message says what to change. */
-export class HostStartError extends Error {
-  static override readonly name = 'HostStartError';
-  override readonly name = 'HostStartError';
-}
+import type { SeatKey } from '../validator/open-seat.ts';
+import { type HostView, type IceServer, type RoundsView, type SeatPlace, validatorOf } from './view.ts';
 
 export interface HostOptions extends Omit<NewRun, 'preset'> {
   readonly dataDir: string;
@@ -46,7 +43,7 @@ export interface HostOptions extends Omit<NewRun, 'preset'> {
   readonly model?: Partial<Preset['model']> | undefined;
   /** Length of a round; the phases keep the preset's shares of it. */
   readonly roundMs?: number | undefined;
-  readonly log?: (line: string) => void;
+  readonly report?: HostReport;
   /**
    * Contributors to audit in a round of a new run; 0 on an existing one: none on this host. Default: the preset's
    * number, replayed only where there is a real GPU.
@@ -66,8 +63,7 @@ export interface RunningHost {
   readonly port: number;
   /** URLs by which other machines may reach it; empty when it listens on this machine only. */
   readonly otherUrls: readonly string[];
-  readonly runId: string;
-  readonly run: OpenedRun;
+  readonly opened: OpenedRun;
   readonly view: HostView;
   stop(): Promise<void>;
 }
@@ -84,9 +80,10 @@ const REQUEST_TIMEOUT = 30_000;
 const KEEP_ALIVE_TIMEOUT = 15_000;
 const MAX_CONNECTIONS = 4096;
 
-/** Starts a host. Throws an Error whose message says in plain words what is wrong. */
+/** Starts a host. Throws HostFault when it cannot. */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
-  const log = options.log ?? (() => {});
+  const report = options.report ?? (() => {});
+  const clock = systemClock();
   const files = options.appDir === null ? null : new StaticFiles(options.appDir ?? DEFAULT_APP);
   const server = createServer(options);
   const stops: (() => unknown)[] = [];
@@ -96,7 +93,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       try {
         await undo();
       } catch (error) {
-        log(`while stopping: ${messageOf(error)}`);
+        report({ is: 'stop-failed', error: messageOf(error) });
       }
     }
   };
@@ -107,50 +104,44 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     let app: ReturnType<typeof createApp> | null = null;
     const listener = getRequestListener((request, env) => {
       if (app !== null) return app.fetch(request, env);
-      return new Response('Tabswarm is starting: the run is being prepared.\n', {
+      return new Response('starting: the run is being prepared\n', {
         status: 503,
         headers: { 'retry-after': '2' },
       });
     });
     server.on('request', (request, response) => void listener(request, response));
 
-    const run = await openRun(options.dataDir, newRun(options), options.validator ?? 'host');
-    stops.push(() => run.store.close());
-    const { manifest, runId, store } = run;
-    const chain = await Chain.open(manifest, runId, store);
-    const swarm = await createHostSwarm({ privateKeySeed: run.nodeSeed, topic: toHex(runId), server });
+    const opened = await openRun(options.dataDir, newRun(options), options.validator ?? 'host');
+    const { run, store, key } = opened;
+    stops.push(() => store.close());
+    const chain = await HostChain.open(run, store, {
+      conflict: (detail) => report({ is: 'conflict', detail }),
+    });
+    const swarm = await createHostSwarm({ privateKeySeed: opened.nodeSeed, topic: run.name, server });
     stops.push(() => swarm.stop());
     const onStop = (undo: () => unknown): void => void stops.push(undo);
     const followed =
-      run.seat === null
-        ? followRounds(chain, swarm, log, onStop)
-        : await openHostSeat({
-            chain,
-            swarm,
-            seat: run.seat,
-            audits: options.audits,
-            evaluator: options.evaluator,
-            lossMeter: options.lossMeter,
-            log,
-            onStop,
-          });
-    const rounds = 'validator' in followed ? followed.validator : followed.keeper;
+      key === null
+        ? followRounds(chain, swarm, clock, report, onStop)
+        : await judgeRounds(chain, swarm, clock, report, onStop, key, options);
+    const { rounds, served } = followed;
     await rounds.profiles.load(store.note(PROFILES_NOTE));
-    stops.push(keepProfiles(rounds.profiles, store));
-    await serveStored(chain, rounds.served);
+    stops.push(keepProfiles(rounds.profiles, store, clock));
+    // Tabs that missed the last rounds fetch their work from us, also after a restart.
+    for (const work of await chain.recentWork(SERVED_ROUNDS)) served.add(work);
     const view: HostView = {
-      manifestBytes: run.manifestBytes,
       chain,
+      clock,
       swarm,
       rounds,
-      seat: run.seat === null ? 'tab' : 'host',
+      seat: key === null ? 'tab' : 'host',
       iceServers: options.iceServers ?? [],
       publicUrl: options.publicUrl ?? null,
-      startedAt: Date.now(),
+      startedAt: clock.now(),
     };
-    app = createApp({ view, files, log });
+    app = createApp({ view, files, report });
     followed.begin();
-    if (run.seat === null) stops.push(watchValidator(view, log));
+    if (key === null) stops.push(watchValidator(view, report));
 
     const scheme = options.tls === undefined ? 'http' : 'https';
     const address = options.listen ?? '127.0.0.1';
@@ -158,8 +149,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       url: `${scheme}://${localName(address)}:${port}/`,
       port,
       otherUrls: otherAddresses(address).map((other) => `${scheme}://${other}:${port}/`),
-      runId: toHex(runId),
-      run,
+      opened,
       view,
       stop,
     };
@@ -170,16 +160,16 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
 }
 
 /** Writes the profiles down now and then when they changed; the returned function does so once more. */
-function keepProfiles(profiles: ProfileBook, store: Store): () => void {
+function keepProfiles(profiles: ProfileBook, store: Store, clock: Clock): () => void {
   let written = profiles.changes;
   const save = () => {
     if (profiles.changes === written) return;
     written = profiles.changes;
     store.saveNote(PROFILES_NOTE, profiles.encode());
   };
-  const timer = setInterval(save, PROFILES_MS);
+  const cancel = every(clock, PROFILES_MS, save);
   return () => {
-    clearInterval(timer);
+    cancel();
     save();
   };
 }
@@ -190,8 +180,7 @@ function newRun(options: HostOptions): NewRun {
   const { roundMs, audits } = options;
   const gauntlet = audits === undefined ? base.gauntlet : { ...base.gauntlet, auditsPerRound: audits };
   if (roundMs === undefined) return { ...options, preset: { ...base, model, gauntlet } };
-  if (!Number.isInteger(roundMs) || roundMs < 1000)
-    throw new HostStartError('A round lasts at least one second (--round-seconds).');
+  if (!Number.isInteger(roundMs) || roundMs < 1000) throw fault('round-too-short', {});
   return { ...options, preset: { ...base, model, gauntlet, schedule: scheduleFor(roundMs) } };
 }
 
@@ -208,10 +197,7 @@ function createServer(options: HostOptions): Server {
     try {
       server = createHttps({ ...limits, ...options.tls });
     } catch (cause) {
-      throw new HostStartError(
-        `The certificate and key cannot be used together (${(cause as Error).message}). Both must be PEM files and belong together.`,
-        { cause },
-      );
+      throw fault('tls-unusable', { error: messageOf(cause) }, cause);
     }
   }
   server.maxConnections = MAX_CONNECTIONS;
@@ -223,20 +209,8 @@ function listen(server: Server, options: HostOptions): Promise<number> {
   const address = options.listen ?? '127.0.0.1';
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why: Record<string, string> = {
-        EADDRINUSE: `Port ${port} is taken, perhaps by another tabswarm. Choose another, for example --port ${port + 1}.`,
-        EACCES: `Port ${port} may not be used without special rights. Choose one above 1023, for example --port ${DEFAULT_PORT}.`,
-        EADDRNOTAVAIL: `This machine has no address "${address}". Use 127.0.0.1 (this machine only) or 0.0.0.0 (all networks) with --listen.`,
-        ENOTFOUND: `"${address}" is no address of this machine. Use 127.0.0.1 or 0.0.0.0 with --listen.`,
-      };
-      reject(
-        new HostStartError(
-          why[error.code ?? ''] ?? `Cannot listen on ${address}:${port}: ${error.message}.`,
-          {
-            cause: error,
-          },
-        ),
-      );
+      const { code = '', message } = error;
+      reject(fault('cannot-listen', { code, address, port, error: message }, error));
     });
     server.listen(port, address, () => {
       const bound = server.address();
@@ -252,36 +226,55 @@ function closeServer(server: Server): Promise<void> {
   });
 }
 
-/** Says in the log when a validator's tab comes and goes; the returned function ends that. */
-function watchValidator(view: HostView, log: (line: string) => void): () => void {
+/** Reports when a validator's tab comes and goes; the returned function ends that. */
+function watchValidator(view: HostView, report: HostReport): () => void {
   let here = false;
-  const timer = setInterval(() => {
+  return every(view.clock, VALIDATOR_MS, () => {
     const now = validatorOf(view) === 'tab';
-    if (now !== here)
-      log(now ? 'a validator’s tab is here' : 'the validator’s tab is gone: rounds are not certified');
+    if (now !== here) report({ is: 'validator-tab', here: now });
     here = now;
-  }, VALIDATOR_MS);
-  return () => clearInterval(timer);
+  });
+}
+
+/** Who follows the rounds here, and what begins once everything else is ready. */
+interface Rounds {
+  readonly rounds: RoundsView;
+  readonly served: ServedRounds;
+  begin(): void;
+}
+
+/** A host with a seat: it certifies the rounds. */
+async function judgeRounds(
+  chain: HostChain,
+  swarm: HostSwarm,
+  clock: Clock,
+  report: HostReport,
+  onStop: (undo: () => unknown) => void,
+  key: SeatKey,
+  { audits, evaluator, lossMeter }: HostOptions,
+): Promise<Rounds> {
+  const parts = { chain, swarm, key, clock, report, onStop, audits, evaluator, lossMeter };
+  const seat = await openHostSeat(parts);
+  const begin = () => {
+    seat.start();
+    swarm.onHandover(async () => ({ stored: false, retry: false, code: 'has-seat' }));
+  };
+  return { rounds: seat.validator, served: seat.validator.served, begin };
 }
 
 /** A host without a seat: a tab certifies the rounds. */
 function followRounds(
-  chain: Chain,
+  chain: HostChain,
   swarm: HostSwarm,
-  log: (line: string) => void,
+  clock: Clock,
+  report: HostReport,
   onStop: (undo: () => unknown) => void,
-): { readonly keeper: ChainKeeper; begin(): void } {
-  const keeper = new ChainKeeper({ chain, swarm, log });
+): Rounds {
+  const keeper = new ChainKeeper({ chain, swarm, clock, report });
   onStop(() => keeper.stop());
   swarm.onMessage((message) => keeper.handle(message));
-  return { keeper, begin: () => swarm.onHandover((sealed, from) => keeper.take(sealed, from)) };
-}
-
-/** Tabs that missed the last rounds fetch their submissions from us, also after a restart. */
-async function serveStored(chain: Chain, served: ServedRounds): Promise<void> {
-  const from = Math.max(1, chain.head.height - SERVED_ROUNDS + 1);
-  for (const stored of chain.store.certificates(from, SERVED_ROUNDS))
-    served.add(await chain.submissionsOf(stored));
+  const begin = () => swarm.onHandover((link, from) => keeper.take(link, from));
+  return { rounds: keeper, served: keeper.served, begin };
 }
 
 const isAny = (address: string): boolean => address === '0.0.0.0' || address === '::';

@@ -14,8 +14,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../protocol/bytes.ts';
+import { messageOf } from '../protocol/errors.ts';
 import { seedOf } from '../validator/seat.ts';
-import { StoreError } from './store.ts';
+import { fault } from './faults.ts';
 
 /** `organizer` signs the manifest, `validator` certificates, `node` is the libp2p peer. */
 export type SeedName = 'organizer' | 'validator' | 'node';
@@ -23,7 +24,7 @@ export type SeedName = 'organizer' | 'validator' | 'node';
 /** Whether the seed was made, and is still there. */
 export const hasSeed = (dataDir: string, name: SeedName): boolean => existsSync(join(dataDir, `${name}.key`));
 
-/** The seed of that name, made at first use. Throws {@link StoreError} when the file holds something else. */
+/** The seed of that name, made at first use. Throws HostFault when the file holds something else. */
 export function loadSeed(dataDir: string, name: SeedName): Uint8Array {
   const path = join(dataDir, `${name}.key`);
   if (!existsSync(path)) create(dataDir, path);
@@ -33,13 +34,10 @@ export function loadSeed(dataDir: string, name: SeedName): Uint8Array {
     // A copied or restored file may have lost its mode.
     chmodSync(path, 0o600);
   } catch (cause) {
-    throw new StoreError(`The key "${path}" cannot be read: ${(cause as Error).message}.`, { cause });
+    throw fault('key-unreadable', { path, error: messageOf(cause) }, cause);
   }
   const seed = seedOf(text);
-  if (seed === null)
-    throw new StoreError(
-      `"${path}" holds no key (64 hex digits). Restore it from a backup, or start a new run in another folder with --data.`,
-    );
+  if (seed === null) throw fault('key-malformed', { path });
   return seed;
 }
 
@@ -55,7 +53,7 @@ function create(dataDir: string, path: string): void {
     linkSync(temporary, path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
-      throw new StoreError(`Cannot write the key "${path}": ${(cause as Error).message}.`, { cause });
+      throw fault('key-not-written', { path, error: messageOf(cause) }, cause);
   } finally {
     rmSync(temporary, { force: true });
   }

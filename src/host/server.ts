@@ -11,6 +11,7 @@ import { PROTOCOL_VERSION } from '../protocol/limits.ts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { hostMultiaddr } from '../swarm/addresses.ts';
 import { TokenBucket } from '../swarm/token-bucket.ts';
+import type { HostReport } from './events.ts';
 import { metricsText } from './metrics.ts';
 import type { StaticFiles } from './static-files.ts';
 import { accounts, type HostView, statusOf, validatorOf } from './view.ts';
@@ -21,11 +22,11 @@ export interface ServerOptions {
   readonly view: HostView;
   /** Null: no page, only the API. */
   readonly files: StaticFiles | null;
-  readonly log: (line: string) => void;
+  readonly report: HostReport;
 }
 
-/** Certificates in one answer: about 1 KB each, so that an answer stays under half a megabyte. */
-const MAX_CERTIFICATES = 256;
+/** Links in one answer: about 2 KB each with one opinion, so that an answer stays near a megabyte. */
+const MAX_LINKS = 256;
 /** Requests a second and burst of one IP address: a class room behind one address loads the page at once. */
 const REQUEST_RATE = 200;
 const REQUEST_BURST = 4000;
@@ -34,19 +35,19 @@ const IMMUTABLE = 'public, max-age=31536000, immutable';
 /** Host header: name or address with optional port. Anything else is answered as if it were localhost. */
 const HOST = /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
-export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
+export function createApp({ view, files, report }: ServerOptions): Hono<Env> {
   const app = new Hono<Env>();
   const responses = new Map<number, number>();
   const clients = new Clients();
 
   app.use('*', async (c, next) => {
     if (!clients.take(clientAddress(c, view))) {
-      c.res = new Response('Too many requests; try again in a second.\n', {
+      c.res = new Response('too many requests; try again in a second\n', {
         status: 429,
         headers: { 'retry-after': '1' },
       });
     } else if (c.req.method !== 'GET' && c.req.method !== 'HEAD') {
-      c.res = new Response('Only GET and HEAD.\n', { status: 405, headers: { allow: 'GET, HEAD' } });
+      c.res = new Response('only GET and HEAD\n', { status: 405, headers: { allow: 'GET, HEAD' } });
     } else {
       await next();
     }
@@ -57,14 +58,14 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
   app.get('/api/run', (c) =>
     answer(c, {
       protocol: PROTOCOL_VERSION,
-      run: toHex(view.chain.runId),
-      manifest: base64(view.manifestBytes),
+      run: view.chain.run.name,
+      manifest: base64(view.chain.run.manifestBytes),
       relays: [hostMultiaddr(baseUrl(c, view), view.swarm.peerId)],
-      time: Date.now(),
+      time: view.clock.now(),
       iceServers: view.iceServers,
     }),
   );
-  app.get('/api/time', (c) => answer(c, { time: Date.now() }));
+  app.get('/api/time', (c) => answer(c, { time: view.clock.now() }));
   app.get('/api/head', (c) => {
     const { head, last, checkpoint } = view.chain;
     return answer(c, {
@@ -72,17 +73,20 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
       round: head.round,
       root: toHex(head.root),
       validator: validatorOf(view),
-      certificate: last === null ? null : base64(last.stored.message),
+      certificate: last === null ? null : base64(last.sealed),
       checkpoint: { hash: toHex(checkpoint.hash), size: checkpoint.size, height: checkpoint.height },
     });
   });
   app.get('/api/certificates', (c) => {
     const from = c.req.query('from') ?? '1';
     if (!/^\d{1,10}$/.test(from)) return c.json({ error: 'from is a height, 1 or more' }, 400);
-    const found = view.chain.store.certificates(Math.max(1, Number(from)), MAX_CERTIFICATES);
+    const found = view.chain.store.links(Math.max(1, Number(from)), MAX_LINKS);
     return answer(c, {
       height: view.chain.head.height,
-      certificates: found.map(({ message }) => base64(message)),
+      links: found.map(({ certificate, opinions }) => ({
+        certificate: base64(certificate),
+        opinions: opinions.map(base64),
+      })),
     });
   });
   app.get('/api/ledger', (c) => {
@@ -90,14 +94,14 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
     return answer(c, { height, issued, accounts: accounts(view) });
   });
   app.get('/api/profiles', (c) => answer(c, { profiles: view.rounds.profiles.sealed().map(base64) }));
-  app.get('/api/status', (c) => answer(c, statusOf(view)));
-  app.get('/api/blob/:hash', (c) => blob(c, view));
+  app.get('/api/status', async (c) => answer(c, await statusOf(view)));
+  app.get('/api/blob/:hash', (c) => blob(c, view, report));
   app.all('/api/*', (c) => c.json({ error: 'there is no such endpoint' }, 404));
-  app.get('/metrics', (c) =>
+  app.get('/metrics', async (c) =>
     c.text(
-      metricsText(statusOf(view), {
+      metricsText(await statusOf(view), {
         residentBytes: process.memoryUsage.rss(),
-        uptimeSeconds: (Date.now() - view.startedAt) / 1000,
+        uptimeSeconds: (view.clock.now() - view.startedAt) / 1000,
         httpRequests: responses,
       }),
       200,
@@ -110,22 +114,30 @@ export function createApp({ view, files, log }: ServerOptions): Hono<Env> {
       c.req.header('accept-encoding') ?? '',
       c.req.header('if-none-match') ?? null,
     );
-    if (found === null || found === undefined) return c.text('There is nothing here.\n', 404);
+    if (found === null || found === undefined) return c.text('nothing here\n', 404);
     return new Response(found.body, { status: found.status, headers: found.headers });
   });
-  app.notFound((c) => c.text('There is nothing here.\n', 404));
+  app.notFound((c) => c.text('nothing here\n', 404));
   app.onError((error, c) => {
-    log(`HTTP: ${c.req.method} ${c.req.path.slice(0, 80)} failed: ${error.message}`);
+    const { method, path } = c.req;
+    report({ is: 'http-failed', method, path: path.slice(0, 80), error: error.message });
     return c.json({ error: 'the host failed to answer; its log says why' }, 500);
   });
   return app;
 }
 
 /** Answers with a blob that the run names, or with one range of it (RFC 9110, section 14). */
-async function blob(c: Context<Env>, view: HostView): Promise<Response> {
+async function blob(c: Context<Env>, view: HostView, report: HostReport): Promise<Response> {
   const name = (c.req.param('hash') ?? '').toLowerCase();
   const known = /^[0-9a-f]{64}$/.test(name) ? view.chain.store.blob(fromHex(name)) : null;
   if (known === null) return c.json({ error: 'there is no such blob' }, 404);
+  // A tab that got wrong bytes would ask again and again; the page can say that this host lacks it.
+  if (!(await view.chain.store.isWhole(known.hash))) {
+    report({ is: 'blob-damaged', hash: name });
+    return c.json({ error: 'this host’s copy of the blob is damaged', code: 'damaged' }, 410, {
+      'cache-control': 'no-store',
+    });
+  }
   const etag = `"${name}"`;
   const headers: Record<string, string> = {
     'content-type': 'application/octet-stream',

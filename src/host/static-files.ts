@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
+import { fault } from './faults.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -44,12 +45,6 @@ const MIN_COMPRESSED_BYTES = 1024;
 const HASHED = /^\/assets\//;
 const brotli = promisify(brotliCompress);
 
-/** `npm run build` has not been run. */
-export class MissingAppError extends Error {
-  static override readonly name = 'MissingAppError';
-  override readonly name = 'MissingAppError';
-}
-
 export interface StaticAnswer {
   readonly status: 200 | 304;
   readonly headers: Record<string, string>;
@@ -66,11 +61,11 @@ export class StaticFiles {
   readonly #paths: ReadonlyMap<string, string>;
   readonly #entries = new Map<string, Promise<Entry>>();
 
-  /** Lists `folder`. Throws {@link MissingAppError} when there is no index.html in it. */
+  /** Lists `folder`. Throws HostFault when there is no index.html in it. */
   constructor(folder: string) {
     const paths = new Map<string, string>();
     if (statSync(join(folder, 'index.html'), { throwIfNoEntry: false }) === undefined)
-      throw new MissingAppError(`The page is not built: "${folder}" has no index.html. Run "npm run build".`);
+      throw fault('page-not-built', { folder });
     for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
       const path = join(folder, name);
       if (statSync(path).isFile()) paths.set(`/${name.split(sep).join('/')}`, path);

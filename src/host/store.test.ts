@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import type { Chain } from './chain.ts';
+import type { HostChain } from './chain.ts';
+import { HostFault } from './faults.ts';
 import { openRun } from './open-run.ts';
 import { loadSeed } from './seeds.ts';
-import { Store, StoreError } from './store.ts';
+import { Store } from './store.ts';
 import { smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { certifyRound, openChain } from './testing/one-round.ts';
 
@@ -33,7 +34,7 @@ function copy(): string {
 }
 
 const validatorOf = (dir: string) => createIdentity(loadSeed(dir, 'validator'));
-const summary = (chain: Chain) => ({
+const summary = (chain: HostChain) => ({
   height: chain.head.height,
   root: toHex(chain.head.root),
   issued: chain.ledger.issued,
@@ -94,8 +95,7 @@ test.each([
   store.sweep();
   const named = new Set(readdirSync(join(dir, 'blobs')));
   expect([...named].filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  for (const { checkpoint } of store.certificates(1, 10))
-    expect(named.has(toHex(checkpoint.hash))).toBe(true);
+  for (const { checkpoint } of store.links(1, 10)) expect(named.has(toHex(checkpoint.hash))).toBe(true);
   await certifyRound(chain, await validatorOf(dir), 7);
   expect(chain.head.height).toBe(height + 1);
   store.close();
@@ -122,15 +122,57 @@ test('a damaged newest checkpoint is rebuilt from the one before and the submiss
   again.close();
 });
 
+test('opinions lie beside their certificate; a wrong file is noticed before it is served, and replaced when it is written', async () => {
+  const dir = copy();
+  const store = Store.open(dir);
+  const chain = await openChain(store);
+  const { messages } = await certifyRound(chain, await validatorOf(dir), 0);
+  const [link] = store.links(1, 10);
+  expect([...link.opinions, link.certificate].map((m) => toHex(m))).toEqual(messages.map((m) => toHex(m)));
+
+  const { heldOut } = chain.run.manifest.task.data;
+  const bytes = (await store.readBlob(heldOut)) as Uint8Array;
+  expect(await store.isWhole(heldOut.hash)).toBe(true);
+  store.close();
+  writeFileSync(store.path(heldOut.hash), new Uint8Array(heldOut.size).fill(7));
+
+  const again = Store.open(dir);
+  expect(again.missingRunBlobs()).toEqual([]); // of the right size
+  expect(await again.isWhole(heldOut.hash)).toBe(false);
+  expect(await again.readBlob(heldOut)).toBeNull();
+  await again.writeBlob(bytes);
+  expect(await again.isWhole(heldOut.hash)).toBe(true);
+  again.close();
+});
+
+test('a certificate that does not fit its chain is named', async () => {
+  const dir = copy();
+  const store = Store.open(dir);
+  const chain = await openChain(store);
+  const validator = await validatorOf(dir);
+  await certifyRound(chain, validator, 0);
+  await certifyRound(chain, validator, 1);
+  store.close();
+  const db = new DatabaseSync(join(dir, 'store.sqlite'));
+  db.exec('DELETE FROM certificates WHERE height = 1');
+  db.close();
+  const again = Store.open(dir);
+  await expect(openChain(again)).rejects.toMatchObject({
+    code: 'chain-broken',
+    fault: { facts: { height: 1, detail: 'missing' } },
+  });
+  again.close();
+});
+
 test('old checkpoints go, the genesis checkpoint and the newest three stay', async () => {
   const dir = copy();
   const store = Store.open(dir);
   const chain = await openChain(store);
   const validator = await validatorOf(dir);
   for (let round = 0; round < 5; round++) await certifyRound(chain, validator, round);
-  const there = store.certificates(1, 10).map(({ checkpoint }) => store.blob(checkpoint.hash) !== null);
+  const there = store.links(1, 10).map(({ checkpoint }) => store.blob(checkpoint.hash) !== null);
   expect(there).toEqual([false, false, true, true, true]);
-  expect(store.blob(chain.manifest.genesis.checkpoint.hash)).toMatchObject({ kind: 'run' });
+  expect(store.blob(chain.run.manifest.genesis.checkpoint.hash)).toMatchObject({ kind: 'run' });
   expect(store.missingRunBlobs()).toEqual([]);
   store.close();
 });
@@ -138,7 +180,7 @@ test('old checkpoints go, the genesis checkpoint and the newest three stay', asy
 test('a second host on the same folder is told so', () => {
   const dir = copy();
   const store = Store.open(dir);
-  expect(() => Store.open(dir)).toThrow(/Another tabswarm host is using/);
+  expect(() => Store.open(dir)).toThrow(/^folder-in-use/);
   store.close();
   Store.open(dir).close();
 });
@@ -149,52 +191,61 @@ test('keys are for their owner only, and stay the same', () => {
   expect(statSync(join(dir, 'organizer.key')).mode & 0o777).toBe(0o600);
   expect(loadSeed(dir, 'organizer')).toEqual(seed);
   writeFileSync(join(dir, 'organizer.key'), 'not a key');
-  expect(() => loadSeed(dir, 'organizer')).toThrow(StoreError);
+  expect(() => loadSeed(dir, 'organizer')).toThrow(HostFault);
 });
 
-test('foreign keys, missing data and a broken database are refused in plain words', async () => {
+test('foreign keys, missing data and a broken database are refused with a code each', async () => {
   const wanted = smallRun(join(folder.dir, 'corpus.txt'));
   const foreign = copy();
   writeFileSync(join(foreign, 'organizer.key'), `${'ab'.repeat(32)}\n`);
-  await expect(openRun(foreign, wanted)).rejects.toThrow(/belongs to the organizer/);
+  await expect(openRun(foreign, wanted)).rejects.toThrow(/^other-organizer/);
 
   const validator = copy();
   writeFileSync(join(validator, 'validator.key'), `${'cd'.repeat(32)}\n`);
-  await expect(openRun(validator, wanted)).rejects.toThrow(/cannot certify/);
+  await expect(openRun(validator, wanted)).rejects.toThrow(/^other-validator-key/);
 
   const missing = copy();
   const store = Store.open(missing);
-  const { data } = (await openChain(store)).manifest;
+  const { data } = (await openChain(store)).run.manifest.task;
   const shard = store.path(data.heldOut.hash);
   store.close();
   writeFileSync(shard, 'short');
-  await expect(openRun(missing, wanted)).rejects.toThrow(/missing or cut short/);
+  await expect(openRun(missing, wanted)).rejects.toThrow(/^blobs-missing/);
 
   const changed = copy();
   const db = new DatabaseSync(join(changed, 'store.sqlite'));
   db.exec("UPDATE meta SET value = x'83010203' WHERE key = 'manifest'");
   db.close();
-  await expect(openRun(changed, wanted)).rejects.toThrow(/manifest in .* cannot be used/);
+  await expect(openRun(changed, wanted)).rejects.toThrow(/^manifest-unusable/);
 
   const newer = copy();
   const later = new DatabaseSync(join(newer, 'store.sqlite'));
   later.exec('PRAGMA user_version = 99');
   later.close();
-  await expect(openRun(newer, wanted)).rejects.toThrow(/newer Tabswarm/);
+  await expect(openRun(newer, wanted)).rejects.toThrow(/^format-newer/);
+
+  const older = copy();
+  const earlier = new DatabaseSync(join(older, 'store.sqlite'));
+  earlier.exec('PRAGMA user_version = 1');
+  earlier.close();
+  await expect(openRun(older, wanted)).rejects.toMatchObject({
+    code: 'format-older',
+    fault: { facts: { dir: older, format: 1, known: 2 } },
+  });
 
   const broken = copy();
   writeFileSync(
     join(broken, 'store.sqlite'),
     'this is no database at all, but long enough to be read as one',
   );
-  await expect(openRun(broken, wanted)).rejects.toThrow(/cannot be read|cannot use/i);
+  await expect(openRun(broken, wanted)).rejects.toThrow(/^database-unreadable/);
 });
 
 test('a new run begins in an empty folder only, and touches nothing in anybody else’s', () => {
   const photos = join(folder.dir, 'photos');
   mkdirSync(photos);
   writeFileSync(join(photos, 'cat.jpg'), 'miaow');
-  expect(() => Store.open(photos)).toThrow(/photos" holds no run, but other files \("cat\.jpg"\).*--data/);
+  expect(() => Store.open(photos)).toThrow(/^folder-not-empty .*cat\.jpg/);
   expect(readdirSync(photos)).toEqual(['cat.jpg']);
 
   // A mount, in which a key was put back from a backup.
@@ -213,5 +264,5 @@ test('a new run begins in an empty folder only, and touches nothing in anybody e
   const theirs = new DatabaseSync(join(other, 'store.sqlite'));
   theirs.exec('CREATE TABLE songs (title TEXT)');
   theirs.close();
-  expect(() => Store.open(other)).toThrow(/another program's/);
+  expect(() => Store.open(other)).toThrow(/^database-foreign/);
 });

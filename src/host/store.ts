@@ -1,59 +1,35 @@
 /**
- * What the host must not lose, in SQLite and a folder of blobs: the signed manifest, certificates, refusals, losses,
- * verdicts' standings, checkpoints and the accepted submissions of recent rounds.
+ * What the host must not lose, in SQLite and a folder of blobs: the signed manifest, certificates with their opinions,
+ * losses, notes, checkpoints and the accepted work of recent rounds.
  *
  * A round is durable before anybody hears of it: its blobs are written, flushed and renamed into place first, then one
- * transaction makes certificate, blob index and refusals appear together. A crash before the commit leaves at most
+ * transaction makes certificate, opinions and blob index appear together. A crash before the commit leaves at most
  * blobs that nothing names (swept at the next start); a crash after it leaves a round that is published again.
  */
-import { messageOf } from '../protocol/errors.ts';
-import { randomBytes } from 'node:crypto';
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  type ReadStream,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { open, readFile, rename } from 'node:fs/promises';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
-import type { RefusedEntry } from '../protocol/messages.ts';
+import type { SealedLink } from '../chain/follower.ts';
+import { toHex } from '../protocol/bytes.ts';
+import { messageOf } from '../protocol/errors.ts';
 import type { BlobRef } from '../protocol/schema.ts';
-
-/** The data folder cannot be used; the message says why and what to do. */
-export class StoreError extends Error {
-  static override readonly name = 'StoreError';
-  override readonly name = 'StoreError';
-}
+import { BlobFolder } from './blob-folder.ts';
+import { fault, HostFault } from './faults.ts';
 
 /** `run` blobs are named by the manifest and stay for good. */
-export type BlobKind = 'run' | 'checkpoint' | 'submission';
+export type BlobKind = 'run' | 'checkpoint' | 'work';
 
-export interface StoredCertificate {
+/** A link as it was, and is again, published. */
+export interface StoredLink extends SealedLink {
   readonly height: number;
   readonly round: number;
-  /** The sealed message as it was, and is again, published. */
-  readonly message: Uint8Array;
   /** State after this certificate. */
   readonly checkpoint: BlobRef;
-  /** Mean wire size of its accepted submissions in bytes per parameter. */
-  readonly bytesPerParameter: number;
 }
 
-export interface CertifiedRound extends StoredCertificate {
-  readonly refused: readonly RefusedEntry[];
-  readonly submissions: readonly BlobRef[];
-}
-
-export interface StoredRefusal {
-  readonly round: number;
-  readonly contributor: Uint8Array;
-  readonly reason: string;
-  readonly detail: string;
+export interface CertifiedRound extends StoredLink {
+  /** What its accepted claims are about. */
+  readonly work: readonly BlobRef[];
 }
 
 export interface StoreOptions {
@@ -61,7 +37,8 @@ export interface StoreOptions {
   readonly onStep?: (step: string) => void;
 }
 
-const SCHEMA_VERSION = 1;
+/** 1: protocol 2, whose certificates nobody can check any more. */
+const SCHEMA_VERSION = 2;
 const SCHEMA = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
   CREATE TABLE blobs (
@@ -69,11 +46,10 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE certificates (
     height INTEGER PRIMARY KEY, round INTEGER NOT NULL UNIQUE, message BLOB NOT NULL,
-    checkpoint_hash BLOB NOT NULL, checkpoint_size INTEGER NOT NULL, bytes_per_parameter REAL NOT NULL
+    checkpoint_hash BLOB NOT NULL, checkpoint_size INTEGER NOT NULL
   ) STRICT;
-  CREATE TABLE refusals (
-    round INTEGER NOT NULL, contributor BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-    PRIMARY KEY (round, contributor)
+  CREATE TABLE opinions (
+    height INTEGER NOT NULL, place INTEGER NOT NULL, message BLOB NOT NULL, PRIMARY KEY (height, place)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE losses (height INTEGER PRIMARY KEY, loss REAL NOT NULL) STRICT;
 `;
@@ -83,61 +59,54 @@ const OWN_FILES = /^(\..*|lost\+found|blobs|(organizer|validator|node)\.key|prep
 
 /** Checkpoints kept: a joiner may still be downloading the last but one. */
 const KEEP_CHECKPOINTS = 3;
-/** Rounds whose accepted submissions are kept, for tabs that missed some and to rebuild a state from an old checkpoint. */
-const KEEP_SUBMISSIONS = 16;
-/** Rounds whose refusals are kept. */
-const KEEP_REFUSALS = 10_000;
+/** Rounds whose accepted work is kept, for tabs that missed some and to rebuild a state from an old checkpoint. */
+const KEEP_WORK = 16;
 
 export class Store {
   readonly dir: string;
   readonly #db: DatabaseSync;
+  readonly #blobs: BlobFolder;
   readonly #step: (step: string) => void;
 
   private constructor(dir: string, db: DatabaseSync, onStep: (step: string) => void) {
     this.dir = dir;
     this.#db = db;
+    this.#blobs = new BlobFolder(dir, onStep);
     this.#step = onStep;
   }
 
-  /** Opens or creates the store of a data folder, for this process alone. Throws {@link StoreError}. */
+  /** Opens or creates the store of a data folder, for this process alone. Throws {@link HostFault}. */
   static open(dir: string, options: StoreOptions = {}): Store {
     refuseForeign(dir);
+    const path = join(dir, 'store.sqlite');
     let db: DatabaseSync;
     try {
       mkdirSync(join(dir, 'blobs'), { recursive: true });
-      db = new DatabaseSync(join(dir, 'store.sqlite'));
+      db = new DatabaseSync(path);
     } catch (cause) {
-      throw new StoreError(`Cannot use "${dir}" as data folder: ${messageOf(cause)}.`, { cause });
+      throw fault('folder-unusable', { dir, error: messageOf(cause) }, cause);
     }
     try {
       // EXCLUSIVE: a second host on the same folder would sign other certificates for the same rounds.
       db.exec(
         'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE;',
       );
-      const version = (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
-      if (version > SCHEMA_VERSION) {
-        throw new StoreError(
-          `"${dir}" was written by a newer Tabswarm (format ${version}, this one knows ${SCHEMA_VERSION}). Update, or name another folder with --data.`,
-        );
-      }
-      if (version === 0 && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined) {
-        throw new StoreError(
-          `"${join(dir, 'store.sqlite')}" is another program's. Name another folder with --data.`,
-        );
-      }
-      if (version === 0) db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
+      const format = (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
+      if (format > SCHEMA_VERSION) throw fault('format-newer', { dir, format, known: SCHEMA_VERSION });
+      if (format !== 0 && format < SCHEMA_VERSION)
+        throw fault('format-older', { dir, format, known: SCHEMA_VERSION });
+      if (format === 0 && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined)
+        throw fault('database-foreign', { path });
+      if (format === 0) db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
       db.exec('COMMIT');
+      return new Store(dir, db, options.onStep ?? (() => {}));
     } catch (cause) {
       db.close();
-      if (cause instanceof StoreError) throw cause;
-      throw new StoreError(
-        /locked|busy/.test(messageOf(cause))
-          ? `Another tabswarm host is using "${dir}". Stop it, or name another folder with --data.`
-          : `"${join(dir, 'store.sqlite')}" cannot be read (${messageOf(cause)}). Restore it, or name another folder with --data.`,
-        { cause },
-      );
+      if (cause instanceof HostFault) throw cause;
+      const error = messageOf(cause);
+      if (/locked|busy/.test(error)) throw fault('folder-in-use', { dir }, cause);
+      throw fault('database-unreadable', { path, error }, cause);
     }
-    return new Store(dir, db, options.onStep ?? (() => {}));
   }
 
   close(): void {
@@ -176,60 +145,60 @@ export class Store {
 
   /** Writes a certified round; when this returns, it survives a power cut. Blobs must have been written before. */
   saveRound(round: CertifiedRound): void {
+    const { height, checkpoint } = round;
     this.#step('before-transaction');
     this.#transaction(() => {
-      for (const blob of round.submissions) this.#insertBlob(blob, 'submission', round.height);
-      this.#insertBlob(round.checkpoint, 'checkpoint', round.height);
+      for (const blob of round.work) this.#insertBlob(blob, 'work', height);
+      this.#insertBlob(checkpoint, 'checkpoint', height);
       this.#db
-        .prepare('INSERT INTO certificates VALUES (?, ?, ?, ?, ?, ?)')
-        .run(
-          round.height,
-          round.round,
-          round.message,
-          round.checkpoint.hash,
-          round.checkpoint.size,
-          round.bytesPerParameter,
-        );
-      this.#insertRefusals(round.round, round.refused);
+        .prepare('INSERT INTO certificates VALUES (?, ?, ?, ?, ?)')
+        .run(height, round.round, round.certificate, checkpoint.hash, checkpoint.size);
+      const opinion = this.#db.prepare('INSERT INTO opinions VALUES (?, ?, ?)');
+      for (const [place, message] of round.opinions.entries()) opinion.run(height, place, message);
       this.#step('in-transaction');
     });
     this.#step('after-transaction');
     try {
-      this.#prune(round.height, round.round);
+      this.#prune(height);
     } catch {
       // The round is written; what could not be deleted now (a full disk) is deleted after the next one.
     }
     this.#step('after-prune');
   }
 
-  /** Refusals of a round without a certificate. */
-  saveRefusals(round: number, refused: readonly RefusedEntry[]): void {
-    if (refused.length > 0) this.#transaction(() => this.#insertRefusals(round, refused));
-  }
-
-  /** Certificates of heights `from`, `from` + 1, ..., at most `limit`, lowest first. */
-  certificates(from: number, limit: number): StoredCertificate[] {
+  /** Links of heights `from`, `from` + 1, ..., at most `limit`, lowest first. */
+  links(from: number, limit: number): StoredLink[] {
+    const opinions = this.#db.prepare('SELECT message FROM opinions WHERE height = ? ORDER BY place');
     return this.#db
       .prepare('SELECT * FROM certificates WHERE height >= ? ORDER BY height LIMIT ?')
       .all(from, limit)
-      .map(toCertificate);
-  }
-
-  latest(): StoredCertificate | null {
-    const row = this.#db.prepare('SELECT * FROM certificates ORDER BY height DESC LIMIT 1').get();
-    return row === undefined ? null : toCertificate(row);
-  }
-
-  /** Newest refusals first. */
-  refusals(limit: number): StoredRefusal[] {
-    return this.#db
-      .prepare('SELECT * FROM refusals ORDER BY round DESC, contributor LIMIT ?')
-      .all(limit)
       .map((row) => ({
+        height: row.height as number,
         round: row.round as number,
-        contributor: row.contributor as Uint8Array,
-        reason: row.reason as string,
-        detail: row.detail as string,
+        certificate: row.message as Uint8Array,
+        opinions: opinions.all(row.height as number).map(({ message }) => message as Uint8Array),
+        checkpoint: { hash: row.checkpoint_hash as Uint8Array, size: row.checkpoint_size as number },
+      }));
+  }
+
+  /** Height of the newest certificate; 0 at genesis. */
+  get height(): number {
+    const row = this.#db.prepare('SELECT MAX(height) AS height FROM certificates').get();
+    return (row?.height as number | null | undefined) ?? 0;
+  }
+
+  /** Checkpoints that were not pruned, newest first. */
+  checkpoints(): (BlobRef & { readonly height: number })[] {
+    return this.#db
+      .prepare(
+        `SELECT height, checkpoint_hash, checkpoint_size FROM certificates
+         WHERE checkpoint_hash IN (SELECT hash FROM blobs) ORDER BY height DESC`,
+      )
+      .all()
+      .map((row) => ({
+        height: row.height as number,
+        hash: row.checkpoint_hash as Uint8Array,
+        size: row.checkpoint_size as number,
       }));
   }
 
@@ -246,35 +215,17 @@ export class Store {
   // ---- blobs ----
 
   path(hash: Uint8Array): string {
-    return join(this.dir, 'blobs', toHex(hash));
+    return this.#blobs.path(hash);
   }
 
-  /** Writes bytes under their SHA-256: a file of that name is whole and flushed, or not there. */
-  async writeBlob(bytes: Uint8Array): Promise<BlobRef> {
-    const ref = { hash: await sha256(bytes), size: bytes.byteLength };
-    const path = this.path(ref.hash);
-    if (statSync(path, { throwIfNoEntry: false })?.size === ref.size) return ref;
-    const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-    this.#step('before-blob');
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    this.#step('before-rename');
-    await rename(temporary, path);
-    await syncFolder(join(this.dir, 'blobs'));
-    return ref;
+  /** Writes bytes under their SHA-256, whole and flushed. */
+  writeBlob(bytes: Uint8Array): Promise<BlobRef> {
+    return this.#blobs.write(bytes);
   }
 
-  /** Replaces a damaged file. Throws {@link StoreError} when the bytes are not the blob's. */
-  async repairBlob(ref: BlobRef, bytes: Uint8Array): Promise<void> {
-    if (!bytesEqual(await sha256(bytes), ref.hash))
-      throw new StoreError(`Blob ${toHex(ref.hash).slice(0, 12)} cannot be rebuilt: other bytes came out.`);
-    rmSync(this.path(ref.hash), { force: true });
-    await this.writeBlob(bytes);
+  /** Replaces a damaged file. Throws {@link HostFault} when the bytes are not the blob's. */
+  repairBlob(ref: BlobRef, bytes: Uint8Array): Promise<void> {
+    return this.#blobs.repair(ref, bytes);
   }
 
   /** What this store may hand out under a hash; null for anything that no manifest, certificate or round names. */
@@ -285,41 +236,32 @@ export class Store {
   }
 
   /** Bytes of a blob, checked against its hash; null when it is not there or damaged. */
-  async readBlob(ref: BlobRef): Promise<Uint8Array<ArrayBuffer> | null> {
-    let bytes: Uint8Array<ArrayBuffer>;
-    try {
-      bytes = new Uint8Array(await readFile(this.path(ref.hash)));
-    } catch {
-      return null;
-    }
-    return bytes.byteLength === ref.size && bytesEqual(await sha256(bytes), ref.hash) ? bytes : null;
+  readBlob(ref: BlobRef): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#blobs.read(ref);
   }
 
-  /** Streams bytes `from` to `to` inclusive. */
-  streamBlob(hash: Uint8Array, from: number, to: number): ReadStream {
-    return createReadStream(this.path(hash), { start: from, end: to });
+  /** Whether a file's contents have its hash: to be asked before it is handed out. Read through once. Never rejects. */
+  isWhole(hash: Uint8Array): Promise<boolean> {
+    return this.#blobs.isWhole(hash);
+  }
+
+  /** Blobs that the manifest names. */
+  runBlobs(): BlobRef[] {
+    return this.#db
+      .prepare("SELECT * FROM blobs WHERE kind = 'run'")
+      .all()
+      .map((row) => ({ hash: row.hash as Uint8Array, size: row.size as number }));
   }
 
   /** Blobs of the manifest that are missing from the disk or have another size. */
   missingRunBlobs(): BlobRef[] {
-    return this.#db
-      .prepare("SELECT * FROM blobs WHERE kind = 'run'")
-      .all()
-      .map((row) => ({ hash: row.hash as Uint8Array, size: row.size as number }))
-      .filter((ref) => statSync(this.path(ref.hash), { throwIfNoEntry: false })?.size !== ref.size);
+    return this.runBlobs().filter((ref) => !this.#blobs.has(ref));
   }
 
   /** Deletes files that no row names: what a crash in mid-write left. Returns how many. */
   sweep(): number {
-    const known = new Set(
-      this.#db
-        .prepare('SELECT hash FROM blobs')
-        .all()
-        .map((row) => toHex(row.hash as Uint8Array)),
-    );
-    const orphans = readdirSync(join(this.dir, 'blobs')).filter((name) => !known.has(name));
-    for (const name of orphans) rmSync(join(this.dir, 'blobs', name), { force: true });
-    return orphans.length;
+    const rows = this.#db.prepare('SELECT hash FROM blobs').all();
+    return this.#blobs.sweep(new Set(rows.map((row) => toHex(row.hash as Uint8Array))));
   }
 
   #insertBlob(ref: BlobRef, kind: BlobKind, height: number): void {
@@ -331,25 +273,19 @@ export class Store {
       .run(ref.hash, ref.size, kind, height);
   }
 
-  #insertRefusals(round: number, refused: readonly RefusedEntry[]): void {
-    const insert = this.#db.prepare('INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)');
-    for (const entry of refused) insert.run(round, entry.contributor, entry.reason, entry.detail);
-  }
-
   /** Forgets old blobs: rows first, then files, so that no row ever names a file we deleted. */
-  #prune(height: number, round: number): void {
+  #prune(height: number): void {
     const old = this.#db
       .prepare(
-        "SELECT hash FROM blobs WHERE (kind = 'checkpoint' AND height <= ?) OR (kind = 'submission' AND height <= ?)",
+        "SELECT hash FROM blobs WHERE (kind = 'checkpoint' AND height <= ?) OR (kind = 'work' AND height <= ?)",
       )
-      .all(height - KEEP_CHECKPOINTS, height - KEEP_SUBMISSIONS)
+      .all(height - KEEP_CHECKPOINTS, height - KEEP_WORK)
       .map((row) => row.hash as Uint8Array);
     this.#transaction(() => {
       const remove = this.#db.prepare('DELETE FROM blobs WHERE hash = ?');
       for (const hash of old) remove.run(hash);
-      this.#db.prepare('DELETE FROM refusals WHERE round < ?').run(round - KEEP_REFUSALS);
     });
-    for (const hash of old) if (existsSync(this.path(hash))) rmSync(this.path(hash), { force: true });
+    for (const hash of old) this.#blobs.remove(hash);
   }
 
   #transaction(work: () => void): void {
@@ -377,32 +313,5 @@ function refuseForeign(dir: string): void {
   }
   if (names.includes('store.sqlite')) return;
   const foreign = names.find((name) => !OWN_FILES.test(name));
-  if (foreign !== undefined) {
-    throw new StoreError(
-      `"${dir}" holds no run, but other files ("${foreign}"). Name an empty or a new folder with --data.`,
-    );
-  }
-}
-
-function toCertificate(row: Record<string, unknown>): StoredCertificate {
-  return {
-    height: row.height as number,
-    round: row.round as number,
-    message: row.message as Uint8Array,
-    checkpoint: { hash: row.checkpoint_hash as Uint8Array, size: row.checkpoint_size as number },
-    bytesPerParameter: row.bytes_per_parameter as number,
-  };
-}
-
-/** A rename is durable once its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } catch (error) {
-    // Windows knows no flushing of folders.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
-  } finally {
-    await folder.close();
-  }
+  if (foreign !== undefined) throw fault('folder-not-empty', { dir, found: foreign });
 }

@@ -1,12 +1,14 @@
 /** What the HTTP interface shows of a running host: a read-only view, so that server.ts knows no validator. */
+import { opinionsOn } from '../chain/links.ts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
-import { phaseAt } from '../protocol/clock.ts';
-import { parameterLayout } from '../model/layout.ts';
-import type { HostSwarm } from '../swarm/host-node.ts';
-import type { Chain } from './chain.ts';
+import type { Note } from '../protocol/messages.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
+import type { Clock } from '../protocol/timer.ts';
+import type { HostSwarm } from '../swarm/host-node.ts';
 import type { Presence } from '../swarm/presences.ts';
 import { hasSeat } from '../validator/seat.ts';
+import { bytesPerParameter } from '../validator/validator.ts';
+import type { HostChain } from './chain.ts';
 
 export interface IceServer {
   readonly urls: string | readonly string[];
@@ -27,9 +29,8 @@ export interface RoundsView {
 }
 
 export interface HostView {
-  /** Signed manifest. */
-  readonly manifestBytes: Uint8Array;
-  readonly chain: Chain;
+  readonly chain: HostChain;
+  readonly clock: Clock;
   readonly swarm: HostSwarm;
   readonly rounds: RoundsView;
   readonly seat: SeatPlace;
@@ -91,7 +92,8 @@ export interface StatusView {
   readonly refused: readonly {
     readonly contributor: string;
     readonly reason: string;
-    readonly detail: string;
+    /** The figures behind it, as a validator published them; null when they are not known. */
+    readonly note: Note | null;
   }[];
   /** Who is admitted, and the leading zero bits that a join needs now. */
   readonly members: number;
@@ -118,7 +120,7 @@ export function accounts(view: HostView): AccountView[] {
       auditsFailed: a.auditsFailed,
       accepted: a.accepted,
       refused: a.refused,
-      tokens: a.tokens,
+      tokens: a.units,
     }))
     .sort((a, b) => b.credits - a.credits || (a.contributor < b.contributor ? -1 : 1));
 }
@@ -128,21 +130,21 @@ export function validatorOf({ seat, rounds, chain }: HostView): StatusView['vali
   if (seat === 'host') return 'host';
   const here = rounds
     .presences()
-    .some((p) => p.role === 'validator' && hasSeat(chain.manifest, fromHex(p.contributor)));
+    .some((p) => p.role === 'validator' && hasSeat(chain.run.manifest, fromHex(p.contributor)));
   return here ? 'tab' : 'none';
 }
 
-export function statusOf(view: HostView): StatusView {
-  const { chain, rounds, swarm } = view;
-  const { manifest, head, last, store } = chain;
-  const time = Date.now();
-  const { round, phase, endsAt } = phaseAt(manifest.schedule, time);
+export async function statusOf(view: HostView): Promise<StatusView> {
+  const { chain, rounds, swarm, clock } = view;
+  const { run, head, last, store } = chain;
+  const time = clock.now();
+  const { round, phase, endsAt } = run.rounds.phase(time);
   const measured = newestLoss(chain);
   const blobs = swarm.blobTraffic();
   return {
-    run: toHex(chain.runId),
-    name: manifest.name,
-    parameters: parameterLayout(manifest.model).elements,
+    run: run.name,
+    name: run.manifest.name,
+    parameters: run.layout.elements,
     round,
     phase,
     phaseEndsAt: endsAt,
@@ -166,13 +168,14 @@ export function statusOf(view: HostView): StatusView {
     heldOutHeight: measured?.height ?? null,
     initialHeldOutLoss: store.loss(0),
     bytesPerParameter:
-      last === null || last.body.accepted.length === 0 ? null : last.stored.bytesPerParameter,
-    accepted: last?.body.accepted.length ?? 0,
-    refused: (last?.body.refused ?? []).map((r) => ({
-      contributor: toHex(r.contributor),
-      reason: r.reason,
-      detail: r.detail,
-    })),
+      last === null
+        ? null
+        : bytesPerParameter(
+            chain.workOf(last.certificate).map(({ size }) => ({ byteLength: size })),
+            run.layout.elements,
+          ),
+    accepted: last?.certificate.body.accepted.length ?? 0,
+    refused: await refusals(chain),
     members: chain.members.size,
     joinBits: head.joinBits,
     issued: chain.ledger.issued,
@@ -184,10 +187,24 @@ export function statusOf(view: HostView): StatusView {
   };
 }
 
+/** Who was refused in the newest certified round, with a validator's figures. */
+async function refusals({ run, last }: HostChain): Promise<StatusView['refused']> {
+  if (last === null) return [];
+  const { body } = last.certificate;
+  const [said] = await opinionsOn(run, body.round, last.opinions);
+  const notes = new Map(
+    said?.opinion.refused.map(({ contributor, note }) => [toHex(contributor), note] as const),
+  );
+  return body.refused.map(({ contributor, reason }) => {
+    const key = toHex(contributor);
+    return { contributor: key, reason, note: notes.get(key) ?? null };
+  });
+}
+
 /** The newest state's loss, or, while that is being measured, the one before. */
-function newestLoss(chain: Chain): { height: number; loss: number } | null {
-  for (let height = chain.head.height; height >= Math.max(0, chain.head.height - 2); height--) {
-    const loss = chain.store.loss(height);
+function newestLoss({ head, store }: HostChain): { height: number; loss: number } | null {
+  for (let { height } = head; height >= Math.max(0, head.height - 2); height--) {
+    const loss = store.loss(height);
     if (loss !== null) return { height, loss };
   }
   return null;

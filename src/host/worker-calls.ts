@@ -51,7 +51,7 @@ export class WorkerCalls<Q extends object, R> {
   }
 
   ask(question: Q): Promise<R> {
-    if (this.#closed) return Promise.reject(this.#o.failure('The host is stopping.'));
+    if (this.#closed) return Promise.reject(this.#o.failure('the host is stopping'));
     return this.#send(this.#helper ?? this.start(), question);
   }
 
@@ -62,7 +62,7 @@ export class WorkerCalls<Q extends object, R> {
       onEnd: (why: string) => {
         if (this.#helper !== helper) return;
         this.#helper = null;
-        this.#failAll(`The helper process stopped: ${why}`);
+        this.#failAll(`the helper process stopped: ${why}`);
       },
     };
     const { script, data, kind } = this.#o;
@@ -77,7 +77,7 @@ export class WorkerCalls<Q extends object, R> {
     this.#closed = true;
     const helper = this.#helper;
     this.#helper = null;
-    this.#failAll('The host is stopping.');
+    this.#failAll('the host is stopping');
     await helper?.end();
   }
 

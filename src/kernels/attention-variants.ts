@@ -12,7 +12,7 @@ import {
   attentionBlock,
   attentionForwardTiled,
 } from './attention-tiled.ts';
-import { type BufferRange, fold, type LaunchSpec } from './program.ts';
+import { type BufferRange, type Buffers, fold, type LaunchSpec } from './program.ts';
 
 /** The three attention kernels of one kind. */
 export interface AttentionVariant {
@@ -98,15 +98,19 @@ const PRODUCTS: Readonly<Record<AttentionPass, number>> = { forward: 2, query: 3
 export const attentionFlops = (pass: AttentionPass, s: AttentionShape): number =>
   2 * PRODUCTS[pass] * s.batch * s.heads * s.headDim * ((s.sequence * (s.sequence + 1)) / 2);
 
-/**
- * One pass as launches of at most about `flops` operations each. `ranges` are the kernel's bindings after its part:
- * forward: qkv, out, lse; query: qkv, out, dout, lse, angles, delta, dqkv; keyValue: qkv, dout, lse, angles, delta, dqkv.
- */
-export function attentionLaunches(
+/** A pass's buffers beside its part. */
+export interface AttentionBuffers {
+  readonly forward: Buffers<'qkv' | 'out' | 'lse'>;
+  readonly query: Buffers<'qkv' | 'out' | 'dout' | 'lse' | 'angles' | 'delta' | 'dqkv'>;
+  readonly keyValue: Buffers<'qkv' | 'dout' | 'lse' | 'angles' | 'delta' | 'dqkv'>;
+}
+
+/** One pass as launches of at most about `flops` operations each. */
+export function attentionLaunches<P extends AttentionPass>(
   variant: AttentionVariant,
-  pass: AttentionPass,
+  pass: P,
   shape: AttentionShape,
-  ranges: readonly BufferRange[],
+  buffers: AttentionBuffers[P],
   parts: PartTable,
   flops: number,
 ): LaunchSpec[] {
@@ -124,7 +128,7 @@ export function attentionLaunches(
     const share = work / total;
     launches.push({
       kernel,
-      ranges: [parts.range(first, end), ...ranges],
+      buffers: { part: parts.range(first, end), ...buffers },
       grid: fold(end - first),
       flops: work,
       bytes: 4 * share * batch * sequence * heads * headDim * (PRODUCTS[pass] + 2),

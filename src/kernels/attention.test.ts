@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { attentionBackwardReference, attentionReference } from './attention.reference.ts';
 import { type AttentionPass, type AttentionShape, ropeTable } from './attention-frame.ts';
 import {
+  type AttentionBuffers,
   attentionFlops,
   attentionLaunches,
   type AttentionVariant,
@@ -13,7 +14,7 @@ import {
   plainAttention,
   tiledAttention,
 } from './attention-variants.ts';
-import type { BufferRange } from './program.ts';
+import { whole } from './program.ts';
 import { ropeReference } from './rows.reference.ts';
 import { ropeLaunch } from './rows.ts';
 import { testGpu } from './testing.ts';
@@ -36,13 +37,13 @@ async function check(variant: AttentionVariant, s: AttentionShape, parts: number
   const [bdout, delta, dqkv] = [storage(gpu, dout), storage(gpu, rows * heads), storage(gpu, rows * ld)];
   const uniform = storage(gpu, new Uint32Array(PART_TABLE_BYTES / 4), true);
   const table = new PartTable(uniform.buffer);
-  const pass = (name: AttentionPass, ranges: readonly BufferRange[]) =>
-    attentionLaunches(variant, name, s, ranges, table, attentionFlops(name, s) / parts);
+  const pass = <P extends AttentionPass>(name: P, buffers: AttentionBuffers[P]) =>
+    attentionLaunches(variant, name, s, buffers, table, attentionFlops(name, s) / parts);
   const launches = [
-    ropeLaunch(rows, sequence, ld, heads + kvHeads, headDim, [qkv, angles]),
-    ...pass('forward', [qkv, out, lse]),
-    ...pass('query', [qkv, out, bdout, lse, angles, delta, dqkv]),
-    ...pass('keyValue', [qkv, bdout, lse, angles, delta, dqkv]),
+    ropeLaunch({ rows, sequence, ld, heads: heads + kvHeads, headDim }, { qkv, angles }),
+    ...pass('forward', { qkv, out, lse }),
+    ...pass('query', { qkv, out, dout: bdout, lse, angles, delta, dqkv }),
+    ...pass('keyValue', { qkv, dout: bdout, lse, angles, delta, dqkv }),
   ];
   gpu.device.queue.writeBuffer(uniform.buffer, 0, table.data);
   await runLaunches(gpu, launches);
@@ -99,9 +100,12 @@ it('parts cover every workgroup once, are about equal, and stay few however smal
       const buffer = storage(gpu, PART_TABLE_BYTES / 4, true).buffer;
       const table = new PartTable(buffer);
       const limit = attentionFlops(pass, s) / parts;
-      const launches = attentionLaunches(plainAttention(16), pass, s, [], table, limit);
-      const bounds = launches.map(({ ranges: [{ offset }] }) => [
-        ...table.data.subarray(offset / 4, offset / 4 + 2),
+      const none = whole(buffer);
+      const [qkv, out, dout, lse, angles, delta, dqkv] = Array.from({ length: 7 }, () => none);
+      const buffers = { qkv, out, dout, lse, angles, delta, dqkv };
+      const launches = attentionLaunches(plainAttention(16), pass, s, buffers, table, limit);
+      const bounds = launches.map(({ buffers: { part } }) => [
+        ...table.data.subarray(part.offset / 4, part.offset / 4 + 2),
       ]);
       const workgroups = Math.ceil(100 / 16) * 3 * (pass === 'keyValue' ? 2 : 6);
       expect(bounds[0][0]).toBe(0);

@@ -29,19 +29,32 @@ export interface Gpu {
   readonly adapter: AdapterReport;
 }
 
-/** No usable WebGPU here; `message` says what the user can do about it. */
+/** Why no device can be had: the page is not secure, there is no WebGPU, or WebGPU offers no adapter. */
+export type GpuLack = 'insecure-page' | 'no-webgpu' | 'no-adapter';
+
+const LACKS: Readonly<Record<GpuLack, string>> = {
+  'insecure-page': 'the page is not secure',
+  'no-webgpu': 'there is no WebGPU',
+  'no-adapter': 'WebGPU offers no adapter',
+};
+
+/** No usable WebGPU here. `detail` is for programmers; the page has words for each code. */
 export class GpuUnavailableError extends Error {
   static override readonly name = 'GpuUnavailableError';
   override readonly name = 'GpuUnavailableError';
+  readonly code: GpuLack;
+
+  constructor(code: GpuLack, detail: string = LACKS[code]) {
+    super(detail);
+    this.code = code;
+  }
 }
 
-/** Why there is no WebGPU at all here, and what to do about it. */
-export function unavailableMessage(): string {
+/** Why there is no WebGPU at all here. */
+export function missingGpu(): GpuLack {
   // Outside browsers the property does not exist, whatever its type says.
   const insecure = 'isSecureContext' in globalThis && !globalThis.isSecureContext;
-  return insecure
-    ? 'WebGPU needs a secure page: open this address with https:// (or on localhost).'
-    : 'This browser has no WebGPU. Use Chrome or Edge 113+, Safari 26+, or Firefox 141+ on Windows.';
+  return insecure ? 'insecure-page' : 'no-webgpu';
 }
 
 export interface OpenGpuOptions {
@@ -55,10 +68,6 @@ export interface OpenGpuOptions {
 
 const REQUEST: GPURequestAdapterOptions = { powerPreference: 'high-performance' };
 
-/** Why there is WebGPU but no device, and what to do about it. */
-export const NO_ADAPTER =
-  'WebGPU is present but no graphics adapter was offered. Turn on hardware acceleration, update the graphics driver, or allow WebGPU for this browser.';
-
 const OPTIONAL_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
 
 /** What the adapter that {@link openGpu} would open allows; null when the browser offers none. Opens nothing. */
@@ -69,11 +78,11 @@ export async function offeredLimits(gpu: GPU): Promise<GPUSupportedLimits | null
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
   if (gpu === undefined) {
-    throw new GpuUnavailableError(unavailableMessage());
+    throw new GpuUnavailableError(missingGpu());
   }
   const adapter = await gpu.requestAdapter(REQUEST);
   if (adapter === null) {
-    throw new GpuUnavailableError(NO_ADAPTER);
+    throw new GpuUnavailableError('no-adapter');
   }
   const wanted = options.features === false ? [] : OPTIONAL_FEATURES.filter((f) => adapter.features.has(f));
   const limits = adapter.limits;

@@ -21,6 +21,7 @@ import {
   type BufferRange,
   COPY_DST,
   COPY_SRC,
+  encode,
   type Launch,
   type LaunchSpec,
   Programs,
@@ -45,12 +46,11 @@ export const scalarBytes = (shape: MatmulShape, side: 'a' | 'b'): number => (isH
 /** One product as a launch of `variant`. */
 export function matmulLaunch(variant: MatmulVariant, l: MatmulLaunch): LaunchSpec {
   const residual = l.d !== undefined;
-  const ranges = [l.a, l.b, l.c];
-  if (l.d !== undefined) ranges.push(l.d);
+  const { a, b, c, d } = l;
   return {
     kernel: variant.source(l, { residual, accumulate: l.accumulate === true }),
     accumulate: l.twin ? variant.source(l, { residual, accumulate: true }) : undefined,
-    ranges,
+    buffers: d === undefined ? { a, b, c } : { a, b, c, d },
     grid: variant.grid(l),
     flops: 2 * l.m * l.n * l.k,
     bytes: scalarBytes(l, 'a') * l.m * l.k + scalarBytes(l, 'b') * l.k * l.n + 4 * l.m * l.n,
@@ -135,21 +135,16 @@ export async function createMatmul(
   const [launch] = (await new Programs(device).prepare([matmulLaunch(variant, { ...shape, a, b, c })])) as [
     Launch,
   ];
-  const encode = (pass: GPUComputePassEncoder) => {
-    pass.setPipeline(launch.pipeline);
-    pass.setBindGroup(0, launch.group);
-    pass.dispatchWorkgroups(...launch.grid);
-  };
   return {
     variant: variant.name,
     a: a.buffer,
     b: b.buffer,
     c: c.buffer,
-    encode,
+    encode: (pass) => encode(pass, launch),
     run() {
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
-      encode(pass);
+      encode(pass, launch);
       pass.end();
       device.queue.submit([encoder.finish()]);
     },

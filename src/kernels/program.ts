@@ -1,8 +1,9 @@
 /**
- * Launches: a shader, the buffer ranges it touches and its grid, made once and replayed every step.
+ * Launches: a shader, the buffers it touches and its grid, made once and replayed every step.
  *
- * Bind group layouts are read off the WGSL text itself. A layout whose read/write access disagrees with the shader is
- * known to give wrong data without an error on some drivers, so there is only one place that says it.
+ * Buffers are given by the names that the WGSL declares, and bind group layouts are read off its text. So two swapped
+ * buffers cannot pass for each other, and there is only one place that states a buffer's access: a layout that disagrees
+ * with the shader is known to give wrong data without an error on some drivers.
  */
 
 // GPUBufferUsage and GPUShaderStage are globals of a browser, not of Node; their values are fixed by the specification.
@@ -13,10 +14,12 @@ export const UNIFORM = 0x40;
 export const STORAGE = 0x80;
 const SHADER_STAGE_COMPUTE = 0x4;
 
-/** A shader as text; two sources with equal text share a pipeline. */
-export interface KernelSource {
+/** A shader as text; two sources with equal text share a pipeline. `B`: names of the buffers that it declares. */
+export interface KernelSource<B extends string = string> {
   readonly label: string;
   readonly code: string;
+  /** Never set: it carries the type. {@link Programs} checks the names themselves. */
+  readonly names?: B;
 }
 
 /** Bytes `[offset, offset + size)` of a buffer; offset a multiple of 256. */
@@ -26,6 +29,12 @@ export interface BufferRange {
   readonly size: number;
 }
 
+/** A kernel's buffers, by their names in its WGSL. */
+export type Buffers<B extends string = string> = Readonly<Record<B, BufferRange>>;
+
+/** A buffer from its first byte to its last. */
+export const whole = (buffer: GPUBuffer): BufferRange => ({ buffer, offset: 0, size: buffer.size });
+
 /** Workgroups in x, y, z. */
 export type Grid = readonly [number, number, number];
 
@@ -33,7 +42,7 @@ export interface LaunchSpec {
   readonly kernel: KernelSource;
   /** The same bindings and grid, adding to its output instead of overwriting it: micro-batches after the first. */
   readonly accumulate?: KernelSource | undefined;
-  readonly ranges: readonly BufferRange[];
+  readonly buffers: Buffers;
   readonly grid: Grid;
   /** Floating-point operations, for splitting submissions and for GFLOP/s; 0 where memory decides. */
   readonly flops: number;
@@ -52,11 +61,11 @@ export interface Launch {
 }
 
 /** Puts `const NAME = value;` lines before a shader: sizes known at compile time let the compiler unroll and fold. */
-export function withConstants(
+export function withConstants<B extends string>(
   label: string,
   source: string,
   constants: Readonly<Record<string, number | boolean | { readonly f32: number }>>,
-): KernelSource {
+): KernelSource<B> {
   let head = '';
   for (const [name, value] of Object.entries(constants)) {
     if (typeof value === 'object') head += `const ${name}: f32 = ${float(value.f32)};\n`;
@@ -75,85 +84,152 @@ export function float(x: number): string {
   return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
 }
 
-type Access = GPUBufferBindingType;
+/** Puts a launch into an open compute pass; `accumulate` takes the twin that adds to its output. */
+export function encode(pass: GPUComputePassEncoder, launch: Launch, accumulate = false): void {
+  pass.setPipeline(accumulate ? launch.accumulate : launch.pipeline);
+  pass.setBindGroup(0, launch.group);
+  pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2]);
+}
 
-/** The access of each binding of group 0, in order. Throws where the numbers are not 0, 1, 2, … */
-export function bindingsOf(code: string): Access[] {
-  const found: Access[] = [];
+interface Binding {
+  readonly name: string;
+  readonly access: GPUBufferBindingType;
+}
+
+/** The bindings of group 0, in order. Throws where the numbers are not 0, 1, 2, … */
+function bindingsOf(code: string): Binding[] {
+  const found: Binding[] = [];
   for (const m of code.matchAll(
-    /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage(?:\s*,\s*(read|read_write))?)>/g,
+    /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage(?:\s*,\s*(read|read_write))?)>\s*(\w+)/g,
   )) {
-    const access: Access =
-      m[2] === 'uniform' ? 'uniform' : m[3] === 'read_write' ? 'storage' : 'read-only-storage';
-    found[Number(m[1])] = access;
+    const access = m[2] === 'uniform' ? 'uniform' : m[3] === 'read_write' ? 'storage' : 'read-only-storage';
+    found[Number(m[1])] = { name: m[4], access };
   }
   for (let i = 0; i < found.length; i++)
     if (found[i] === undefined) throw new Error(`binding ${i} is missing`);
   return found;
 }
 
-interface Compiled {
+/** A compiled shader, to be launched on any buffers. */
+export class Program<B extends string = string> {
+  readonly label: string;
   readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
+  readonly #device: GPUDevice;
+  readonly #layout: GPUBindGroupLayout;
+  readonly #bindings: readonly Binding[];
+
+  /** Use {@link Programs.compile}. */
+  constructor(
+    device: GPUDevice,
+    label: string,
+    pipeline: GPUComputePipeline,
+    layout: GPUBindGroupLayout,
+    bindings: readonly Binding[],
+  ) {
+    this.#device = device;
+    this.label = label;
+    this.pipeline = pipeline;
+    this.#layout = layout;
+    this.#bindings = bindings;
+  }
+
+  /** The buffers' names, in the order of their bindings. */
+  get names(): string[] {
+    return this.#bindings.map(({ name }) => name);
+  }
+
+  /** Binds the buffers. Throws where a name is missing, unknown or too much. */
+  bind(buffers: Buffers<B>): GPUBindGroup {
+    const given = new Map<string, BufferRange>(Object.entries(buffers));
+    const entries = this.#bindings.map(({ name }, binding) => {
+      const resource = given.get(name);
+      if (resource === undefined) throw this.#mismatch(`is not given "${name}"`);
+      given.delete(name);
+      return { binding, resource };
+    });
+    for (const name of given.keys()) throw this.#mismatch(`declares no "${name}"`);
+    return this.#device.createBindGroup({ label: this.label, layout: this.#layout, entries });
+  }
+
+  /** A launch made at once, outside a plan. */
+  launch(buffers: Buffers<B>, grid: Grid): Launch {
+    const { label, pipeline } = this;
+    return { label, pipeline, accumulate: pipeline, group: this.bind(buffers), grid, flops: 0, bytes: 0 };
+  }
+
+  #mismatch(problem: string): Error {
+    return new Error(`the kernel "${this.label}" ${problem}; its buffers are ${this.names.join(', ')}`);
+  }
 }
 
-/** Compiles each distinct shader once a device. */
+/** Those of each device: engines and replicas on one device share what they compile. */
+const shared = new WeakMap<GPUDevice, Programs>();
+
+/** Compiles each distinct shader once. */
 export class Programs {
   readonly #device: GPUDevice;
-  readonly #compiled = new Map<string, Promise<Compiled>>();
+  readonly #compiled = new Map<string, Promise<Program>>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
+  /** Programs of one's own, for a tuning run, which drops most of them. Else take {@link Programs.of}. */
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  compile(kernel: KernelSource): Promise<Compiled> {
+  /** The device's programs. */
+  static of(device: GPUDevice): Programs {
+    let programs = shared.get(device);
+    if (programs === undefined) {
+      programs = new Programs(device);
+      shared.set(device, programs);
+    }
+    return programs;
+  }
+
+  /** Rejects with the compiler's words where the shader is wrong. */
+  compile<B extends string>(kernel: KernelSource<B>): Promise<Program<B>> {
     let compiled = this.#compiled.get(kernel.code);
     if (compiled === undefined) {
       compiled = this.#compile(kernel);
       this.#compiled.set(kernel.code, compiled);
     }
+    // Equal code declares equal names.
     return compiled;
   }
 
-  /** All launches of a plan; compiles in parallel. Throws with the compiler's words where a shader is wrong. */
+  /**
+   * All launches of a plan; compiles in parallel. Rejects with the compiler's words where a shader is wrong, and where
+   * buffers are not those that a shader declares.
+   */
   prepare(specs: readonly LaunchSpec[]): Promise<Launch[]> {
     return Promise.all(
-      specs.map(async (spec) => {
-        const [main, accumulate] = await Promise.all([
-          this.compile(spec.kernel),
-          this.compile(spec.accumulate ?? spec.kernel),
-        ]);
+      specs.map(async ({ kernel, accumulate, buffers, grid, flops, bytes }) => {
+        const [main, twin] = await Promise.all([this.compile(kernel), this.compile(accumulate ?? kernel)]);
+        if (main.names.join() !== twin.names.join())
+          throw new Error(`the accumulating twin of "${kernel.label}" declares other buffers`);
         return {
-          label: spec.kernel.label,
+          label: kernel.label,
           pipeline: main.pipeline,
-          accumulate: accumulate.pipeline,
-          group: this.#device.createBindGroup({
-            label: spec.kernel.label,
-            layout: main.layout,
-            entries: spec.ranges.map(({ buffer, offset, size }, binding) => ({
-              binding,
-              resource: { buffer, offset, size },
-            })),
-          }),
-          grid: spec.grid,
-          flops: spec.flops,
-          bytes: spec.bytes,
+          accumulate: twin.pipeline,
+          group: main.bind(buffers),
+          grid,
+          flops,
+          bytes,
         };
       }),
     );
   }
 
-  async #compile({ label, code }: KernelSource): Promise<Compiled> {
-    const accesses = bindingsOf(code);
-    const key = accesses.join();
+  async #compile({ label, code }: KernelSource): Promise<Program> {
+    const bindings = bindingsOf(code);
+    const key = bindings.map(({ access }) => access).join();
     let layout = this.#layouts.get(key);
     if (layout === undefined) {
       layout = this.#device.createBindGroupLayout({
-        entries: accesses.map((type, binding) => ({
+        entries: bindings.map(({ access }, binding) => ({
           binding,
           visibility: SHADER_STAGE_COMPUTE,
-          buffer: { type },
+          buffer: { type: access },
         })),
       });
       this.#layouts.set(key, layout);
@@ -163,7 +239,7 @@ export class Programs {
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module: this.#device.createShaderModule({ label, code }), entryPoint: 'main' },
     });
-    return { pipeline, layout };
+    return new Program(this.#device, label, pipeline, layout, bindings);
   }
 }
 

@@ -62,9 +62,12 @@ describe.each(shapes)('rows over $threads threads (subgroup: $subgroup)', (shape
         const blocks = Math.ceil(rows / NORM_BLOCK);
         const [partial, dgain] = [storage(gpu, blocks * d), storage(gpu, d)];
         await runLaunches(gpu, [
-          rmsnormLaunch(shape, rows, d, 1e-5, [bx, bg, bh, br]),
-          rmsnormBackwardLaunch(shape, rows, d, 1, 0, false, [bx, bg, br, bdh, bdx, partial]),
-          sumColumnsLaunch(blocks, d, [partial, dgain]),
+          rmsnormLaunch({ shape, rows, d, eps: 1e-5 }, { x: bx, gain: bg, h: bh, rstd: br }),
+          rmsnormBackwardLaunch(
+            { shape, rows, d, norms: 1, norm: 0, fresh: false },
+            { x: bx, gain: bg, rstd: br, dh: bdh, dx: bdx, partial },
+          ),
+          sumColumnsLaunch({ rows: blocks, columns: d }, { partial, out: dgain }),
         ]);
         const forward = rmsnormReference(x, gain, rows, d, 1e-5);
         const backward = rmsnormBackwardReference(x, gain, forward.rstd, dh, rows, d);
@@ -92,8 +95,11 @@ describe.each(shapes)('rows over $threads threads (subgroup: $subgroup)', (shape
         const step = storage(gpu, Float32Array.of(0, 0, 0, 1 / count), true);
         const stats = storage(gpu, 4);
         await runLaunches(gpu, [
-          crossEntropyLaunch(shape, first, rows, rows + 3, vocab, [step, bt, bl, loss]),
-          sumLossLaunch(shape, first + rows, 0, [loss, stats]),
+          crossEntropyLaunch(
+            { shape, first, rows, padded: rows + 3, vocab },
+            { step, targets: bt, logits: bl, loss },
+          ),
+          sumLossLaunch({ shape, rows: first + rows, slot: 0 }, { loss, stats }),
         ]);
         const expected = crossEntropyReference(logits.subarray(0, rows * vocab), mine, vocab, count);
         const gradient = await readBack(gpu, bl);
@@ -126,18 +132,26 @@ describe.each(shapes)('rows over $threads threads (subgroup: $subgroup)', (shape
     const step = storage(gpu, Float32Array.of(rate, ...correction, 0), true);
     const [partials, stats] = [storage(gpu, 2 * NORM_GROUPS), storage(gpu, 4)];
     await runLaunches(gpu, [
-      squareSumLaunch(shape, half, 0, [part(0, 0, half), partials]),
-      squareSumLaunch(shape, n - half, 1, [part(0, half, n - half), partials]),
-      clipFactorLaunch(shape, 2 * NORM_GROUPS, settings.clipNorm, [partials, stats]),
-      ...[0, half].map((first) => {
-        const size = first === 0 ? half : n - half;
-        const [a, b, c, d] = [0, 1, 2, 3].map((i) => part(i, first, size)) as [
-          ReturnType<typeof part>,
-          ReturnType<typeof part>,
-          ReturnType<typeof part>,
-          ReturnType<typeof part>,
-        ];
-        return adamwLaunch(first, size, 1280, settings, [step, stats, a, b, c, d]);
+      ...[half, n - half].map((elements, i) =>
+        squareSumLaunch(
+          { shape, elements, part: i },
+          { values: part(0, i * half, elements), partial: partials },
+        ),
+      ),
+      clipFactorLaunch(
+        { shape, partials: 2 * NORM_GROUPS, clipNorm: settings.clipNorm },
+        { partial: partials, stats },
+      ),
+      ...[half, n - half].map((elements, i) => {
+        const first = i * half;
+        return adamwLaunch({ first, elements, decayed: 1280 }, settings, {
+          step,
+          stats,
+          gradients: part(0, first, elements),
+          parameters: part(1, first, elements),
+          moment1: part(2, first, elements),
+          moment2: part(3, first, elements),
+        });
       }),
     ]);
     const expected = Float64Array.from(p);
@@ -164,7 +178,10 @@ it('SwiGLU forward and backward', async () => {
   const gu = noise(rows * 2 * f, 1).map((v) => 4 * v);
   const dact = noise(rows * f, 2);
   const [bgu, bact, bd] = [storage(gpu, gu), storage(gpu, rows * f), storage(gpu, dact)];
-  await runLaunches(gpu, [swigluLaunch(rows, f, [bgu, bact]), swigluBackwardLaunch(rows, f, [bd, bgu])]);
+  await runLaunches(gpu, [
+    swigluLaunch({ rows, f }, { gu: bgu, act: bact }),
+    swigluBackwardLaunch({ rows, f }, { dact: bd, gu: bgu }),
+  ]);
   expect(relativeError(await readBack(gpu, bact), swigluReference(gu, rows, f))).toBeLessThan(close);
   const expected = swigluBackwardReference(gu, dact, rows, f);
   expect(relativeError(await readBack(gpu, bgu), expected)).toBeLessThan(close);
@@ -196,10 +213,11 @@ it('embedding in two parts of the vocabulary, and its gradient', async () => {
   await runLaunches(
     gpu,
     [0, 1].flatMap((part) => {
-      const rowsOf = { first: part * 64, count: 64 };
+      const sizes = { rows, d, part: { first: part * 64, count: 64 } };
+      const table = half(gradient, part);
       return [
-        embedLaunch(rows, d, rowsOf, [bt, half(btable, part), bx]),
-        embedBackwardLaunch(rows, d, rowsOf, [bt, bo, bdx, half(gradient, part)]),
+        embedLaunch(sizes, { tokens: bt, table: half(btable, part), x: bx }),
+        embedBackwardLaunch(sizes, { tokens: bt, order: bo, dx: bdx, table }),
       ];
     }),
   );

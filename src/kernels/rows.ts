@@ -1,6 +1,7 @@
 /**
  * The kernels that are not products: norms, rotation, SwiGLU, embedding, loss, gradient norm, AdamW. Each is a `.wgsl` file
- * with its sizes put before it as constants; this file gives them types, grids and reductions.
+ * with its sizes put before it as constants; this file gives them types, grids and reductions. A launch takes its sizes and
+ * its buffers by name; the buffers' names are those of the WGSL.
  */
 import adamw from './adamw.wgsl?raw';
 import clipFactor from './clip-factor.wgsl?raw';
@@ -8,7 +9,7 @@ import crossEntropy from './cross-entropy.wgsl?raw';
 import embed from './embed.wgsl?raw';
 import embedBackward from './embed-backward.wgsl?raw';
 import type { Storage } from './choice.ts';
-import { type BufferRange, FOLD, fold, type LaunchSpec, withConstants } from './program.ts';
+import { type Buffers, FOLD, fold, type LaunchSpec, withConstants } from './program.ts';
 import { type RowShape, reductions } from './reduce.ts';
 import rmsnorm from './rmsnorm.wgsl?raw';
 import rmsnormBackward from './rmsnorm-backward.wgsl?raw';
@@ -36,6 +37,11 @@ const LARGEST: Readonly<Record<Storage, number>> = { f32: 3.4e38, f16: 65_504 };
 const storing = (storage: Storage): string =>
   `${storage === 'f16' ? 'enable f16;\n' : ''}alias H = ${storage};\n`;
 
+/** How a kernel reduces over the threads of a workgroup. */
+interface Reducing {
+  readonly shape: RowShape;
+}
+
 function rowKernel(label: string, source: string, shape: RowShape, constants: Constants) {
   return withConstants(label, reductions(shape) + source, { FOLD, W: shape.threads, ...constants });
 }
@@ -45,29 +51,32 @@ function flat(
   source: string,
   items: number,
   constants: Constants,
-  ranges: readonly BufferRange[],
+  buffers: Buffers,
   bytes: number,
 ): LaunchSpec {
   return {
     kernel: withConstants(label, source, { FOLD, W: FLAT, ...constants }),
-    ranges,
+    buffers,
     grid: fold(Math.ceil(items / FLAT)),
     flops: 0,
     bytes,
   };
 }
 
+/** h = RMSNorm of x `[rows, d]`; `storage` is h's. */
 export function rmsnormLaunch(
-  shape: RowShape,
-  rows: number,
-  d: number,
-  eps: number,
-  [x, gain, h, rstd]: readonly [BufferRange, BufferRange, BufferRange, BufferRange],
-  storage: Storage = 'f32',
+  sizes: Reducing & {
+    readonly rows: number;
+    readonly d: number;
+    readonly eps: number;
+    readonly storage?: Storage;
+  },
+  buffers: Buffers<'x' | 'gain' | 'h' | 'rstd'>,
 ): LaunchSpec {
+  const { shape, rows, d, eps, storage = 'f32' } = sizes;
   return {
     kernel: rowKernel('rmsnorm', storing(storage) + rmsnorm, shape, { ROWS: rows, D: d, EPS: { f32: eps } }),
-    ranges: [x, gain, h, rstd],
+    buffers,
     grid: fold(rows),
     flops: 0,
     bytes: 8 * rows * d,
@@ -76,14 +85,16 @@ export function rmsnormLaunch(
 
 /** `norm`: which of the model's `norms` this is; `fresh`: overwrite dx instead of adding to it. */
 export function rmsnormBackwardLaunch(
-  shape: RowShape,
-  rows: number,
-  d: number,
-  norms: number,
-  norm: number,
-  fresh: boolean,
-  ranges: readonly [BufferRange, BufferRange, BufferRange, BufferRange, BufferRange, BufferRange],
+  sizes: Reducing & {
+    readonly rows: number;
+    readonly d: number;
+    readonly norms: number;
+    readonly norm: number;
+    readonly fresh: boolean;
+  },
+  buffers: Buffers<'x' | 'gain' | 'rstd' | 'dh' | 'dx' | 'partial'>,
 ): LaunchSpec {
+  const { shape, rows, d, norms, norm, fresh } = sizes;
   return {
     kernel: rowKernel('rmsnorm backward', rmsnormBackward, shape, {
       ROWS: rows,
@@ -93,7 +104,7 @@ export function rmsnormBackwardLaunch(
       COLUMN: norm * d,
       FRESH: fresh,
     }),
-    ranges,
+    buffers,
     grid: fold(Math.ceil(rows / NORM_BLOCK)),
     flops: 0,
     bytes: 20 * rows * d,
@@ -101,9 +112,8 @@ export function rmsnormBackwardLaunch(
 }
 
 export function sumColumnsLaunch(
-  rows: number,
-  columns: number,
-  ranges: readonly [BufferRange, BufferRange],
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+  buffers: Buffers<'partial' | 'out'>,
 ): LaunchSpec {
   const source = (accumulate: boolean) =>
     withConstants('gain gradients', sumColumns, {
@@ -115,48 +125,50 @@ export function sumColumnsLaunch(
   return {
     kernel: source(false),
     accumulate: source(true),
-    ranges,
+    buffers,
     grid: [Math.ceil(columns / FLAT), 1, 1],
     flops: 0,
     bytes: 4 * rows * columns,
   };
 }
 
+/** `ld`: columns of qkv; `heads`: of queries and keys together. */
 export function ropeLaunch(
-  rows: number,
-  sequence: number,
-  ld: number,
-  heads: number,
-  headDim: number,
-  ranges: readonly [BufferRange, BufferRange],
+  sizes: {
+    readonly rows: number;
+    readonly sequence: number;
+    readonly ld: number;
+    readonly heads: number;
+    readonly headDim: number;
+  },
+  buffers: Buffers<'qkv' | 'angles'>,
 ): LaunchSpec {
+  const { rows, sequence, ld, heads, headDim } = sizes;
   const items = (rows * heads * headDim) / 2;
   const constants = { ROWS: rows, T: sequence, LD: ld, HEADS: heads, HALF: headDim / 2 };
-  return flat('rope', rope, items, constants, ranges, 16 * items);
+  return flat('rope', rope, items, constants, buffers, 16 * items);
 }
 
+/** `storage` is that of act. */
 export function swigluLaunch(
-  rows: number,
-  f: number,
-  ranges: readonly [BufferRange, BufferRange],
-  storage: Storage = 'f32',
+  { rows, f, storage = 'f32' }: { readonly rows: number; readonly f: number; readonly storage?: Storage },
+  buffers: Buffers<'gu' | 'act'>,
 ): LaunchSpec {
   const constants = { ROWS: rows, F4: f / 4, LARGEST: { f32: LARGEST[storage] } };
-  return flat('swiglu', storing(storage) + swiglu, (rows * f) / 4, constants, ranges, 12 * rows * f);
+  return flat('swiglu', storing(storage) + swiglu, (rows * f) / 4, constants, buffers, 12 * rows * f);
 }
 
 /** `elements` f32 scalars copied as f16. */
-export function toHalfLaunch(elements: number, ranges: readonly [BufferRange, BufferRange]): LaunchSpec {
-  return flat('weights to f16', toHalf, elements / 4, { COUNT: elements / 4 }, ranges, 6 * elements);
+export function toHalfLaunch(elements: number, buffers: Buffers<'values' | 'half'>): LaunchSpec {
+  return flat('weights to f16', toHalf, elements / 4, { COUNT: elements / 4 }, buffers, 6 * elements);
 }
 
 export function swigluBackwardLaunch(
-  rows: number,
-  f: number,
-  ranges: readonly [BufferRange, BufferRange],
+  { rows, f }: { readonly rows: number; readonly f: number },
+  buffers: Buffers<'dact' | 'gu'>,
 ): LaunchSpec {
   const constants = { ROWS: rows, F4: f / 4 };
-  return flat('swiglu backward', swigluBackward, (rows * f) / 4, constants, ranges, 20 * rows * f);
+  return flat('swiglu backward', swigluBackward, (rows * f) / 4, constants, buffers, 20 * rows * f);
 }
 
 /** A part of the vocabulary: rows `[first, first + count)` of the embedding. */
@@ -165,35 +177,43 @@ export interface VocabPart {
   readonly count: number;
 }
 
-export function embedLaunch(
-  rows: number,
-  d: number,
-  { first, count }: VocabPart,
-  ranges: readonly [BufferRange, BufferRange, BufferRange],
-): LaunchSpec {
-  const constants = { ROWS: rows, D4: d / 4, FIRST: first, COUNT: count };
-  return flat('embed', embed, (rows * d) / 4, constants, ranges, 8 * rows * d);
+interface EmbedSizes {
+  readonly rows: number;
+  readonly d: number;
+  readonly part: VocabPart;
+}
+
+const embedConstants = ({ rows, d, part }: EmbedSizes) => ({
+  ROWS: rows,
+  D4: d / 4,
+  FIRST: part.first,
+  COUNT: part.count,
+});
+
+export function embedLaunch(sizes: EmbedSizes, buffers: Buffers<'tokens' | 'table' | 'x'>): LaunchSpec {
+  const scalars = sizes.rows * sizes.d;
+  return flat('embed', embed, scalars / 4, embedConstants(sizes), buffers, 8 * scalars);
 }
 
 export function embedBackwardLaunch(
-  rows: number,
-  d: number,
-  { first, count }: VocabPart,
-  ranges: readonly [BufferRange, BufferRange, BufferRange, BufferRange],
+  sizes: EmbedSizes,
+  buffers: Buffers<'tokens' | 'order' | 'dx' | 'table'>,
 ): LaunchSpec {
-  const constants = { ROWS: rows, D4: d / 4, FIRST: first, COUNT: count };
-  return flat('embed backward', embedBackward, (rows * d) / 4, constants, ranges, 12 * rows * d);
+  const scalars = sizes.rows * sizes.d;
+  return flat('embed backward', embedBackward, scalars / 4, embedConstants(sizes), buffers, 12 * scalars);
 }
 
 /** Rows `[first, first + rows)` of the batch in a chunk of `padded` rows. */
 export function crossEntropyLaunch(
-  shape: RowShape,
-  first: number,
-  rows: number,
-  padded: number,
-  vocab: number,
-  ranges: readonly [BufferRange, BufferRange, BufferRange, BufferRange],
+  sizes: Reducing & {
+    readonly first: number;
+    readonly rows: number;
+    readonly padded: number;
+    readonly vocab: number;
+  },
+  buffers: Buffers<'step' | 'targets' | 'logits' | 'loss'>,
 ): LaunchSpec {
+  const { shape, first, rows, padded, vocab } = sizes;
   return {
     kernel: rowKernel('cross-entropy', crossEntropy, shape, {
       ROWS: rows,
@@ -201,25 +221,24 @@ export function crossEntropyLaunch(
       FIRST: first,
       V: vocab,
     }),
-    ranges,
+    buffers,
     grid: fold(padded),
     flops: 0,
     bytes: 16 * padded * vocab,
   };
 }
 
+/** `slot`: where in stats the sum goes. */
 export function sumLossLaunch(
-  shape: RowShape,
-  rows: number,
-  slot: number,
-  ranges: readonly [BufferRange, BufferRange],
+  { shape, rows, slot }: Reducing & { readonly rows: number; readonly slot: number },
+  buffers: Buffers<'loss' | 'stats'>,
 ): LaunchSpec {
   const source = (accumulate: boolean) =>
     rowKernel('sum of losses', sumLoss, shape, { ROWS: rows, SLOT: slot, ACCUMULATE: accumulate });
   return {
     kernel: source(false),
     accumulate: source(true),
-    ranges,
+    buffers,
     grid: [1, 1, 1],
     flops: 0,
     bytes: 4 * rows,
@@ -228,10 +247,8 @@ export function sumLossLaunch(
 
 /** `part`: which binding-sized part of the flat buffer this is. */
 export function squareSumLaunch(
-  shape: RowShape,
-  elements: number,
-  part: number,
-  ranges: readonly [BufferRange, BufferRange],
+  { shape, elements, part }: Reducing & { readonly elements: number; readonly part: number },
+  buffers: Buffers<'values' | 'partial'>,
 ): LaunchSpec {
   return {
     kernel: rowKernel('gradient norm', squareSum, shape, {
@@ -239,7 +256,7 @@ export function squareSumLaunch(
       GROUPS: NORM_GROUPS,
       SLOT: part * NORM_GROUPS,
     }),
-    ranges,
+    buffers,
     grid: [NORM_GROUPS, 1, 1],
     flops: 0,
     bytes: 4 * elements,
@@ -247,14 +264,12 @@ export function squareSumLaunch(
 }
 
 export function clipFactorLaunch(
-  shape: RowShape,
-  partials: number,
-  clipNorm: number,
-  ranges: readonly [BufferRange, BufferRange],
+  { shape, partials, clipNorm }: Reducing & { readonly partials: number; readonly clipNorm: number },
+  buffers: Buffers<'partial' | 'stats'>,
 ): LaunchSpec {
   return {
     kernel: rowKernel('clip factor', clipFactor, shape, { COUNT: partials, CLIP: { f32: clipNorm } }),
-    ranges,
+    buffers,
     grid: [1, 1, 1],
     flops: 0,
     bytes: 4 * partials,
@@ -270,12 +285,11 @@ export interface AdamwSettings {
 
 /** Scalars `[first, first + elements)` of the flat buffers; decay below `decayed`. */
 export function adamwLaunch(
-  first: number,
-  elements: number,
-  decayed: number,
-  s: AdamwSettings,
-  ranges: readonly [BufferRange, BufferRange, BufferRange, BufferRange, BufferRange, BufferRange],
+  sizes: { readonly first: number; readonly elements: number; readonly decayed: number },
+  settings: AdamwSettings,
+  buffers: Buffers<'step' | 'stats' | 'gradients' | 'parameters' | 'moment1' | 'moment2'>,
 ): LaunchSpec {
+  const { first, elements, decayed } = sizes;
   return flat(
     'adamw',
     adamw,
@@ -284,12 +298,12 @@ export function adamwLaunch(
       COUNT: elements / 4,
       FIRST: first / 4,
       DECAYED: decayed / 4,
-      BETA1: { f32: s.beta1 },
-      BETA2: { f32: s.beta2 },
-      EPSILON: { f32: s.epsilon },
-      DECAY: { f32: s.weightDecay },
+      BETA1: { f32: settings.beta1 },
+      BETA2: { f32: settings.beta2 },
+      EPSILON: { f32: settings.epsilon },
+      DECAY: { f32: settings.weightDecay },
     },
-    ranges,
+    buffers,
     28 * elements,
   );
 }

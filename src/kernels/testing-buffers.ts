@@ -4,23 +4,13 @@ import {
   type BufferRange,
   COPY_DST,
   COPY_SRC,
+  encode,
   type LaunchSpec,
-  MAP_READ,
   Programs,
   STORAGE,
   UNIFORM,
 } from './program.ts';
-
-const programs = new WeakMap<GPUDevice, Programs>();
-
-export function programsOf(gpu: Gpu): Programs {
-  let found = programs.get(gpu.device);
-  if (found === undefined) {
-    found = new Programs(gpu.device);
-    programs.set(gpu.device, found);
-  }
-  return found;
-}
+import { ReadBack } from './read-back.ts';
 
 /** A storage buffer with these contents, or of so many zeroed scalars. */
 export function storage(
@@ -40,29 +30,23 @@ export function storage(
 /** Runs launches in order; `accumulate` takes the accumulating twins. */
 export async function runLaunches(gpu: Gpu, specs: readonly LaunchSpec[], accumulate = false): Promise<void> {
   gpu.device.pushErrorScope('validation');
-  const launches = await programsOf(gpu).prepare(specs);
+  const launches = await Programs.of(gpu.device).prepare(specs);
   const encoder = gpu.device.createCommandEncoder();
   const pass = encoder.beginComputePass();
-  for (const l of launches) {
-    pass.setPipeline(accumulate ? l.accumulate : l.pipeline);
-    pass.setBindGroup(0, l.group);
-    pass.dispatchWorkgroups(...l.grid);
-  }
+  for (const launch of launches) encode(pass, launch, accumulate);
   pass.end();
   gpu.device.queue.submit([encoder.finish()]);
   const error = await gpu.device.popErrorScope();
   if (error !== null) throw new Error(error.message);
 }
 
-export async function readBack(gpu: Gpu, { buffer, offset, size }: BufferRange): Promise<Float32Array> {
-  const staging = gpu.device.createBuffer({ size, usage: MAP_READ | COPY_DST });
-  const encoder = gpu.device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, offset, staging, 0, size);
-  gpu.device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(1);
-  const out = new Float32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return out;
+export async function readBack(gpu: Gpu, range: BufferRange): Promise<Float32Array> {
+  const reads = new ReadBack(gpu.device);
+  try {
+    return await reads.floats(range);
+  } finally {
+    reads.destroy();
+  }
 }
 
 export function free(...ranges: BufferRange[]): void {

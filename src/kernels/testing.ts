@@ -1,54 +1,8 @@
-/**
- * WebGPU in Node, for unit tests, benches and the command line: Dawn's `webgpu` package, on a real GPU where there is
- * one and on Chromium's SwiftShader (a CPU driver) where there is none. Never imported by the app.
- *
- * One device a process: opening costs about 0.2 s. The object that `create` returns must outlive every device, or the
- * addon frees memory that its background thread still uses and the process dies of a segmentation fault: hence the
- * module-level variable. Kept so, a process ends by itself with status 0, with or without device.destroy().
- */
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { adapterLine, type Gpu, GpuUnavailableError, type OpenGpuOptions, openGpu } from './gpu.ts';
+/** The WebGPU device that all unit tests of a process share. Never imported by the app. */
+import { adapterLine, type Gpu, GpuUnavailableError } from './gpu.ts';
+import { openNodeGpu } from './node-gpu.ts';
 
-/** Where Linux distributions put the manifest of Chromium's software Vulkan driver. */
-const SWIFTSHADER = [
-  '/usr/lib/chromium/vk_swiftshader_icd.json',
-  '/usr/lib/chromium-browser/vk_swiftshader_icd.json',
-  '/opt/google/chrome/vk_swiftshader_icd.json',
-];
-
-export interface NodeGpuOptions extends OpenGpuOptions {
-  /** Use the machine's own drivers even where SwiftShader is installed. Default: TABSWARM_GPU is "hardware". */
-  readonly hardware?: boolean;
-  /** Timestamps to the nanosecond and not to 100 µs, for benches. */
-  readonly exactTimestamps?: boolean;
-}
-
-let entry: GPU | undefined;
 let shared: Promise<Gpu> | undefined;
-
-/** Dawn's `navigator.gpu` in Node, one a process. Throws {@link GpuUnavailableError} where the package does not load. */
-export async function nodeGpuEntry(options: NodeGpuOptions = {}): Promise<GPU> {
-  if (entry !== undefined) return entry;
-  const hardware = options.hardware ?? process.env['TABSWARM_GPU'] === 'hardware';
-  const icd = SWIFTSHADER.find((path) => existsSync(path));
-  // The Vulkan loader reads these once, when the addon opens it.
-  if (!hardware && icd !== undefined) process.env['VK_ICD_FILENAMES'] ??= icd;
-  process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
-  try {
-    const { create, globals } = await import('webgpu');
-    Object.assign(globalThis, globals);
-    entry = create(options.exactTimestamps ? ['disable-dawn-features=timestamp_quantization'] : []);
-  } catch (error) {
-    throw new GpuUnavailableError(`The "webgpu" package (Dawn for Node) did not load: ${String(error)}`);
-  }
-  return entry;
-}
-
-/** A device of its own, e.g. for a test that destroys it. */
-export async function openNodeGpu(options: NodeGpuOptions = {}): Promise<Gpu> {
-  return openGpu({ ...options, gpu: await nodeGpuEntry(options) });
-}
 
 /** The process's shared device. Prints the adapter's line once and refuses an adapter without a name (Dawn's null backend). */
 export function testGpu(): Promise<Gpu> {
@@ -56,6 +10,7 @@ export function testGpu(): Promise<Gpu> {
     const line = adapterLine(gpu.adapter);
     if (!/[a-z]/i.test(gpu.adapter.vendor + gpu.adapter.architecture)) {
       throw new GpuUnavailableError(
+        'no-adapter',
         `nameless adapter "${line}": probably a null backend that computes nothing`,
       );
     }

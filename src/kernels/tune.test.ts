@@ -16,7 +16,7 @@ it('measures each variant on each shape once and its JSON makes the choice', asy
     gpu,
     { products: [shape, shape, { ...shape, m: 53 }], f16: [], attention },
     {
-      budgetMs: 60_000,
+      budgetMs: Number.POSITIVE_INFINITY,
       variants: [block4, lanes(8, 4, 8, 8)],
     },
   );

@@ -5,7 +5,7 @@
  *
  * The result is plain JSON; the caller stores it under {@link tuningKey} and hands it to {@link choiceFrom} next time.
  */
-import type { AttentionPass, AttentionShape } from './attention-frame.ts';
+import type { AttentionShape } from './attention-frame.ts';
 import {
   attentionFlops,
   attentionLaunches,
@@ -20,7 +20,7 @@ import { type AdapterReport, adapterLine, type Gpu } from './gpu.ts';
 import { matmulLaunch, scalarBytes } from './matmul.ts';
 import { type MatmulShape, type MatmulVariant, ROW_PADDING, shapeName } from './matmul-shape.ts';
 import { MATMUL_VARIANTS, runsOn } from './matmul-variants.ts';
-import { type BufferRange, COPY_DST, type Launch, Programs, STORAGE, UNIFORM } from './program.ts';
+import { type BufferRange, COPY_DST, encode, type Launch, Programs, STORAGE, UNIFORM } from './program.ts';
 
 /** Raised when kernels change, so that stored results are measured anew. */
 const TUNING_VERSION = 2;
@@ -114,6 +114,9 @@ export async function tune(gpu: Gpu, shapes: TuningShapes, options: TuneOptions 
   return { key: tuningKey(adapter), matmul, measured, storage: storageFor(shapes, measured), attention };
 }
 
+/** To four digits, however slow: a speed of 0 would make every other variant infinitely faster. */
+const gigaflops = (flops: number, ms: number): number => Number((flops / ms / 1e6).toPrecision(4));
+
 const flopsOf = ({ m, n, k }: MatmulShape): number => 2 * m * n * k;
 
 const best = (speeds: Readonly<Record<string, number>>): readonly [string, number] | undefined =>
@@ -143,7 +146,7 @@ async function productSpeeds(
     const launch = launches[i];
     if (launch === undefined || performance.now() > end) break;
     const ms = await time(device, [launch]);
-    speeds[name] = Math.round((flopsOf(shape) / ms / 1e6) * 100) / 100;
+    speeds[name] = gigaflops(flopsOf(shape), ms);
   }
   for (const { buffer } of [a, b, c]) buffer.destroy();
   return speeds;
@@ -171,11 +174,7 @@ async function time(device: GPUDevice, launches: readonly Launch[]): Promise<num
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (let i = 0; i < count; i++) {
-      for (const { pipeline, group, grid } of launches) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...grid);
-      }
+      for (const launch of launches) encode(pass, launch);
     }
     pass.end();
     const start = performance.now();
@@ -214,20 +213,19 @@ async function attentionSpeed(
   const angles = make(sequence * headDim);
   const { buffer } = make(PART_TABLE_BYTES / 4, UNIFORM);
   const parts = new PartTable(buffer);
-  const passes: [AttentionPass, BufferRange[]][] = [
-    ['forward', [input, out, lse]],
-    ['query', [input, out, dout, lse, angles, delta, dqkv]],
-    ['keyValue', [input, dout, lse, angles, delta, dqkv]],
-  ];
+  const backward = { qkv: input, dout, lse, angles, delta, dqkv };
   const limit = defaultChoice(gpu.adapter).attentionFlops;
-  const launches = await new Programs(device).prepare(
-    passes.flatMap(([pass, ranges]) => attentionLaunches(variant, pass, shape, ranges, parts, limit)),
-  );
+  const launches = await new Programs(device).prepare([
+    ...attentionLaunches(variant, 'forward', shape, { qkv: input, out, lse }, parts, limit),
+    ...attentionLaunches(variant, 'query', shape, { ...backward, out }, parts, limit),
+    ...attentionLaunches(variant, 'keyValue', shape, backward, parts, limit),
+  ]);
   device.queue.writeBuffer(buffer, 0, parts.data);
   const ms = await time(device, launches);
   for (const b of buffers) b.destroy();
-  const flops = passes.reduce((sum, [pass]) => sum + attentionFlops(pass, shape), 0);
-  return Math.round((flops / ms / 1e6) * 100) / 100;
+  const passes = ['forward', 'query', 'keyValue'] as const;
+  const flops = passes.reduce((sum, pass) => sum + attentionFlops(pass, shape), 0);
+  return gigaflops(flops, ms);
 }
 
 /** The default choice, with what a tuning run of this adapter and version found. Others' results are ignored. */
@@ -238,7 +236,7 @@ export function choiceFrom(adapter: AdapterReport, tuning: Tuning | undefined): 
   const speeds = Object.values(tuning.measured).flatMap((byVariant) => Object.values(byVariant));
   const attention = best(tuning.attention);
   const kinds = attentionVariants(adapter);
-  const limit = (gigaflops: number) => Math.max(2e7, gigaflops * 1e9 * DISPATCH_SECONDS);
+  const limit = (speed: number) => Math.max(2e7, speed * 1e9 * DISPATCH_SECONDS);
   return {
     ...fallback,
     storage: adapter.shaderF16 ? tuning.storage : 'f32',

@@ -32,7 +32,7 @@ export async function createOrtDecoder(
 ): Promise<OrtDecoder> {
   const { elements } = parameterLayout(config);
   if (weights.length !== elements)
-    throw new RangeError(`The model has ${elements} parameters, got ${weights.length}.`);
+    throw new RangeError(`the model has ${elements} parameters, got ${weights.length}`);
   const graph = exportDecoder(config);
   const onGpu = options.backend === 'webgpu';
   const session = await ort.InferenceSession.create(graph.bytes, {

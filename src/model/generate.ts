@@ -38,7 +38,7 @@ export class GenerationError extends Error {
 export function pickToken(logits: Float32Array, { temperature, topP }: Sampling, random: Random): number {
   let best = 0;
   for (let i = 0; i < logits.length; i++) {
-    if (Number.isNaN(logits[i])) throw new GenerationError('The model gives numbers that are no numbers.');
+    if (Number.isNaN(logits[i])) throw new GenerationError('the model gives numbers that are no numbers');
     if (logits[i] > logits[best]) best = i;
   }
   if (temperature <= 0) return best;

@@ -13,6 +13,11 @@ export class BinaryHeap<T> {
     return this.#items.length;
   }
 
+  /** The item that {@link pop} would take out; undefined when empty. */
+  peek(): T | undefined {
+    return this.#items.at(0);
+  }
+
   push(item: T): void {
     const items = this.#items;
     let at = items.length;

@@ -39,15 +39,35 @@ export interface ParameterLayout {
   readonly chunks: number;
 }
 
-/** Matrices in the order of Hugging Face's Llama, then the vectors in the same order. */
-export function parameterLayout(c: ModelConfig): ParameterLayout {
+/** A run of a model's layers, with or without what comes before and after them: all of it, or a stage of a pipeline. */
+export interface ModelPart {
+  /** Layers `[from, to)`. */
+  readonly layers: readonly [from: number, to: number];
+  /** Whether it begins with the embedding. */
+  readonly embed: boolean;
+  /** Whether it ends with the last norm and the matrix that makes logits. */
+  readonly head: boolean;
+}
+
+export const wholeModel = (c: ModelConfig): ModelPart => ({
+  layers: [0, c.layers],
+  embed: true,
+  head: true,
+});
+
+/**
+ * Matrices in the order of Hugging Face's Llama, then the vectors in the same order. A part has its own tensors only, at
+ * offsets of its own; tied embeddings are in each part that uses them.
+ */
+export function parameterLayout(c: ModelConfig, part: ModelPart = wholeModel(c)): ParameterLayout {
+  const [from, to] = part.layers;
   const d = c.hiddenSize;
   const f = c.intermediateSize;
   const kv = kvSize(c);
-  const shapes: [string, readonly [number, number] | readonly [number]][] = [
-    ['model.embed_tokens.weight', [c.vocabSize, d]],
-  ];
-  for (let i = 0; i < c.layers; i++) {
+  const shapes: [string, readonly [number, number] | readonly [number]][] = [];
+  if (part.embed || (part.head && c.tiedEmbeddings))
+    shapes.push(['model.embed_tokens.weight', [c.vocabSize, d]]);
+  for (let i = from; i < to; i++) {
     const p = `model.layers.${i}.`;
     shapes.push(
       [`${p}self_attn.q_proj.weight`, [d, d]],
@@ -59,12 +79,12 @@ export function parameterLayout(c: ModelConfig): ParameterLayout {
       [`${p}mlp.down_proj.weight`, [d, f]],
     );
   }
-  if (!c.tiedEmbeddings) shapes.push(['lm_head.weight', [c.vocabSize, d]]);
-  for (let i = 0; i < c.layers; i++) {
+  if (part.head && !c.tiedEmbeddings) shapes.push(['lm_head.weight', [c.vocabSize, d]]);
+  for (let i = from; i < to; i++) {
     const p = `model.layers.${i}.`;
     shapes.push([`${p}input_layernorm.weight`, [d]], [`${p}post_attention_layernorm.weight`, [d]]);
   }
-  shapes.push(['model.norm.weight', [d]]);
+  if (part.head) shapes.push(['model.norm.weight', [d]]);
 
   const tensors: TensorSpec[] = [];
   let offset = 0;

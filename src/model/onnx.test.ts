@@ -93,7 +93,7 @@ describe('evaluator', () => {
       [flat, new Int32Array(0), new Int32Array(0), /whole sequences/],
       [flat, tokens.map((t, i) => (i === 7 ? model.vocabSize : t)), targets, /outside the vocabulary/],
       [flat, tokens, targets.map((t, i) => (i === 7 ? -2 : t)), /outside the vocabulary/],
-      [flat, tokens, targets.map(() => -1), /No target counts/],
+      [flat, tokens, targets.map(() => -1), /no target counts/],
     ];
     for (const [p, t, y, message] of refused) {
       const attempt = evaluator.evaluate(p, t, y);

@@ -60,19 +60,19 @@ export async function createOrtEvaluator(
   let closed = false;
 
   const evaluate: OrtEvaluator['evaluate'] = async (params, tokens, targets) => {
-    if (closed) throw new EvaluatorError('The evaluator is closed.');
+    if (closed) throw new EvaluatorError('the evaluator is closed');
     if (params.length !== elements)
-      throw new EvaluatorError(`The model has ${elements} parameters, got ${params.length}.`);
+      throw new EvaluatorError(`the model has ${elements} parameters, got ${params.length}`);
     if (tokens.length !== targets.length || tokens.length === 0 || tokens.length % sequence !== 0)
       throw new EvaluatorError(
-        `Tokens (${tokens.length}) and targets (${targets.length}) must be whole sequences of ${sequence}.`,
+        `tokens (${tokens.length}) and targets (${targets.length}) must be whole sequences of ${sequence}`,
       );
     for (let i = 0; i < tokens.length; i++) {
       const token = tokens[i];
       const target = targets[i];
       if (token < 0 || token >= config.vocabSize || target < -1 || target >= config.vocabSize)
         throw new EvaluatorError(
-          `Token ${token} or target ${target} is outside the vocabulary of ${config.vocabSize}.`,
+          `token ${token} or target ${target} is outside the vocabulary of ${config.vocabSize}`,
         );
     }
     const feeds: Record<string, Tensor> = {};
@@ -104,7 +104,7 @@ export async function createOrtEvaluator(
         counted++;
       });
     }
-    if (counted === 0) throw new EvaluatorError('No target counts: every one is -1.');
+    if (counted === 0) throw new EvaluatorError('no target counts: every one is -1');
     return sum / counted;
   };
 

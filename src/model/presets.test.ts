@@ -52,7 +52,7 @@ describe.each(PRESET_NAMES)('%s', (name) => {
       ...parts,
       overrides: { training: { batch: 3 }, sparseloco: { topK: 32 }, schedule: { roundMs: 1_000_000 } },
     });
-    expect(changed.training).toEqual({ ...manifest.training, batch: 3 });
+    expect(changed.task.training).toEqual({ ...manifest.task.training, batch: 3 });
     expect(changed.sparseloco.topK).toBe(32);
     expect(changed.schedule.roundMs).toBe(1_000_000);
   });
@@ -61,6 +61,6 @@ describe.each(PRESET_NAMES)('%s', (name) => {
 it('refuses settings out of bounds and names that are not there', () => {
   const impossible = { ...parts, overrides: { schedule: { trainMs: 29_999, roundMs: 30_000 } } };
   expect(() => presetManifest(preset('1m'), impossible)).toThrow(/trainMs < commitMs/);
-  expect(() => preset('7b')).toThrow('There is no preset "7b". Presets: tiny, 1m, 10m, 30m, 124m.');
+  expect(() => preset('7b')).toThrow('no preset is named "7b"');
   expect(() => preset('constructor')).toThrow(RangeError);
 });

@@ -10,9 +10,9 @@ import { type Manifest, ManifestSchema, type ShardRef, type Training } from '../
 import type { BlobRef } from '../protocol/schema.ts';
 import type { ModelConfig } from './config.ts';
 
-type Rules = Pick<Manifest, 'model' | 'training' | 'sparseloco' | 'gauntlet' | 'admission' | 'credits'>;
-
-export interface Preset extends Rules {
+export interface Preset
+  extends Pick<Manifest, 'model' | 'sparseloco' | 'gauntlet' | 'admission' | 'credits'> {
+  readonly training: Training;
   readonly name: PresetName;
   readonly description: string;
   /** Round length and the offsets in it, without the start time. */
@@ -85,7 +85,7 @@ const gauntlet: Manifest['gauntlet'] = {
   heldOutSequences: 32,
   maxNormRatio: 10,
   // Honest contributors share up to 0.30, and 0.47 after rounds without being applied, whose steps add up in their error
-  // feedback (docs/gauntlet.md); templar penalises from 0.4 and bans from 0.6.
+  // feedback (decision 3); templar penalises from 0.4 and bans from 0.6.
   maxOverlap: 0.55,
   minAgreement: 0.5,
   minGain: 0.3,
@@ -98,7 +98,7 @@ const gauntlet: Manifest['gauntlet'] = {
 /**
  * Commitments to private state cost 12 bytes a parameter to read back and 28 to keep: for models that can afford it. With
  * six proven contributors newcomers wait for their audit; with four a run of twenty lost half of three rounds' work to
- * that, which cost more than any attack (docs/threat-model.md).
+ * that, which cost more than any attack (decision 2).
  */
 const audited: Manifest['gauntlet'] = { ...gauntlet, auditsPerRound: 1, trialFrom: 6 };
 /** The rules that the attacks of docs/threat-model.md are played by: 12 to 24 MB of upload for each who is audited. */
@@ -114,7 +114,7 @@ const admission: Manifest['admission'] = { joinBits: 17, joinTarget: 16, idleRou
 const PRESETS: Readonly<Record<PresetName, Preset>> = {
   tiny: {
     name: 'tiny',
-    description: 'A model for tests, too small to write sentences.',
+    description: 'A model for tests, too small to write sentences',
     model: llama({ vocabSize: 512, hiddenSize: 64, intermediateSize: 192, layers: 2, heads: 2, kvHeads: 2 }),
     training: training({
       batch: 2,
@@ -133,7 +133,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '1m': {
     name: '1m',
-    description: 'A demonstration, small enough to take part even without a real GPU.',
+    description: 'A demonstration, small enough to take part even without a real GPU',
     // A matrix of its own for the output: with tied ones so narrow a model first stands still at the frequencies of single
     // tokens (docs/experiments.md, tied embeddings). A layer less pays for it.
     model: llama(
@@ -157,7 +157,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '10m': {
     name: '10m',
-    description: 'A small model for laptops and phones with a GPU.',
+    description: 'A small model for laptops and phones with a GPU',
     model: llama({
       vocabSize: 4096,
       hiddenSize: 256,
@@ -183,7 +183,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '30m': {
     name: '30m',
-    description: 'A model for desktop GPUs.',
+    description: 'A model for desktop GPUs',
     model: llama({
       vocabSize: 8192,
       hiddenSize: 384,
@@ -209,7 +209,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
   '124m': {
     name: '124m',
-    description: "A model of GPT-2's size, for strong desktop GPUs and long rounds.",
+    description: "A model of GPT-2's size, for strong desktop GPUs and long rounds",
     model: llama({
       vocabSize: 50_304,
       hiddenSize: 768,
@@ -237,8 +237,7 @@ const PRESETS: Readonly<Record<PresetName, Preset>> = {
 
 /** Looks a preset up by name. Throws RangeError that lists the names. */
 export function preset(name: string): Preset {
-  if (!Object.hasOwn(PRESETS, name))
-    throw new RangeError(`There is no preset "${name}". Presets: ${PRESET_NAMES.join(', ')}.`);
+  if (!Object.hasOwn(PRESETS, name)) throw new RangeError(`no preset is named "${name}"`);
   return PRESETS[name as PresetName];
 }
 
@@ -259,7 +258,7 @@ export interface RunParts {
   readonly startMs: number;
   /** Replaces single settings of the preset. */
   readonly overrides?: {
-    readonly training?: Partial<Manifest['training']>;
+    readonly training?: Partial<Training>;
     readonly schedule?: Partial<Preset['schedule']>;
     readonly sparseloco?: Partial<Manifest['sparseloco']>;
     readonly gauntlet?: Partial<Manifest['gauntlet']>;
@@ -279,8 +278,11 @@ export function presetManifest(base: Preset, parts: RunParts): Manifest {
     organizer: parts.organizer,
     model: base.model,
     tokenizer: parts.tokenizer,
-    data: { source, licence, train: [...train], heldOut },
-    training: { ...base.training, ...over.training },
+    task: {
+      kind: 'pretrain',
+      data: { source, licence, train: [...train], heldOut },
+      training: { ...base.training, ...over.training },
+    },
     sparseloco: { ...base.sparseloco, ...over.sparseloco },
     schedule: { ...base.schedule, ...over.schedule, startMs: parts.startMs },
     gauntlet: { ...base.gauntlet, ...over.gauntlet },

@@ -107,3 +107,32 @@ test('a signature with S raised by the group order is a second encoding, and ref
 test('a seed of the wrong length is refused', async () => {
   await expect(createIdentity(new Uint8Array(31))).rejects.toThrow('32 bytes, got 31');
 });
+
+test('a key or a nonce of small order alone is refused by both, though the equation holds', async () => {
+  const { Point } = ed25519;
+  const order = Point.Fn.ORDER;
+  const number = (bytes: Uint8Array) => BigInt(`0x${toHex(bytes.slice().reverse())}`);
+  const bytes32 = (n: bigint) => fromHex(n.toString(16).padStart(64, '0')).reverse();
+  const message = new TextEncoder().encode('any message at all');
+  const neutral = Point.ZERO.toBytes();
+  const [secret, nonce] = [12345678901234567890n, 98765432109876543210n];
+  // With the neutral element as key, [S]B = R whatever is signed.
+  const r = Point.BASE.multiply(nonce).toBytes();
+  const anyone = { key: neutral, signature: concatBytes(r, bytes32(nonce)) };
+  // With it as nonce, S is the challenge times the secret.
+  const key = Point.BASE.multiply(secret).toBytes();
+  const k = number(sha512(concatBytes(neutral, key, message))) % order;
+  const bare = { key, signature: concatBytes(neutral, bytes32((k * secret) % order)) };
+  for (const { key: of, signature } of [anyone, bare]) {
+    expect(verifyInJavaScript(of, message, signature)).toBe(false);
+    expect(await verifySignature(of, message, signature)).toBe(false);
+  }
+});
+
+test('a signature with a byte too many is another text of the same number, and refused', async () => {
+  const identity = await createIdentity();
+  const message = new Uint8Array(3);
+  const longer = concatBytes(await identity.sign(message), Uint8Array.of(0));
+  expect(verifyInJavaScript(identity.publicKey, message, longer)).toBe(false);
+  expect(await verifySignature(identity.publicKey, message, longer)).toBe(false);
+});

@@ -1,11 +1,11 @@
 /** Every limit that a peer's message is held to, with its reason. */
 
 /** Bumped whenever a message, the wire codec or the state transition changes meaning. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /**
- * Gossip carries announcements only; bulk goes by hash over direct streams. The largest legal certificate (64 accepted,
- * 64 refused, 64 audits, 256 joined, 64 signatures) is 67 KiB; an ordinary one is under 8.
+ * Gossip carries announcements only; bulk goes by hash over direct streams. The largest legal certificate (64 accepted
+ * with the longest claims, 64 refused, 64 audits, 256 joined, 64 signatures) stays below it; an ordinary one is under 8 KiB.
  */
 export const MAX_GOSSIP_BYTES = 96 * 1024;
 /** A manifest names every data shard; 1 MiB is about 10,000 of them. */
@@ -22,6 +22,8 @@ export const MAX_JOINED = 256;
 export const MAX_JOIN_BITS = 40;
 /** Integer weights of accepted submissions lie in [1, MAX_WEIGHT]. */
 export const MAX_WEIGHT = 1024;
+/** A claim of work, and an answer to an audit: hashes, sizes and counts, never the work itself. */
+export const MAX_CLAIM_BYTES = 640;
 /** Inner steps that one submission may claim. */
 export const MAX_INNER_STEPS = 100_000;
 /** A blob (submission, shard, checkpoint) is fetched whole into memory. 1 GiB holds a 268 M-parameter checkpoint. */

@@ -111,6 +111,24 @@ export const GauntletSchema = v.strictObject({
 });
 export type GauntletRules = v.InferOutput<typeof GauntletSchema>;
 
+/**
+ * What contributors do in a run, and with what. One kind so far: `pretrain`, next-token prediction on assigned windows of
+ * plain text. What every kind shares (model, tokenizer, outer step) stands beside it in the manifest.
+ */
+export const TaskSchema = v.variant('kind', [
+  v.strictObject({
+    kind: v.literal('pretrain'),
+    data: v.strictObject({
+      source: text(200),
+      licence: text(200),
+      train: v.pipe(v.array(ShardRef), v.minLength(1), v.maxLength(10_000)),
+      heldOut: ShardRef,
+    }),
+    training: TrainingSchema,
+  }),
+]);
+export type Task = v.InferOutput<typeof TaskSchema>;
+
 /** Who may commit (docs/gauntlet.md). */
 export const AdmissionSchema = v.strictObject({
   /** Least leading zero bits of a join's SHA-256; one more doubles the work. */
@@ -139,13 +157,7 @@ export const ManifestSchema = v.strictObject({
   organizer: v.strictObject({ name: text(80), contact: text(200), key: Key }),
   model: ModelConfigSchema,
   tokenizer: BlobRef,
-  data: v.strictObject({
-    source: text(200),
-    licence: text(200),
-    train: v.pipe(v.array(ShardRef), v.minLength(1), v.maxLength(10_000)),
-    heldOut: ShardRef,
-  }),
-  training: TrainingSchema,
+  task: TaskSchema,
   sparseloco: SparseLocoSchema,
   schedule: ScheduleSchema,
   gauntlet: GauntletSchema,

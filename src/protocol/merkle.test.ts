@@ -76,3 +76,48 @@ test('malformed input is false or a RangeError, never a crash', () => {
   expect(() => merkleRoot(new Uint8Array(33))).toThrow(RangeError);
   expect(() => merkleProof(leavesOf(3), 3)).toThrow(RangeError);
 });
+
+test('a proof for no leaf of the tree is none, though its hashes would fit', () => {
+  const root = merkleRoot(leavesOf(1));
+  expect(verifyProof(root, leaf(0), 0, 1, [])).toBe(true);
+  // Nothing is hashed in a tree of one leaf, so only the bounds stand in the way.
+  for (const [index, count] of [
+    [1, 1],
+    [-1, 1],
+    [0.5, 1],
+    [Number.NaN, 1],
+    [0, 0],
+    [0, 0.5],
+    [0, Number.NaN],
+    [2 ** 53, 2 ** 53 + 2],
+  ])
+    expect(verifyProof(root, leaf(0), index, count, []), `leaf ${index} of ${count}`).toBe(false);
+  const long = concatBytes(leaf(0), Uint8Array.of(0));
+  expect(verifyProof(long, long, 0, 1, [])).toBe(false);
+});
+
+test('a sibling that ends in a zero does not pass without it', () => {
+  let i = 0;
+  while (leaf(i)[31] !== 0) i++;
+  const root = nodeHash(leaf(1), leaf(i));
+  expect(verifyProof(root, leaf(1), 0, 2, [leaf(i)])).toBe(true);
+  expect(verifyProof(root, leaf(1), 0, 2, [leaf(i).subarray(0, 31)])).toBe(false);
+  expect(verifyProof(root, leaf(i), 1, 2, [leaf(1)])).toBe(true);
+  expect(verifyProof(root, leaf(i).subarray(0, 31), 1, 2, [leaf(1)])).toBe(false);
+});
+
+test('roots and proofs are copies, and what is asked for has to be there', () => {
+  const leaves = leavesOf(2);
+  const [one] = merkleProof(leaves, 0);
+  const single = leavesOf(1);
+  const root = merkleRoot(single);
+  one.fill(0);
+  root.fill(0);
+  expect([leaves, single]).toEqual([leavesOf(2), leavesOf(1)]);
+  for (const index of [-1, 2, 0.5, Number.NaN])
+    expect(() => merkleProof(leaves, index)).toThrow(new RangeError(`leaf ${index} of a tree with 2 leaves`));
+  for (const length of [0, 33])
+    expect(() => merkleRoot(new Uint8Array(length))).toThrow(
+      new RangeError(`a tree needs whole 32-byte leaf hashes, got ${length} bytes`),
+    );
+});

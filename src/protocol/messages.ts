@@ -3,12 +3,10 @@
  * sender, so no body repeats it. docs/protocol.md describes each with its limits.
  */
 import * as v from 'valibot';
-import { CarryDigestsSchema, CarryRootsSchema } from './carry.ts';
 import {
   MAX_ACCEPTED,
   MAX_AUDITS,
-  MAX_BLOB_BYTES,
-  MAX_INNER_STEPS,
+  MAX_CLAIM_BYTES,
   MAX_JOIN_BITS,
   MAX_JOINED,
   MAX_REFUSED,
@@ -16,7 +14,6 @@ import {
 } from './limits.ts';
 import { Name } from './profile.ts';
 import {
-  BlobRef,
   Bytes,
   Hash,
   Height,
@@ -56,10 +53,27 @@ export const REFUSAL_REASONS = [
 export const RefusalReason = v.picklist(REFUSAL_REASONS);
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
-const Work = {
-  tokens: positive(Number.MAX_SAFE_INTEGER),
-  innerSteps: positive(MAX_INNER_STEPS),
-};
+/**
+ * Figures behind a refusal or an audit: which rule it was, and the numbers. Machine-dependent, so they stand in opinions
+ * and never in a certificate's body. Words for them are the page's business (ui/strings/notes.ts).
+ */
+export const NoteSchema = v.strictObject({
+  code: text(40),
+  figures: v.pipe(
+    v.record(text(24), v.union([real(-1e300, 1e300), text(64)])),
+    v.check((figures) => Object.keys(figures).length <= 8, 'at most 8 figures'),
+  ),
+});
+export type Note = v.InferOutput<typeof NoteSchema>;
+
+/** A contributor's statement of its work. Opaque to the round's core: only the run's kind of work reads it. */
+export const ClaimBytes = v.pipe(
+  Bytes,
+  v.check(
+    (b) => b.byteLength > 0 && b.byteLength <= MAX_CLAIM_BYTES,
+    `a claim has 1 to ${MAX_CLAIM_BYTES} bytes`,
+  ),
+);
 
 /**
  * "I want to take part": a proof of work over the newest certificate (join.ts). The next certificate lists the sender,
@@ -74,31 +88,22 @@ export const JoinSchema = v.strictObject({
 });
 
 /**
- * "I have a submission": sent before anybody's bytes are served, so nothing can be copied. The seal (seal.ts) binds
- * sender and hash without showing the hash, so that repeating another's commit is worth nothing either.
+ * "I have done work": sent before anybody can see the claim or the bytes it is about, so nothing can be copied. The seal
+ * (seal.ts) binds sender and claim without showing the claim, so that repeating another's commit is worth nothing either.
  */
 export const CommitSchema = v.strictObject({
   kind: v.literal('commit'),
   run: Hash,
   round: Round,
   seal: Hash,
-  /** Bytes of the submission. */
-  size: positive(MAX_BLOB_BYTES),
-  ...Work,
-  /** State root the work started from. */
-  baseRoot: Hash,
-  /** Mean training loss over the inner steps, as claimed. */
-  trainLoss: Loss,
-  /** Commitment to private state; in runs with audits. */
-  carry: v.exactOptional(CarryRootsSchema),
 });
 
-/** "These bytes are what I sealed, and may be fetched now, for example from this libp2p peer." */
+/** "This is the claim that I sealed, and its bytes may be fetched now, for example from this libp2p peer." */
 export const RevealSchema = v.strictObject({
   kind: v.literal('reveal'),
   run: Hash,
   round: Round,
-  submission: BlobRef,
+  claim: ClaimBytes,
   peer: text(80),
 });
 
@@ -106,7 +111,7 @@ export const RevealSchema = v.strictObject({
 export const LINK_TAIL = 8;
 export const MAX_LINKS_SHOWN = 12;
 
-/** "Show what you carried into and out of this round": a validator, after the reveal deadline, to those it drew. */
+/** "Show what your claim of this round rests on": a validator, once the round is judged, to those it drew. */
 export const AuditSchema = v.strictObject({
   kind: v.literal('audit'),
   run: Hash,
@@ -114,19 +119,19 @@ export const AuditSchema = v.strictObject({
   contributors: v.pipe(v.array(Key), v.minLength(1), v.maxLength(MAX_AUDITS)),
 });
 
-/** The answer: digests of the parts, which this libp2p peer serves as blobs of 4 bytes a parameter. */
-export const CarrySchema = v.strictObject({
-  kind: v.literal('carry'),
+/** The answer to an audit, in the form of the run's kind of work; what it names is served by this libp2p peer. */
+export const AnswerSchema = v.strictObject({
+  kind: v.literal('answer'),
   run: Hash,
   round: Round,
-  /** Null: zeros. */
-  before: v.nullable(CarryDigestsSchema),
-  /** As after an accepted round. */
-  after: CarryDigestsSchema,
+  answer: ClaimBytes,
   peer: text(80),
 });
 
-/** A sign of life every few seconds, for the picture of the swarm. Nothing depends on its truth. */
+/**
+ * A sign of life every few seconds, for the picture of the swarm. One thing depends on it: of two seats with one key, one
+ * gives way (peer/validating.ts).
+ */
 export const PresenceSchema = v.strictObject({
   kind: v.literal('presence'),
   run: Hash,
@@ -161,27 +166,24 @@ export const ProfileSchema = v.strictObject({
 
 export const AcceptedEntry = v.strictObject({
   contributor: Key,
-  submission: BlobRef,
-  ...Work,
+  claim: ClaimBytes,
+  /** What the ledger counts of this work; tokens in pre-training. */
+  units: positive(Number.MAX_SAFE_INTEGER),
   weight: positive(MAX_WEIGHT),
 });
 export type AcceptedEntry = v.InferOutput<typeof AcceptedEntry>;
 
-export const RefusedEntry = v.strictObject({
-  contributor: Key,
-  reason: RefusalReason,
-  /** Numbers behind the reason in plain words, e.g. "norm 41.2, median 0.9, limit 10x". */
-  detail: text(160),
-});
+export const RefusedEntry = v.strictObject({ contributor: Key, reason: RefusalReason });
 export type RefusedEntry = v.InferOutput<typeof RefusedEntry>;
 
 export const Score = v.strictObject({
   contributor: Key,
   /** Loss before minus after a scaled step with the submission, on the sender's own assigned data, in nats. */
   assigned: real(-1e6, 1e6),
-  /** The same on data that nobody was assigned. */
+  /** The same on text that only the validator knows, and that the sender was not assigned. */
   unassigned: real(-1e6, 1e6),
 });
+export type Score = v.InferOutput<typeof Score>;
 
 /** Somebody admitted, with the work that anybody can check. */
 export const JoinedEntry = v.strictObject({ contributor: Key, nonce: uint(Number.MAX_SAFE_INTEGER) });
@@ -193,28 +195,36 @@ export const AuditEntry = v.strictObject({
   /** The round that was replayed. */
   round: Round,
   outcome: v.picklist(['passed', 'failed']),
-  /** Figures behind it in plain words. */
-  detail: text(160),
 });
 export type AuditEntry = v.InferOutput<typeof AuditEntry>;
 
 const Joined = v.pipe(v.array(JoinedEntry), v.maxLength(MAX_JOINED));
 const Audits = v.pipe(v.array(AuditEntry), v.maxLength(MAX_AUDITS));
 
-/** One validator's opinion of a round. */
-export const VerdictSchema = v.strictObject({
-  kind: v.literal('verdict'),
+const Noted = v.strictObject({ contributor: Key, note: NoteSchema });
+
+/**
+ * What one validator measured of a round, beside what all validators agree on. Floats, texts and clocks of one machine
+ * are in here and not in the certificate, so that many validators can sign the same certificate.
+ */
+export const OpinionSchema = v.strictObject({
+  kind: v.literal('opinion'),
   run: Hash,
   round: Round,
-  baseRoot: Hash,
-  accepted: v.pipe(v.array(AcceptedEntry), v.maxLength(MAX_ACCEPTED)),
-  refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
+  /** Height of the state that the round started from. */
+  height: Height,
+  /** Held-out loss of that state, nats per token; null when it was not measured. */
+  heldOutLoss: v.nullable(Loss),
   scores: v.pipe(v.array(Score), v.maxLength(MAX_ACCEPTED + MAX_REFUSED)),
-  joined: Joined,
-  audits: Audits,
+  /** Figures behind the round's refusals, and behind the audits that ended with it. */
+  refused: v.pipe(v.array(Noted), v.maxLength(MAX_REFUSED)),
+  audits: v.pipe(v.array(Noted), v.maxLength(MAX_AUDITS)),
 });
 
-/** What was applied in a round. Deterministic, so that many validators can sign the same bytes. */
+/**
+ * What was applied in a round. Nothing in it depends on the machine that made it, so that many validators can sign the
+ * same bytes: no losses, no texts, no clocks ({@link OpinionSchema}).
+ */
 export const CertificateBodySchema = v.strictObject({
   run: Hash,
   round: Round,
@@ -240,9 +250,6 @@ export const CertificateBodySchema = v.strictObject({
     v.array(v.strictObject({ contributor: Key, amount: uint(Number.MAX_SAFE_INTEGER) })),
     v.maxLength(MAX_ACCEPTED),
   ),
-  /** Held-out loss of the state *before* this round's update, so that measuring it costs the round no time. */
-  heldOutLoss: Loss,
-  time: Time,
 });
 export type CertificateBody = v.InferOutput<typeof CertificateBodySchema>;
 
@@ -270,10 +277,10 @@ export const MessageSchema = v.variant('kind', [
   CommitSchema,
   RevealSchema,
   AuditSchema,
-  CarrySchema,
+  AnswerSchema,
   PresenceSchema,
   ProfileSchema,
-  VerdictSchema,
+  OpinionSchema,
   CertificateSchema,
   NoCertificateSchema,
 ]);

@@ -2,7 +2,9 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { adapterLine, type Gpu } from '../kernels/gpu.ts';
+import { whole } from '../kernels/program.ts';
 import { testGpu } from '../kernels/testing.ts';
+import { readBack } from '../kernels/testing-buffers.ts';
 import { toHex } from '../protocol/bytes.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
 import { CpuReplica } from './cpu-replica.ts';
@@ -37,19 +39,7 @@ function parameterBuffer(values: Float32Array): GPUBuffer {
   return buffer;
 }
 
-async function readFloats(buffer: GPUBuffer): Promise<Float32Array> {
-  const staging = gpu.device.createBuffer({
-    size: buffer.size,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  });
-  const encoder = gpu.device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-  gpu.device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const out = new Float32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return out;
-}
+const readFloats = (buffer: GPUBuffer): Promise<Float32Array> => readBack(gpu, whole(buffer));
 
 async function pair(settings: SparseLoco, theta: Int32Array) {
   const cpu = new CpuReplica(layout, settings);

@@ -4,7 +4,10 @@
  * chunk for the root.
  */
 import type { Gpu } from '../kernels/gpu.ts';
-import { f32, GRID_X, Passes, u32 } from '../kernels/sparseloco/passes.ts';
+import { storageBuffer, uniformBuffer, uploadBuffer } from '../kernels/buffers.ts';
+import { type BufferRange, encode, fold, type Launch, whole } from '../kernels/program.ts';
+import { ReadBack } from '../kernels/read-back.ts';
+import { settingsOf, type SparseLocoPrograms, sparseLocoPrograms } from '../kernels/sparseloco/kernels.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type ParameterLayout, parameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
@@ -25,7 +28,9 @@ export class GpuReplica implements Replica {
   readonly settings: SparseLoco;
   /** Bytes of GPU memory held for as long as the replica lives. */
   readonly allocatedBytes: number;
-  private readonly passes: Passes;
+  private readonly device: GPUDevice;
+  private readonly programs: SparseLocoPrograms;
+  private readonly reads: ReadBack;
   private readonly theta: GPUBuffer;
   private readonly error: GPUBuffer;
   /** [chunks] (first scalar, stride); and the same with the chunk's length, for hashing. */
@@ -36,29 +41,66 @@ export class GpuReplica implements Replica {
   private readonly kept: GPUBuffer;
   private readonly keptValues: GPUBuffer;
   private readonly summary: GPUBuffer;
+  /** Uniforms, by the kernel that reads them; all that depends on the model and the run's settings. */
+  private readonly uniforms: Readonly<Record<keyof SparseLocoPrograms | 'scatterAddMatrices', BufferRange>>;
   private readonly owned: readonly GPUBuffer[];
   private sent: SparseUpdate | null = null;
   private saturated = 0;
 
-  private constructor(passes: Passes, layout: ParameterLayout, settings: SparseLoco) {
-    this.passes = passes;
+  private constructor(
+    device: GPUDevice,
+    programs: SparseLocoPrograms,
+    layout: ParameterLayout,
+    settings: SparseLoco,
+  ) {
+    this.device = device;
+    this.programs = programs;
+    this.reads = new ReadBack(device);
     this.layout = layout;
     this.settings = settings;
     const places = chunkPlaces(layout);
     const bytes = 4 * layout.elements;
     const keptBytes = 4 * layout.matrixChunks * settings.topK;
-    this.theta = passes.storage(bytes, 'theta');
-    this.error = passes.storage(bytes, 'error feedback');
-    this.places = passes.upload(Uint32Array.from(places.flatMap((p) => [p.base, p.stride])), 'places');
-    this.leafPlaces = passes.upload(
+    const storage = (size: number, label: string) => storageBuffer(device, size, label);
+    this.theta = storage(bytes, 'theta');
+    this.error = storage(bytes, 'error feedback');
+    this.places = uploadBuffer(device, Uint32Array.from(places.flatMap((p) => [p.base, p.stride])), 'places');
+    this.leafPlaces = uploadBuffer(
+      device,
       Uint32Array.from(places.flatMap((p) => [p.base, p.stride, p.length, 0])),
       'leaf places',
     );
-    this.digests = passes.storage(32 * layout.chunks, 'leaf digests');
-    this.firstBad = passes.storage(16, 'first bad scalar');
-    this.kept = passes.storage(keptBytes, 'kept entries');
-    this.keptValues = passes.storage(settings.quantiser === 'tensor4' ? keptBytes : 16, 'kept values');
-    this.summary = passes.storage(16 * layout.matrixChunks, 'chunk summaries');
+    this.digests = storage(32 * layout.chunks, 'leaf digests');
+    this.firstBad = storage(16, 'first bad scalar');
+    this.kept = storage(keptBytes, 'kept entries');
+    this.keptValues = storage(settings.quantiser === 'tensor4' ? keptBytes : 16, 'kept values');
+    this.summary = storage(16 * layout.matrixChunks, 'chunk summaries');
+    const { beta, topK } = settings;
+    const { chunks, matrixChunks, matrixElements, elements } = layout;
+    const unit = 2 ** -settings.fractionBits;
+    const uniform = (kernel: keyof SparseLocoPrograms, values: Readonly<Record<string, number>>) =>
+      whole(uniformBuffer(device, settingsOf(kernel, values), `${kernel} settings`));
+    this.uniforms = {
+      accumulate: uniform('accumulate', {
+        first: matrixElements,
+        length: elements - matrixElements,
+        beta,
+        unit,
+      }),
+      checkFinite: uniform('checkFinite', { length: elements / 4 }),
+      leafHash: uniform('leafHash', { chunks }),
+      scatterAdd: uniform('scatterAdd', { chunks }),
+      scatterAddMatrices: uniform('scatterAdd', { chunks: matrixChunks }),
+      select: uniform('select', {
+        beta,
+        unit,
+        topK,
+        mode: MODES[settings.quantiser],
+        chunks: matrixChunks,
+      }),
+      subtract: uniform('subtract', { chunks }),
+      toFloat: uniform('toFloat', { length: elements / 4, unit }),
+    };
     this.owned = [
       this.theta,
       this.error,
@@ -69,17 +111,14 @@ export class GpuReplica implements Replica {
       this.kept,
       this.keptValues,
       this.summary,
+      ...Object.values(this.uniforms).map(({ buffer }) => buffer),
     ];
     this.allocatedBytes = this.owned.reduce((n, buffer) => n + buffer.size, 0);
   }
 
   /** A zero state with no error feedback. Rejects with the shader compiler's message. */
-  static async create(gpu: Gpu, model: ModelConfig, settings: SparseLoco): Promise<GpuReplica> {
-    return new GpuReplica(await Passes.of(gpu.device), parameterLayout(model), settings);
-  }
-
-  private get device(): GPUDevice {
-    return this.passes.device;
+  static async create({ device }: Gpu, model: ModelConfig, settings: SparseLoco): Promise<GpuReplica> {
+    return new GpuReplica(device, await sparseLocoPrograms(device), parameterLayout(model), settings);
   }
 
   async load(theta: Int32Array): Promise<void> {
@@ -90,8 +129,7 @@ export class GpuReplica implements Replica {
   }
 
   async read(): Promise<Int32Array> {
-    const encoder = this.device.createCommandEncoder();
-    const [data] = await this.passes.finish(encoder, [{ buffer: this.theta, size: this.theta.size }]);
+    const [data] = await this.reads.read([whole(this.theta)]);
     return new Int32Array(data).subarray(0, this.layout.elements);
   }
 
@@ -102,17 +140,22 @@ export class GpuReplica implements Replica {
   /** Records the leaf hashes, submits, and builds the tree above them. */
   private async hash(encoder: GPUCommandEncoder, extra: GPUBuffer | null = null): Promise<Uint8Array> {
     const { chunks } = this.layout;
-    this.passes.dispatch(
+    record(
       encoder,
-      'leafHash',
-      Math.ceil(chunks / 32),
-      [GRID_X, u32(chunks)],
-      [this.theta, this.leafPlaces, this.digests],
+      this.programs.leafHash.launch(
+        {
+          settings: this.uniforms.leafHash,
+          theta: whole(this.theta),
+          places: whole(this.leafPlaces),
+          digests: whole(this.digests),
+        },
+        fold(Math.ceil(chunks / 32)),
+      ),
     );
-    const [digests, more] = await this.passes.finish(encoder, [
-      { buffer: this.digests, size: 32 * chunks },
-      ...(extra === null ? [] : [{ buffer: extra, size: 4 }]),
-    ]);
+    const [digests, more] = await this.reads.read(
+      [first(this.digests, 32 * chunks), ...(extra === null ? [] : [first(extra, 4)])],
+      encoder,
+    );
     if (more !== undefined) this.saturated += new Uint32Array(more)[0];
     // The kernel writes words; a digest is their big-endian bytes.
     const view = new DataView(digests);
@@ -124,24 +167,30 @@ export class GpuReplica implements Replica {
     const accepted = decodeAll(submissions, this.layout, this.settings);
     const step = prepareStep(accepted, this.layout, this.settings);
     const change = mergeStep(accepted, step, this.layout, this.settings);
-    const { passes, layout } = this;
-    const saturated = passes.storage(16, 'saturated coordinates');
-    const temporary = [
-      passes.upload(change.starts, 'step starts'),
-      passes.upload(change.positions, 'step positions'),
-      passes.upload(change.changes, 'step changes'),
-    ];
-    const encoder = this.device.createCommandEncoder();
-    passes.dispatch(
+    const { device, layout } = this;
+    const saturated = storageBuffer(device, 16, 'saturated coordinates');
+    const starts = uploadBuffer(device, change.starts, 'step starts');
+    const positions = uploadBuffer(device, change.positions, 'step positions');
+    const changes = uploadBuffer(device, change.changes, 'step changes');
+    const encoder = device.createCommandEncoder();
+    record(
       encoder,
-      'subtract',
-      layout.chunks,
-      [GRID_X, u32(layout.chunks)],
-      [this.theta, this.places, ...temporary, saturated],
+      this.programs.subtract.launch(
+        {
+          settings: this.uniforms.subtract,
+          theta: whole(this.theta),
+          places: whole(this.places),
+          starts: whole(starts),
+          positions: whole(positions),
+          changes: whole(changes),
+          saturated: whole(saturated),
+        },
+        fold(layout.chunks),
+      ),
     );
     this.saturated = step.saturated;
     const root = await this.hash(encoder, saturated);
-    for (const buffer of [...temporary, saturated]) buffer.destroy();
+    for (const buffer of [starts, positions, changes, saturated]) buffer.destroy();
     return root;
   }
 
@@ -167,24 +216,23 @@ export class GpuReplica implements Replica {
   }
 
   private recordToFloat(encoder: GPUCommandEncoder, parameters: GPUBuffer): void {
-    const length = this.layout.elements / 4;
-    this.passes.dispatch(
+    record(
       encoder,
-      'toFloat',
-      Math.ceil(length / 256),
-      [u32(length), GRID_X, f32(2 ** -this.settings.fractionBits)],
-      [this.theta, parameters],
+      this.programs.toFloat.launch(
+        { settings: this.uniforms.toFloat, theta: whole(this.theta), parameters: whole(parameters) },
+        fold(Math.ceil(this.layout.elements / 4 / 256)),
+      ),
     );
   }
 
-  /** target += scale x update; returns buffers to destroy once submitted. */
+  /** target += scale x update, of all tensors or the matrices only; returns buffers to destroy once submitted. */
   private recordScatter(
     encoder: GPUCommandEncoder,
     target: GPUBuffer,
     update: SparseUpdate,
     scale: number,
     factors?: Float64Array,
-    chunks = this.layout.chunks,
+    tensors: 'all' | 'matrices' = 'all',
   ): GPUBuffer[] {
     const values = Float32Array.from(tableValues(update), (v) => scale * v);
     if (factors !== undefined) {
@@ -195,19 +243,25 @@ export class GpuReplica implements Replica {
         }
       });
     }
-    const buffers = [
-      this.passes.upload(update.starts, 'update starts'),
-      this.passes.upload(update.entries, 'update entries'),
-      this.passes.upload(values, 'update values'),
-    ];
-    this.passes.dispatch(
+    const starts = uploadBuffer(this.device, update.starts, 'update starts');
+    const entries = uploadBuffer(this.device, update.entries, 'update entries');
+    const table = uploadBuffer(this.device, values, 'update values');
+    const all = tensors === 'all';
+    record(
       encoder,
-      'scatterAdd',
-      chunks,
-      [GRID_X, u32(chunks)],
-      [target, this.places, ...buffers],
+      this.programs.scatterAdd.launch(
+        {
+          settings: all ? this.uniforms.scatterAdd : this.uniforms.scatterAddMatrices,
+          target_: whole(target),
+          places: whole(this.places),
+          starts: whole(starts),
+          entries: whole(entries),
+          values: whole(table),
+        },
+        fold(all ? this.layout.chunks : this.layout.matrixChunks),
+      ),
     );
-    return buffers;
+    return [starts, entries, table];
   }
 
   /**
@@ -215,59 +269,25 @@ export class GpuReplica implements Replica {
    * unchanged, when it has a NaN or infinity. `parameters` is read only.
    */
   async compress(parameters: GPUBuffer, header: SubmissionHeader): Promise<CompressReport> {
-    const { passes, layout, settings } = this;
+    const { layout, settings } = this;
     const { matrixChunks, matrixElements } = layout;
-    const unit = 2 ** -settings.fractionBits;
     const vectorElements = layout.elements - matrixElements;
     this.device.queue.writeBuffer(this.firstBad, 0, Uint32Array.of(NONE_BAD));
     const encoder = this.device.createCommandEncoder();
-    passes.dispatch(
-      encoder,
-      'checkFinite',
-      Math.ceil(layout.elements / 1024),
-      [u32(layout.elements / 4), GRID_X],
-      [parameters, this.firstBad],
-    );
-    passes.dispatch(
-      encoder,
-      'select',
-      matrixChunks,
-      [
-        f32(settings.beta),
-        f32(unit),
-        u32(settings.topK),
-        u32(MODES[settings.quantiser]),
-        GRID_X,
-        u32(matrixChunks),
-      ],
-      [
-        this.theta,
-        parameters,
-        this.error,
-        this.places,
-        this.firstBad,
-        this.kept,
-        this.keptValues,
-        this.summary,
-      ],
-    );
-    passes.dispatch(
-      encoder,
-      'accumulate',
-      Math.ceil(vectorElements / 64),
-      [u32(matrixElements), u32(vectorElements), f32(settings.beta), f32(unit)],
-      [this.theta, parameters, this.error, this.firstBad],
-    );
+    record(encoder, ...this.compression(parameters));
     const raw = settings.quantiser === 'tensor4';
     const keptSize = 4 * matrixChunks * settings.topK;
     const [bad, summary, kept, vectors, keptValues] = (
-      await passes.finish(encoder, [
-        { buffer: this.firstBad, size: 4 },
-        { buffer: this.summary, size: 16 * matrixChunks },
-        { buffer: this.kept, size: keptSize },
-        { buffer: this.error, offset: 4 * matrixElements, size: 4 * vectorElements },
-        ...(raw ? [{ buffer: this.keptValues, size: keptSize }] : []),
-      ])
+      await this.reads.read(
+        [
+          first(this.firstBad, 4),
+          first(this.summary, 16 * matrixChunks),
+          first(this.kept, keptSize),
+          { buffer: this.error, offset: 4 * matrixElements, size: 4 * vectorElements },
+          ...(raw ? [first(this.keptValues, keptSize)] : []),
+        ],
+        encoder,
+      )
     ).map((b) => new Uint32Array(b)) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array?];
     const badAt = bad[0];
     if (badAt !== NONE_BAD) {
@@ -277,7 +297,7 @@ export class GpuReplica implements Replica {
     const { update, vectorError, matrixSquare } = this.assemble(summary, kept, vectors, keptValues);
     if (raw) {
       const subtract = this.device.createCommandEncoder();
-      const temporary = this.recordScatter(subtract, this.error, update, -1, undefined, matrixChunks);
+      const temporary = this.recordScatter(subtract, this.error, update, -1, undefined, 'matrices');
       this.device.queue.submit([subtract.finish()]);
       for (const buffer of temporary) buffer.destroy();
     }
@@ -288,6 +308,37 @@ export class GpuReplica implements Replica {
       sentNorm: l2(tensorNorms(update, layout)),
       errorNorm: Math.sqrt(matrixSquare + l2(vectorError) ** 2),
     };
+  }
+
+  /** The launches of compress(): is it finite, the matrices' choice, the vectors' sums. */
+  private compression(model: GPUBuffer): Launch[] {
+    const { layout, programs, uniforms } = this;
+    const [theta, error, firstBad] = [whole(this.theta), whole(this.error), whole(this.firstBad)];
+    const parameters = whole(model);
+    return [
+      programs.checkFinite.launch(
+        { settings: uniforms.checkFinite, parameters, firstBad },
+        fold(Math.ceil(layout.elements / 1024)),
+      ),
+      programs.select.launch(
+        {
+          settings: uniforms.select,
+          theta,
+          parameters,
+          error,
+          places: whole(this.places),
+          firstBad,
+          kept: whole(this.kept),
+          keptValues: whole(this.keptValues),
+          summary: whole(this.summary),
+        },
+        fold(layout.matrixChunks),
+      ),
+      programs.accumulate.launch(
+        { settings: uniforms.accumulate, theta, parameters, error, firstBad },
+        fold(Math.ceil((layout.elements - layout.matrixElements) / 64)),
+      ),
+    ];
   }
 
   /** The update from what select.wgsl left, with the vectors and (tensor4) the matrices quantised here. */
@@ -384,15 +435,24 @@ export class GpuReplica implements Replica {
 
   /** Error feedback, f32. */
   async readError(): Promise<Float32Array<ArrayBuffer>> {
-    const encoder = this.device.createCommandEncoder();
-    const [data] = await this.passes.finish(encoder, [{ buffer: this.error, size: this.error.size }]);
-    return new Float32Array(data).subarray(0, this.layout.elements);
+    return (await this.reads.floats(whole(this.error))).subarray(0, this.layout.elements);
   }
 
   destroy(): void {
+    this.reads.destroy();
     for (const buffer of this.owned) buffer.destroy();
   }
 }
+
+/** Records launches one after the other in a pass. */
+function record(encoder: GPUCommandEncoder, ...launches: readonly Launch[]): void {
+  const pass = encoder.beginComputePass({ label: 'sparseloco' });
+  for (const launch of launches) encode(pass, launch);
+  pass.end();
+}
+
+/** The first `size` bytes of a buffer. */
+const first = (buffer: GPUBuffer, size: number): BufferRange => ({ buffer, offset: 0, size });
 
 /** Puts the levels that select.wgsl chose for the first `chunks` chunks into their tables. */
 function takeLevels(tables: Int16Array, summary: Uint32Array, chunks: number): void {

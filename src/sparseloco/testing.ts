@@ -1,8 +1,9 @@
 /** Inputs for tests and benches of this folder: a small layout and deterministic, heavy-tailed pseudo-gradients. */
 import type { ModelConfig } from '../model/config.ts';
-import { type ParameterLayout, parameterLayout } from '../model/layout.ts';
+import { CHUNK, type ParameterLayout, parameterLayout } from '../model/layout.ts';
 import type { SparseLoco } from '../protocol/manifest.ts';
-import { type ChunkPlace, chunkPlaces, flatIndex } from './update.ts';
+import { levelOf } from './levels.ts';
+import { type ChunkPlace, chunkPlaces, CODES, flatIndex, type SparseUpdate } from './update.ts';
 import type { SubmissionHeader } from './wire.ts';
 
 /** Mulberry32: a 32-bit generator, uniform in [0, 1). */
@@ -81,4 +82,37 @@ export function tiedDelta(layout: ParameterLayout): Float32Array {
   for (let p = 100; p < 4000; p++) out[flatIndex(first, p)] = p % 3 === 0 ? 0.5 : -0.5;
   for (const p of [0, 63, 64, 2000, 4095]) out[flatIndex(second, p)] = 0.25;
   return out;
+}
+
+/** A matrix of two by three tiles and a vector of two chunks, the second of them short. */
+export function wideLayout(): ParameterLayout {
+  const tensors: ParameterLayout['tensors'] = [
+    { name: 'matrix', shape: [128, 192], offset: 0, size: 6 * CHUNK, firstChunk: 0, chunks: 6 },
+    { name: 'vector', shape: [CHUNK + 100], offset: 6 * CHUNK, size: CHUNK + 100, firstChunk: 6, chunks: 2 },
+  ];
+  return {
+    tensors,
+    byName: new Map(tensors.map((tensor) => [tensor.name, tensor])),
+    matrixElements: 6 * CHUNK,
+    elements: 7 * CHUNK + 100,
+    matrixChunks: 6,
+    chunks: 8,
+  };
+}
+
+/** Some entries in every chunk but the second, each chunk with four levels of its own around `scale`. */
+export function randomUpdate(layout: ParameterLayout, seed: number, scale = 1): SparseUpdate {
+  const random = randomSource(seed);
+  const starts = new Uint32Array(layout.chunks + 1);
+  const tables = new Int16Array(layout.chunks * CODES);
+  const entries: number[] = [];
+  chunkPlaces(layout).forEach(({ length }, c) => {
+    const end = c === 1 ? 0 : length;
+    for (let p = Math.floor(random() * 9); p < end; p += 1 + Math.floor(random() * 400))
+      entries.push(p | (Math.floor(random() * CODES) << 12));
+    starts[c + 1] = entries.length;
+    for (let q = 0; q < CODES; q++)
+      tables[c * CODES + q] = (q === 1 ? -1 : 1) * (levelOf(scale) + Math.round((random() - 0.5) * 20));
+  });
+  return { starts, entries: Uint16Array.from(entries), tables };
 }

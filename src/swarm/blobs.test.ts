@@ -4,10 +4,10 @@ import { lpStream } from '@libp2p/utils';
 import type { Libp2p } from 'libp2p';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bytesEqual } from '../protocol/bytes.ts';
-import { BLOB_PROTOCOL, BlobExchange, type BlobTiming, encodeAnswer, encodeQuestion } from './blobs.ts';
+import { BLOB_PROTOCOL, BlobExchange, encodeAnswer, encodeQuestion } from './blobs.ts';
 import { PIECE_BYTES } from './limits.ts';
 import { Meter } from './meter.ts';
-import { createTestNode, testBlob } from './testing.ts';
+import { createTestNode, EndlessPatience, testBlob } from './testing.ts';
 import { BlobUnavailableError } from './types.ts';
 
 interface Peer {
@@ -23,7 +23,12 @@ afterEach(async () => {
   for (const node of nodes.splice(0)) await node.stop();
 });
 
-async function peer(timing?: Partial<BlobTiming>): Promise<Peer> {
+let patience: EndlessPatience;
+beforeEach(() => {
+  patience = new EndlessPatience();
+});
+
+async function peer(): Promise<Peer> {
   const node = await createTestNode();
   nodes.push(node);
   const meter = new Meter();
@@ -32,22 +37,27 @@ async function peer(timing?: Partial<BlobTiming>): Promise<Peer> {
     node,
     meter,
     onAbuse: (id, reason) => abuse.push(`${id} ${reason}`),
-    ...(timing === undefined ? {} : { timing }),
+    patience,
   });
   return { node, id: node.peerId.toString(), meter, blobs, abuse };
 }
 
 const link = (from: Peer, to: Peer): Promise<Connection> => from.node.dial(to.node.getMultiaddrs());
 
-/** A peer that answers every question with what `answer` says; null is silence. */
+/** A peer that answers each question with what `answer` says; null is silence, at which all patience runs out. */
 async function hostile(answer: (question: Uint8Array) => Uint8Array | null): Promise<Peer> {
   const made = await peer();
   await made.node.handle(BLOB_PROTOCOL, async (stream: Stream) => {
     try {
       const lp = lpStream(stream);
-      for (;;) {
-        const bytes = answer((await lp.read()).subarray());
+      for (let silent = false; ; ) {
+        const question = (await lp.read()).subarray();
+        const bytes = answer(question);
         if (bytes !== null) await lp.write(bytes);
+        else if (!silent) {
+          silent = true;
+          patience.runOut(offsetOf(question) === 0 ? 'first piece' : 'piece');
+        }
       }
     } catch {
       // The other side hung up, as it should.
@@ -63,7 +73,7 @@ describe('fetch', () => {
   let me: Peer;
   let good: Peer;
   beforeEach(async () => {
-    me = await peer({ hedgeDelay: 50, firstPiece: 400, piece: 400 });
+    me = await peer();
     good = await peer();
     await good.blobs.start();
     await link(me, good);
@@ -97,7 +107,8 @@ describe('fetch', () => {
     for (let i = 0; i < 5; i++) {
       const fetch = me.blobs.fetch(hash, [() => [good.id, 'not-a-peer']], { size: 1000 });
       await expect(fetch).rejects.toBeInstanceOf(BlobUnavailableError);
-      await expect(fetch).rejects.toThrow(/missing; .*unreachable/);
+      await expect(fetch).rejects.toThrow(`…${good.id.slice(-6)} missing`);
+      await expect(fetch).rejects.toThrow('…a-peer unreachable');
     }
     expect(me.abuse).toEqual([]);
   });
@@ -151,6 +162,7 @@ describe('fetch', () => {
     const bad = await hostile(make(bytes));
     await link(me, bad);
     await expect(me.blobs.fetch(hash, [() => [bad.id]], { size })).rejects.toThrow(fault);
+    patience.last();
     good.blobs.serve(hash, bytes);
     const got = await me.blobs.fetch(hash, [() => [bad.id, good.id]], { size });
     expect(bytesEqual(got, bytes)).toBe(true);
@@ -164,8 +176,9 @@ describe('fetch', () => {
     await link(me, silent);
     for (let i = 0; i < 3; i++) {
       expect(me.abuse).toEqual([]);
-      await me.blobs.fetch(hash, [() => [liar.id]], { size: 100 }).catch(() => {});
-      await me.blobs.fetch(hash, [() => [silent.id]], { size: 100 }).catch(() => {});
+      await expect(me.blobs.fetch(hash, [() => [liar.id]], { size: 100 })).rejects.toThrow(/wrong-bytes/);
+      await expect(me.blobs.fetch(hash, [() => [silent.id]], { size: 100 })).rejects.toThrow(/stalled/);
+      patience.last();
     }
     expect(me.abuse).toEqual([`${liar.id} served wrong blob bytes 3 times`]);
   });
@@ -178,7 +191,8 @@ describe('fetch', () => {
       return null;
     });
     await link(me, silent);
-    await me.blobs.fetch(hash, [() => [silent.id]], { size: 100 }).catch(() => {});
+    await expect(me.blobs.fetch(hash, [() => [silent.id]], { size: 100 })).rejects.toThrow(/stalled/);
+    patience.last();
     expect(questions).toBe(1);
     good.blobs.serve(hash, bytes);
     await me.blobs.fetch(hash, [() => [silent.id, good.id]], { size: 100 });

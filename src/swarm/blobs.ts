@@ -13,6 +13,7 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { lpStream } from '@libp2p/utils';
 import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
 import { HASH_BYTES, MAX_BLOB_BYTES } from '../protocol/limits.ts';
+import { systemClock } from '../protocol/timer.ts';
 import { isUsable, pathOf } from './addresses.ts';
 import * as limits from './limits.ts';
 import type { Meter } from './meter.ts';
@@ -28,6 +29,8 @@ const ANSWER_HEADER_BYTES = 5;
 const HERE = 0;
 const NOT_HERE = 1;
 const NEVER = new AbortController().signal;
+/** Sockets know no other time than this machine's. */
+const CLOCK = systemClock();
 
 export type SourceFault = 'missing' | 'unreachable' | 'stalled' | 'malformed' | 'wrong-bytes';
 
@@ -48,21 +51,21 @@ export interface BlobExchangeOptions {
   readonly onAbuse: (peer: string, reason: string) => void;
   /** What the volunteer allows; default no limit. */
   readonly limit?: RateLimit;
-  /** Shorter times for tests. */
-  readonly timing?: Partial<BlobTiming>;
+  /** The clock of the patience with a source; default real time. */
+  readonly patience?: Patience;
 }
 
-/** Patience with a source, in milliseconds; reasons in limits.ts. */
-export interface BlobTiming {
+/** Waits for sources, by real time or by a test's. */
+export interface Patience {
+  /** Milliseconds until a silent source gets a competitor. */
   readonly hedgeDelay: number;
-  readonly firstPiece: number;
-  readonly piece: number;
+  /** A signal that aborts with a `TimeoutError` when a source has had `ms` milliseconds for `what`. */
+  timeout(ms: number, what: 'first piece' | 'piece'): AbortSignal;
 }
 
-const TIMING: BlobTiming = {
+const REAL_TIME: Patience = {
   hedgeDelay: limits.HEDGE_DELAY,
-  firstPiece: limits.FIRST_PIECE_TIMEOUT,
-  piece: limits.PIECE_TIMEOUT,
+  timeout: (ms) => AbortSignal.timeout(ms),
 };
 
 /** A blob we serve, and how many of its bytes each peer had. */
@@ -85,7 +88,7 @@ export class BlobExchange {
   readonly #meter: Meter;
   readonly #onAbuse: (peer: string, reason: string) => void;
   readonly #limit: RateLimit;
-  readonly #timing: BlobTiming;
+  readonly #patience: Patience;
   readonly #store = new Map<string, Served>();
   readonly #budgets = new Map<string, TokenBucket>();
   readonly #faults = new Map<string, number>();
@@ -97,7 +100,7 @@ export class BlobExchange {
     this.#meter = options.meter;
     this.#onAbuse = options.onAbuse;
     this.#limit = options.limit ?? new RateLimit();
-    this.#timing = { ...TIMING, ...options.timing };
+    this.#patience = options.patience ?? REAL_TIME;
   }
 
   async start(): Promise<void> {
@@ -151,10 +154,11 @@ export class BlobExchange {
       const sources = this.#order(await stage());
       await this.#limit.ready('in', options.signal ?? NEVER);
       const result = await raceSources<string, Uint8Array<ArrayBuffer>>({
+        clock: CLOCK,
         sources,
         attempt: (peer, signal, started) => this.#pull(peer, hash, options.size, signal, started),
         // Waiting for our own limit is no fault of the source.
-        hedgeDelay: this.#timing.hedgeDelay + this.#limit.delay('in', pieceLength(0, options.size)),
+        hedgeDelay: this.#patience.hedgeDelay + this.#limit.delay('in', pieceLength(0, options.size)),
         maxParallel: limits.MAX_PARALLEL_SOURCES,
         onFailure: (peer, error) => failures.push(this.#judge(peer, error)),
         signal: options.signal,
@@ -205,12 +209,12 @@ export class BlobExchange {
     if (connection === null) throw new SourceError('unreachable', 'no direct connection');
     const path = pathOf(connection);
     const begin = performance.now();
-    let deadline = begin + this.#timing.piece + (size / limits.MIN_SOURCE_RATE) * 1000;
-    const within = (ms: number): AbortSignal =>
-      AbortSignal.any([
-        cancelled,
-        AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(ms, deadline - performance.now())))),
-      ]);
+    let deadline = begin + limits.PIECE_TIMEOUT + (size / limits.MIN_SOURCE_RATE) * 1000;
+    const within = (what: 'first piece' | 'piece'): AbortSignal => {
+      const most = what === 'piece' ? limits.PIECE_TIMEOUT : limits.FIRST_PIECE_TIMEOUT;
+      const ms = Math.max(1, Math.ceil(Math.min(most, deadline - performance.now())));
+      return AbortSignal.any([cancelled, this.#patience.timeout(ms, what)]);
+    };
 
     // A limited line is paid for piece by piece, so only one is under way; time spent waiting for it is not the source's.
     const window = this.#limit.limited('in') ? 1 : limits.PIECE_WINDOW;
@@ -224,7 +228,7 @@ export class BlobExchange {
     let stream: Stream | undefined;
     try {
       await reserve(0);
-      const first = within(this.#timing.firstPiece);
+      const first = within('first piece');
       stream = await connection.newStream(BLOB_PROTOCOL, { signal: first });
       const lp = lpStream(stream, { maxDataLength: limits.PIECE_BYTES + ANSWER_HEADER_BYTES });
       const pieces = Math.ceil(size / limits.PIECE_BYTES);
@@ -240,7 +244,7 @@ export class BlobExchange {
       }
       let out: Uint8Array<ArrayBuffer> | undefined;
       for (let index = 0; index < pieces; index++) {
-        const signal = index === 0 ? first : within(this.#timing.piece);
+        const signal = index === 0 ? first : within('piece');
         const answer = (await lp.read({ signal })).subarray();
         this.#meter.count(peer, path, 'blob', 'in', answer.byteLength);
         reserved -= Math.min(reserved, answer.byteLength - ANSWER_HEADER_BYTES);
@@ -250,7 +254,7 @@ export class BlobExchange {
         if (index === 0) started();
         if (asked < pieces) {
           await reserve(asked);
-          await ask(asked++, within(this.#timing.piece));
+          await ask(asked++, within('piece'));
         }
       }
       stream.close({ signal: AbortSignal.timeout(limits.PIECE_TIMEOUT) }).catch(() => {});

@@ -31,7 +31,7 @@ export function gossipService(topic: string, role: 'tab' | 'host', meter: Meter)
     allowedTopics: [topic],
     allowPublishToZeroTopicPeers: true,
     fallbackToFloodsub: false,
-    // Own messages are few and at most 32 KiB, and rounds depend on them: send them to every neighbour at once.
+    // Own messages are few and at most MAX_GOSSIP_BYTES, and rounds depend on them: send them to every neighbour at once.
     floodPublish: true,
     ...(role === 'tab' ? { D: 4, Dlo: 3, Dhi: 6, Dscore: 2, Dout: 1 } : { D: 8, Dlo: 6, Dhi: 12 }),
     maxInboundDataLength: limits.MAX_GOSSIP_RPC_BYTES,

@@ -1,18 +1,41 @@
 /**
- * A validator's tab hands a certificate to the host, and hears whether the host has it on disk.
+ * A validator's tab hands a link of the chain to the host, and hears whether the host has it on disk.
  *
  * Gossip would be quicker to send, but nobody may hear of a round that a crash could still undo. So this is a stream of its
- * own with an answer: the tab writes one sealed certificate, the host answers when it has stored the round or says why not.
+ * own with an answer: the tab writes one link (chain/links.ts: a sealed certificate with its sealed opinions), the host
+ * answers when it has stored the round or says why not.
  */
 import type { Connection, Stream } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
 import * as v from 'valibot';
-import { messageOf } from '../protocol/errors.ts';
-import { MAX_GOSSIP_BYTES } from '../protocol/limits.ts';
-import { HANDOVER_BURST, HANDOVER_RATE, HANDOVER_TIMEOUT, MAX_HANDOVER_ANSWER } from './limits.ts';
+import {
+  HANDOVER_BURST,
+  HANDOVER_RATE,
+  HANDOVER_TIMEOUT,
+  MAX_HANDOVER_ANSWER,
+  MAX_HANDOVER_BYTES,
+} from './limits.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-export const HANDOVER_PROTOCOL = '/tabswarm/handover/1';
+export const HANDOVER_PROTOCOL = '/tabswarm/handover/2';
+
+/** Why a link was not stored. Words for them are the page's and the command line's business. */
+export const HANDOVER_CODES = [
+  'not-connected', // there is no connection to the host
+  'no-answer', // the host broke off, or took too long
+  'too-many', // handovers came faster than the host takes them
+  'starting', // the host does not take certificates yet
+  'stopping', // or not any more
+  'has-seat', // the host certifies rounds itself
+  'no-link', // the bytes are no link with a certificate in it
+  'bad-certificate', // it does not pass the checks of its chain
+  'fork', // another certificate of that height is stored
+  'gap', // certificates before this one are missing at the host
+  'work-missing', // the bytes of accepted work could not be had
+  'root-differs', // applied, the accepted work does not give the certified root
+  'not-written', // the host could not write it down
+] as const;
+export type HandoverCode = (typeof HANDOVER_CODES)[number];
 
 /**
  * `stored`: on disk. Else why not; `retry`: the same bytes may be stored a moment later; `height`: where the host's chain ends, when
@@ -23,19 +46,19 @@ export type HandoverAnswer =
   | {
       readonly stored: false;
       readonly retry: boolean;
-      readonly detail: string;
+      readonly code: HandoverCode;
       readonly height?: number | undefined;
     };
 
-/** Must not reject. `from`: the peer that hands it over, and has the submissions. */
-export type HandoverTaker = (sealed: Uint8Array, from: string) => Promise<HandoverAnswer>;
+/** Must not reject. `from`: the peer that hands the link over, and has the work. */
+export type HandoverTaker = (link: Uint8Array, from: string) => Promise<HandoverAnswer>;
 
 const AnswerSchema = v.variant('stored', [
   v.object({ stored: v.literal(true) }),
   v.object({
     stored: v.literal(false),
     retry: v.boolean(),
-    detail: v.pipe(v.string(), v.maxLength(500)),
+    code: v.picklist(HANDOVER_CODES),
     height: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   }),
 ]);
@@ -49,18 +72,20 @@ export function handoverHandler(take: HandoverTaker) {
   return async (stream: Stream, connection: Connection): Promise<void> => {
     const signal = AbortSignal.timeout(HANDOVER_TIMEOUT);
     try {
-      const lp = lpStream(stream, { maxDataLength: MAX_GOSSIP_BYTES, maxBufferSize: 2 * MAX_GOSSIP_BYTES });
-      const sealed = (await lp.read({ signal })).subarray();
+      const lp = lpStream(stream, {
+        maxDataLength: MAX_HANDOVER_BYTES,
+        maxBufferSize: 2 * MAX_HANDOVER_BYTES,
+      });
+      const link = (await lp.read({ signal })).subarray();
       let budget = budgets.get(connection);
       if (budget === undefined) {
         budget = new TokenBucket(HANDOVER_RATE, HANDOVER_BURST);
         budgets.set(connection, budget);
       }
       const answer: HandoverAnswer = budget.take()
-        ? await take(sealed, connection.remotePeer.toString())
-        : { stored: false, retry: true, detail: 'too many handovers a second' };
-      const told = answer.stored ? answer : { ...answer, detail: answer.detail.slice(0, 400) };
-      await lp.write(encoder.encode(JSON.stringify(told)), { signal });
+        ? await take(link, connection.remotePeer.toString())
+        : { stored: false, retry: true, code: 'too-many' };
+      await lp.write(encoder.encode(JSON.stringify(answer)), { signal });
       await stream.close({ signal });
     } catch (error) {
       stream.abort(error as Error);
@@ -71,16 +96,16 @@ export function handoverHandler(take: HandoverTaker) {
 /** The tab's side: one attempt. Never throws; what fails on the way may be tried again. */
 export async function handOver(
   host: Connection | undefined,
-  sealed: Uint8Array,
+  link: Uint8Array,
   signal: AbortSignal,
 ): Promise<HandoverAnswer> {
-  if (host === undefined) return { stored: false, retry: true, detail: 'the host is not connected' };
+  if (host === undefined) return { stored: false, retry: true, code: 'not-connected' };
   const until = AbortSignal.any([signal, AbortSignal.timeout(HANDOVER_TIMEOUT)]);
   let stream: Stream | undefined;
   try {
     stream = await host.newStream(HANDOVER_PROTOCOL, { signal: until });
     const lp = lpStream(stream, { maxDataLength: MAX_HANDOVER_ANSWER });
-    await lp.write(sealed, { signal: until });
+    await lp.write(link, { signal: until });
     const answer = v.parse(
       AnswerSchema,
       JSON.parse(decoder.decode((await lp.read({ signal: until })).subarray())),
@@ -89,6 +114,6 @@ export async function handOver(
     return answer;
   } catch (error) {
     stream?.abort(error as Error);
-    return { stored: false, retry: true, detail: `the host did not answer: ${messageOf(error)}` };
+    return { stored: false, retry: true, code: 'no-answer' };
   }
 }

@@ -221,7 +221,7 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   #handover: HandoverTaker = async () => ({
     stored: false,
     retry: true,
-    detail: 'the host is starting',
+    code: 'starting',
   });
 
   constructor(options: HostPeerSwarmOptions) {
@@ -241,7 +241,7 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
     );
     await this.node.handle(
       HANDOVER_PROTOCOL,
-      handoverHandler((sealed, from) => this.#handover(sealed, from)),
+      handoverHandler((link, from) => this.#handover(link, from)),
       { maxInboundStreams: 2 },
     );
     await super.start();

@@ -92,8 +92,9 @@ export const RENDEZVOUS_PEERS = 16;
 /** 16 base58 ids of 52 characters as JSON are 900 bytes. */
 export const MAX_RENDEZVOUS_BYTES = 2 * KiB;
 export const RENDEZVOUS_TIMEOUT = 10 * SECOND;
-/** Questions a second from one tab that get an answer; a tab asks at most 2. */
+/** Questions a second from one tab that get an answer, and the burst; a tab asks at most 2. */
 export const RENDEZVOUS_RATE = 4;
+export const RENDEZVOUS_BURST = 4 * RENDEZVOUS_RATE;
 
 // ---- handover ----
 
@@ -102,8 +103,10 @@ export const HANDOVER_TIMEOUT = 2 * MINUTE;
 /** Handovers a second of one connection, and the burst: a tab that waits for its host tries about twice a second at first. */
 export const HANDOVER_RATE = 2;
 export const HANDOVER_BURST = 8;
-/** A reason in words of up to 400 characters, as JSON. */
-export const MAX_HANDOVER_ANSWER = 4 * KiB;
+/** One link with its opinions (MAX_LINK_BYTES in chain/links.ts). */
+export const MAX_HANDOVER_BYTES = 1 * MiB;
+/** A code and a height, as JSON. */
+export const MAX_HANDOVER_ANSWER = 1 * KiB;
 
 // ---- blobs ----
 

@@ -3,10 +3,9 @@
  * count the bytes of their streams, so forwarded messages and control traffic are in.
  */
 import type { RateLimit } from './rate-limit.ts';
-import type { LinkPath, Traffic } from './types.ts';
+import type { Direction, LinkPath, Traffic } from './types.ts';
 
 export type Purpose = 'blob' | 'gossip';
-export type Direction = 'in' | 'out';
 
 const zero = (): Record<LinkPath, number> => ({ direct: 0, relayed: 0, host: 0 });
 

@@ -1,6 +1,6 @@
 /**
- * The {@link Swarm} of a running libp2p node: what tabs and the host have in common. How links come about differs and
- * lives in tab-node.ts and host-node.ts.
+ * The {@link Swarm} of a running libp2p node: what peers and the host have in common. How links come about differs and
+ * lives in peer-node.ts and host-node.ts.
  */
 import type { GossipSub } from '@libp2p/gossipsub';
 import type { Connection, Libp2p, ServiceMap } from '@libp2p/interface';

@@ -1,5 +1,6 @@
 /** Several sources of one blob: who is asked when, who wins, and what happens to the losers. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../protocol/timer.ts';
 import { raceSources } from './race-sources.ts';
 
 /** A source whose behaviour the test decides by hand. */
@@ -20,6 +21,7 @@ function fakeSources() {
 
 const start = (sources: string[], fake: ReturnType<typeof fakeSources>, signal?: AbortSignal) =>
   raceSources({
+    clock: systemClock(),
     sources,
     attempt: fake.attempt,
     hedgeDelay: 100,

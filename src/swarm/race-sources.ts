@@ -2,7 +2,10 @@
  * Tries sources in order until one delivers. A source that has not started after a while gets a competitor, so that a
  * peer which stalls costs its victim a second, not its whole timeout.
  */
+import type { Clock } from '../protocol/timer.ts';
+
 export interface SourceRace<S, T> {
+  readonly clock: Clock;
   readonly sources: readonly S[];
   /** Must reject when `signal` aborts. `started` says that data is flowing, so no competitor is needed. */
   readonly attempt: (source: S, signal: AbortSignal, started: () => void) => Promise<T>;
@@ -15,11 +18,13 @@ export interface SourceRace<S, T> {
 
 interface Running {
   started: boolean;
-  readonly timer: ReturnType<typeof setTimeout>;
+  /** Ends the wait for its first sign of life. */
+  readonly calm: () => void;
 }
 
 /** The first result, or null when every source failed. Rejects only with the signal's reason. */
 export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
+  const { clock } = race;
   return new Promise<T | null>((resolve, reject) => {
     const running = new Map<AbortController, Running>();
     let next = 0;
@@ -29,8 +34,8 @@ export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
       if (done) return;
       done = true;
       race.signal?.removeEventListener('abort', onAbort);
-      for (const [controller, { timer }] of running) {
-        clearTimeout(timer);
+      for (const [controller, { calm }] of running) {
+        calm();
         controller.abort(new Error('another source was faster'));
       }
       settle();
@@ -46,7 +51,7 @@ export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
       }
       const source = race.sources[next++];
       const controller = new AbortController();
-      const entry = { started: false, timer: setTimeout(launch, race.hedgeDelay) };
+      const entry = { started: false, calm: clock.at(clock.now() + race.hedgeDelay, launch) };
       running.set(controller, entry);
       void run(source, controller, entry);
     };
@@ -61,7 +66,7 @@ export function raceSources<S, T>(race: SourceRace<S, T>): Promise<T | null> {
       } catch (error) {
         if (!done) race.onFailure(source, error);
       }
-      clearTimeout(entry.timer);
+      entry.calm();
       running.delete(controller);
       launch();
     };

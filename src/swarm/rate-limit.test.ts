@@ -5,7 +5,7 @@ import { BlobExchange } from './blobs.ts';
 import { PIECE_BYTES } from './limits.ts';
 import { Meter } from './meter.ts';
 import { RateLimit } from './rate-limit.ts';
-import { createTestNode, testBlob } from './testing.ts';
+import { createTestNode, EndlessPatience, testBlob } from './testing.ts';
 
 const never = new AbortController().signal;
 
@@ -74,16 +74,6 @@ describe('RateLimit', () => {
 it('a limited tab still gets the whole blob, from one source, however slow', async () => {
   const nodes = await Promise.all([createTestNode(), createTestNode(), createTestNode()]);
   try {
-    const limit = new RateLimit();
-    limit.set({ in: 4 * PIECE_BYTES, out: null });
-    const meter = new Meter(limit);
-    const me = new BlobExchange({
-      node: nodes[0],
-      meter,
-      limit,
-      onAbuse: () => {},
-      timing: { hedgeDelay: 200, firstPiece: 2000, piece: 2000 },
-    });
     const { hash, bytes } = await testBlob(6 * PIECE_BYTES);
     for (const node of nodes.slice(1)) {
       const other = new BlobExchange({ node, meter: new Meter(), onAbuse: () => {} });
@@ -91,12 +81,37 @@ it('a limited tab still gets the whole blob, from one source, however slow', asy
       other.serve(hash, bytes);
       await nodes[0].dial(node.getMultiaddrs());
     }
+    // From here on only the test lets time pass: the nodes take as long as they take, and the limit does not see it.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const limit = new RateLimit();
+    limit.set({ in: 4 * PIECE_BYTES, out: null });
+    limit.spend('in', 4 * PIECE_BYTES); // so that the first piece waits too, for a quarter of a second
+    const meter = new Meter(limit);
+    const me = new BlobExchange({
+      node: nodes[0],
+      meter,
+      limit,
+      onAbuse: () => {},
+      patience: Object.assign(new EndlessPatience(), { hedgeDelay: 200 }),
+    });
     const sources = nodes.slice(1).map((node) => node.peerId.toString());
-    const got = await me.fetch(hash, [() => sources], { size: bytes.byteLength });
-    expect(got).toEqual(new Uint8Array(bytes));
+    const got: Uint8Array[] = [];
+    const fetching = me.fetch(hash, [() => sources], { size: bytes.byteLength }).then((whole) => {
+      got.push(whole);
+    });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    await vi.advanceTimersByTimeAsync(250);
+    while (meter.peer(sources[0]).in === 0) await turn();
+    while (got.length === 0) {
+      await vi.advanceTimersByTimeAsync(250);
+      await turn();
+    }
+    await fetching;
+    expect(got).toEqual([new Uint8Array(bytes)]);
     // No second source was asked while the first waited for our own limit.
-    expect(meter.peer(sources[1]).in).toBe(0);
+    expect(meter.peer(sources[1])).toMatchObject({ in: 0, out: 0 });
   } finally {
+    vi.useRealTimers();
     for (const node of nodes) await node.stop();
   }
 });

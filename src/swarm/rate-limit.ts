@@ -4,7 +4,7 @@
  */
 import { pause } from './pause.ts';
 import { TokenBucket } from './token-bucket.ts';
-import type { Direction } from './meter.ts';
+import type { Direction } from './types.ts';
 
 /** What may be saved up: a second's worth, so that the limit holds over any few seconds. */
 const BURST_SECONDS = 1;

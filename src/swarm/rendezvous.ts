@@ -7,7 +7,13 @@
  */
 import type { Connection, Stream } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
-import { MAX_RENDEZVOUS_BYTES, RENDEZVOUS_PEERS, RENDEZVOUS_RATE, RENDEZVOUS_TIMEOUT } from './limits.ts';
+import {
+  MAX_RENDEZVOUS_BYTES,
+  RENDEZVOUS_BURST,
+  RENDEZVOUS_PEERS,
+  RENDEZVOUS_RATE,
+  RENDEZVOUS_TIMEOUT,
+} from './limits.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export const RENDEZVOUS_PROTOCOL = '/tabswarm/rendezvous/1';
@@ -25,15 +31,15 @@ export function sample<T>(from: readonly T[], count: number, random: () => numbe
   return all.slice(0, count);
 }
 
-/** The host's side: a stream handler that answers with a sample of `peers()`. */
-export function rendezvousHandler(peers: () => string[]) {
+/** The host's side: a stream handler that answers with a sample of `peers()`. `now`: milliseconds, for the rate limit. */
+export function rendezvousHandler(peers: () => string[], now?: () => number) {
   const budgets = new WeakMap<Connection, TokenBucket>();
   return async (stream: Stream, connection: Connection): Promise<void> => {
     const signal = AbortSignal.timeout(RENDEZVOUS_TIMEOUT);
     try {
       let budget = budgets.get(connection);
       if (budget === undefined) {
-        budget = new TokenBucket(RENDEZVOUS_RATE, 4 * RENDEZVOUS_RATE);
+        budget = new TokenBucket(RENDEZVOUS_RATE, RENDEZVOUS_BURST, now);
         budgets.set(connection, budget);
       }
       const lp = lpStream(stream, { maxDataLength: 16, maxBufferSize: 64 });

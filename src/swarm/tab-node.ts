@@ -1,121 +1,22 @@
 /**
- * The swarm node of a browser tab: a WebSocket to the host (signalling, rendezvous, gossip, blobs as a last resort),
- * direct WebRTC links to other tabs for everything else. It runs on the main thread, since RTCPeerConnection exists
- * only there. Every page load has a new key, so a reloaded tab never meets its own dead connections.
+ * The swarm node of a browser tab: peer-node.ts with the browser's WebRTC. It runs on the main thread, since
+ * RTCPeerConnection exists only there.
  */
-import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
-import { identify } from '@libp2p/identify';
-import { noise } from '@libp2p/noise';
-import { ping } from '@libp2p/ping';
 import { webRTC } from '@libp2p/webrtc';
-import { webSockets } from '@libp2p/websockets';
-import { yamux } from '@libp2p/yamux';
-import { multiaddr } from '@multiformats/multiaddr';
-import { createLibp2p } from 'libp2p';
-import { peerIdOf } from './addresses.ts';
-import { BanList, createGater } from './bans.ts';
-import { gossipService } from './gossip.ts';
-import { type HandoverAnswer, handOver } from './handover.ts';
 import { shimInitRace } from './init-race-shim.ts';
-import { keepHost } from './keep-host.ts';
-import { keepLinks } from './keep-links.ts';
-import * as limits from './limits.ts';
-import { Meter } from './meter.ts';
-import { PeerSwarm } from './peer-swarm.ts';
-import type { RateLimit } from './rate-limit.ts';
-import { keepGossip, keepRtt, sayGoodbye } from './upkeep.ts';
-import type { Swarm } from './types.ts';
+import { createPeerNode, type PeerNode, type PeerNodeOptions } from './peer-node.ts';
+import { sayGoodbye } from './upkeep.ts';
 
-export interface TabSwarmOptions {
-  /** Multiaddrs of the hosts, each ending in `/p2p/ID` (see hostMultiaddr). */
-  readonly relays: readonly string[];
-  /** Gossip topic of the run; peers of another topic may connect, but share nothing. */
-  readonly topic: string;
+export interface TabSwarmOptions extends PeerNodeOptions {
   /** STUN and TURN servers. Default none: libp2p's own default would tell four public servers about each volunteer. */
   readonly iceServers?: readonly RTCIceServer[];
-  /** Direct links to seek (default {@link limits.TARGET_LINKS}); twice as many are accepted. */
-  readonly maxLinks?: number;
-  /** What the volunteer allows of the line; shared with the page's own downloads. */
-  readonly limit?: RateLimit;
 }
 
-export interface TabSwarm extends Swarm {
-  /** Hands a sealed certificate to the host: one attempt, whose answer says whether the host has stored it. */
-  handOver(sealed: Uint8Array, signal: AbortSignal): Promise<HandoverAnswer>;
-}
-
-class TabPeerSwarm extends PeerSwarm implements TabSwarm {
-  handOver(sealed: Uint8Array, signal: AbortSignal): Promise<HandoverAnswer> {
-    return handOver(this.connections('host')[0], sealed, signal);
-  }
-}
-
-/**
- * Starts a tab's node. Resolves as soon as it runs; `hostState` tells whether the host was reached, and `links()`
- * fills up. Throws when a relay address is malformed or has no peer id.
- */
-export async function createTabSwarm(options: TabSwarmOptions): Promise<TabSwarm> {
-  const relays = options.relays.map((relay) => multiaddr(relay).toString()); // one spelling of each
-  const hosts = new Set(relays.map(peerIdOf));
-  const target = options.maxLinks ?? limits.TARGET_LINKS;
-  const mostLinks = options.maxLinks === undefined ? limits.MAX_LINKS : 2 * options.maxLinks;
-  shimInitRace();
-
-  const bans = new BanList();
-  const meter = new Meter(options.limit);
-  let swarm: TabPeerSwarm | undefined;
+/** Starts a tab's node; see {@link createPeerNode}. */
+export async function createTabSwarm(options: TabSwarmOptions): Promise<PeerNode> {
+  shimInitRace(globalThis.RTCPeerConnection);
   const rtcConfiguration = { iceServers: [...(options.iceServers ?? [])] };
-  const node = await createLibp2p({
-    start: false,
-    addresses: {
-      // Search-type: takes a reservation on any host we are connected to, and takes it again after a reconnect. A
-      // fixed `HOST/p2p-circuit` is never taken again once the host restarts (measured).
-      listen: [...relays.map(() => '/p2p-circuit'), '/webrtc'],
-    },
-    transports: [
-      webSockets(),
-      circuitRelayTransport({ reservationCompletionTimeout: limits.DIAL_TIMEOUT }),
-      webRTC({ rtcConfiguration }),
-    ],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    connectionGater: createGater(bans, {
-      // Other peers' WebSocket addresses are not followed: nobody can make a tab knock at somebody's port.
-      mayDial: (address) =>
-        relays.some((relay) => address === relay || address.startsWith(`${relay}/p2p-circuit`)),
-      mayAcceptRelayed: () => swarm === undefined || swarm.peers('direct').size < mostLinks,
-    }),
-    // A main thread that is busy for some seconds would lose all its links; rounds have their own deadlines.
-    connectionMonitor: { enabled: false },
-    connectionManager: {
-      dialTimeout: limits.DIAL_TIMEOUT,
-      addressDialTimeout: limits.DIAL_TIMEOUT,
-      inboundUpgradeTimeout: limits.DIAL_TIMEOUT,
-      outboundStreamProtocolNegotiationTimeout: limits.DIAL_TIMEOUT,
-      inboundStreamProtocolNegotiationTimeout: limits.DIAL_TIMEOUT,
-      reconnectRetries: 0, // keepHost does it
-    },
-    services: {
-      identify: identify({ timeout: limits.DIAL_TIMEOUT }),
-      ping: ping({ timeout: limits.PING_TIMEOUT }),
-      pubsub: gossipService(options.topic, 'tab', meter),
-    },
-  });
-
-  swarm = new TabPeerSwarm({
-    node,
-    topic: options.topic,
-    bans,
-    meter,
-    limit: options.limit,
-    hosts,
-    hostState: 'connecting',
-  });
-  await swarm.start();
-  keepHost(swarm, relays);
-  keepLinks(swarm, { relays, target });
-  keepGossip(swarm);
-  keepRtt(swarm);
+  const swarm = await createPeerNode(options, webRTC({ rtcConfiguration }));
   sayGoodbye(swarm);
   return swarm;
 }

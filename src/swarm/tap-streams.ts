@@ -6,7 +6,7 @@
  */
 import type { Connection, Stream, StreamMessageEvent } from '@libp2p/interface';
 import type { GossipSubComponents } from '@libp2p/gossipsub';
-import type { Direction } from './meter.ts';
+import type { Direction } from './types.ts';
 
 type Registrar = GossipSubComponents['registrar'];
 export type StreamTap = (connection: Connection, direction: Direction, bytes: number) => void;

@@ -3,6 +3,9 @@
 /** How a link to a peer runs. `host`: the WebSocket to the organizer's host. */
 export type LinkPath = 'direct' | 'relayed' | 'host';
 
+/** Which way bytes flow, seen from here. */
+export type Direction = 'in' | 'out';
+
 export interface PeerLink {
   readonly peer: string;
   readonly path: LinkPath;

@@ -1,6 +1,7 @@
 /** The engine's contract beside the numbers: accumulation, masks, splits, evaluation, memory, dispatches, lost devices. */
 import { describe, expect, it } from 'vitest';
-import { openNodeGpu, testGpu } from '../kernels/testing.ts';
+import { openNodeGpu } from '../kernels/node-gpu.ts';
+import { testGpu } from '../kernels/testing.ts';
 import { noise, relativeError } from '../kernels/testing-buffers.ts';
 import type { Gpu } from '../kernels/gpu.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -181,8 +182,12 @@ describe('memory', () => {
     };
     const attempt = engineFor({ config: wide });
     await expect(attempt).rejects.toThrow(DoesNotFitError);
-    await expect(attempt).rejects.toThrow(/MiB.*largest preset that fits is "/);
-    await expect(engineFor({ budgetBytes: 100_000 })).rejects.toThrow(/are granted/);
+    await expect(attempt).rejects.toMatchObject({
+      facts: { misfit: { bytes: expect.any(Number), most: expect.any(Number) }, largest: expect.any(String) },
+    });
+    await expect(engineFor({ budgetBytes: 100_000 })).rejects.toMatchObject({
+      facts: { misfit: { of: 'budget', most: 100_000 } },
+    });
   });
 });
 

@@ -1,100 +1,49 @@
 /**
- * The training engine: allocates the buffers of memory.ts, compiles the plan of plan.ts once, and replays it every step.
- * A step creates no buffer, bind group or pipeline and reads nothing back.
+ * The training engine: has the buffers of memory.ts and the plan of plan.ts made once, and replays it every step. A step
+ * creates no buffer, bind group or pipeline and reads nothing back.
  */
-import { ropeTable } from '../kernels/attention-frame.ts';
 import { defaultChoice } from '../kernels/choice.ts';
-import { COPY_DST, COPY_SRC, type Launch, MAP_READ, Programs, STORAGE, UNIFORM } from '../kernels/program.ts';
+import { type Launch, whole } from '../kernels/program.ts';
+import { ReadBack } from '../kernels/read-back.ts';
 import { parameterLayout } from '../model/layout.ts';
-import { DeviceLostError, DoesNotFitError } from './errors.ts';
+import { DeviceLostError } from './errors.ts';
 import { assertFits } from './fits.ts';
-import { dimensions, estimateMemory, planBuffers } from './memory.ts';
-import { planStep, STATS } from './plan.ts';
+import { orderByToken } from './plan/embed.ts';
+import { STATS } from './plan/frame.ts';
+import { type PreparedPlan, preparePlan } from './prepare.ts';
 import { SubmitQueue } from './queue.ts';
 import type { Batch, EngineOptions, OptimizerState, StepReport, TrainingEngine } from './types.ts';
 
 /** Makes an engine; parameters and moments are zero until set. Throws {@link DoesNotFitError} with the numbers. */
 export async function createEngine(options: EngineOptions): Promise<WebGpuEngine> {
   const { gpu, config, batch, sequence } = options;
-  const { device } = gpu;
   const choice = options.choice ?? defaultChoice(gpu.adapter);
   const storage = options.storage ?? choice.storage;
   if (storage === 'f16' && !gpu.adapter.shaderF16)
     throw new RangeError('f16 storage needs an adapter with shader-f16; this one has none');
-  const memory = {
-    storage,
-    recompute: options.recompute === true,
-    maxBinding: gpu.adapter.maxStorageBufferBindingSize,
-  };
-  assertFits(config, batch, sequence, { ...gpu.adapter, budgetBytes: options.budgetBytes }, memory);
-  const sizes = dimensions(config, batch, sequence, memory);
-  const buffers = new Map<string, GPUBuffer>();
-  device.pushErrorScope('out-of-memory');
-  for (const [name, size] of planBuffers(config, batch, sequence, memory)) {
-    const usage =
-      name === 'readback'
-        ? MAP_READ | COPY_DST
-        : name === 'step' || name === 'parts'
-          ? UNIFORM | COPY_DST
-          : STORAGE | COPY_SRC | COPY_DST;
-    buffers.set(name, device.createBuffer({ label: name, size, usage }));
-  }
-  if ((await device.popErrorScope()) !== null) {
-    for (const b of buffers.values()) b.destroy();
-    const { total } = estimateMemory(config, batch, sequence, memory);
-    throw new DoesNotFitError(
-      `The GPU has no ${Math.ceil(total / 2 ** 20)} MiB left for this model: close other programs that use it, or take a smaller batch, sequence or model.`,
-    );
-  }
-  device.queue.writeBuffer(
-    buffers.get('angles') as GPUBuffer,
-    0,
-    ropeTable(sequence, sizes.headDim, config.ropeTheta),
-  );
-  const specs = planStep({
+  const recompute = options.recompute === true;
+  assertFits(
     config,
     batch,
     sequence,
-    dimensions: sizes,
-    buffers,
-    optimizer: options.optimizer,
-    recompute: memory.recompute,
-    choice,
-    storage,
-  });
-  device.queue.writeBuffer(buffers.get('parts') as GPUBuffer, 0, specs.parts);
-  const programs = new Programs(device);
-  const prepare = (list: Parameters<Programs['prepare']>[0]) =>
-    programs.prepare(options.accumulation > 1 ? list : list.map((l) => ({ ...l, accumulate: undefined })));
-  const [before, micro, update, evaluate, forward, logits] = await Promise.all([
-    prepare(specs.prepare),
-    prepare(specs.micro),
-    prepare(specs.update),
-    prepare(specs.evaluate),
-    prepare(specs.forward),
-    Promise.all(specs.logits.map(async (l) => ({ ...l, launches: await prepare(l.launches) }))),
-  ]);
-  return new WebGpuEngine(options, buffers, {
-    prepare: before,
-    micro,
-    update,
-    evaluate,
-    forward,
-    logits,
-  });
-}
-
-interface Launches {
-  readonly prepare: readonly Launch[];
-  readonly micro: readonly Launch[];
-  readonly update: readonly Launch[];
-  readonly evaluate: readonly Launch[];
-  readonly forward: readonly Launch[];
-  readonly logits: readonly {
-    readonly launches: readonly Launch[];
-    readonly first: number;
-    readonly rows: number;
-  }[];
+    { ...gpu.adapter, budgetBytes: options.budgetBytes },
+    { storage, recompute },
+  );
+  const { optimizer, accumulation } = options;
+  return new WebGpuEngine(
+    options,
+    await preparePlan({
+      gpu,
+      config,
+      batch,
+      sequence,
+      accumulation,
+      optimizer,
+      recompute,
+      choice,
+      storage,
+    }),
+  );
 }
 
 export class WebGpuEngine implements TrainingEngine {
@@ -107,8 +56,13 @@ export class WebGpuEngine implements TrainingEngine {
   readonly dispatchesPerStep: number;
   readonly #options: EngineOptions;
   readonly #buffers: ReadonlyMap<string, GPUBuffer>;
-  readonly #launches: Launches;
+  readonly #plan: PreparedPlan;
+  /** One micro-batch: forward, loss, backward. */
+  readonly #micro: readonly Launch[];
+  readonly #evaluation: readonly Launch[];
+  readonly #clear: ((encoder: GPUCommandEncoder) => void) | undefined;
   readonly #queue: SubmitQueue;
+  readonly #reads: ReadBack;
   #lost: DeviceLostError | undefined;
   /** Rejects each call under way. */
   readonly #waiting = new Set<(error: unknown) => void>();
@@ -122,10 +76,14 @@ export class WebGpuEngine implements TrainingEngine {
   readonly #starts: Int32Array<ArrayBuffer>;
 
   /** Use {@link createEngine}. */
-  constructor(options: EngineOptions, buffers: ReadonlyMap<string, GPUBuffer>, launches: Launches) {
+  constructor(options: EngineOptions, plan: PreparedPlan) {
+    const { buffers, cleared } = plan;
     this.#options = options;
     this.#buffers = buffers;
-    this.#launches = launches;
+    this.#plan = plan;
+    this.#micro = [...plan.forward, ...plan.head, ...plan.backward];
+    this.#evaluation = [...plan.forward, ...plan.loss];
+    this.#clear = cleared && ((encoder) => encoder.clearBuffer(cleared.buffer, cleared.offset, cleared.size));
     this.gpu = options.gpu;
     this.layout = parameterLayout(options.config);
     this.parameters = this.#buffer('parameters');
@@ -136,13 +94,15 @@ export class WebGpuEngine implements TrainingEngine {
     for (const b of buffers.values()) bytes += b.size;
     this.allocatedBytes = bytes;
     this.dispatchesPerStep =
-      launches.prepare.length + options.accumulation * launches.micro.length + launches.update.length;
+      plan.prepare.length + options.accumulation * this.#micro.length + plan.update.length;
     const { device } = options.gpu;
     void device.lost.then((info) => {
       this.#lost = new DeviceLostError(`the GPU was lost (${info.reason}): ${info.message}`);
       for (const fail of this.#waiting) fail(this.#lost);
     });
-    this.#queue = new SubmitQueue(device, options.gpu.adapter.software, (work) => this.#guard(work));
+    const guard = <T>(work: Promise<T>) => this.#guard(work);
+    this.#queue = new SubmitQueue(device, options.gpu.adapter.software, guard);
+    this.#reads = new ReadBack(device, { staging: this.#buffer('readback'), guard });
   }
 
   setParameters(values: Float32Array): void {
@@ -190,16 +150,11 @@ export class WebGpuEngine implements TrainingEngine {
 
   step(batches: readonly Batch[], learningRate: number): Promise<void> {
     return this.#exclusive(async () => {
-      const { accumulation, optimizer, config } = this.#options;
+      const { accumulation, optimizer } = this.#options;
       if (batches.length !== accumulation) {
         throw new RangeError(`a step takes ${accumulation} micro-batches, got ${batches.length}`);
       }
       await this.#queue.room();
-      // With an untied head nothing else writes the embedding's gradient, and the scatter only adds.
-      const embedding = this.layout.tensors[0] as { size: number };
-      const clear = config.tiedEmbeddings
-        ? undefined
-        : (encoder: GPUCommandEncoder) => encoder.clearBuffer(this.gradients, 0, embedding.size * 4);
       const t = this.#steps + 1;
       const counted = this.#queue.timed(() => {
         let count = 0;
@@ -214,12 +169,12 @@ export class WebGpuEngine implements TrainingEngine {
         this.#write('step', this.#scalars);
         return count;
       });
-      await this.#queue.run(this.#launches.prepare, false);
+      await this.#queue.run(this.#plan.prepare, false);
       for (const [i, b] of batches.entries()) {
         this.#queue.timed(() => this.#upload(b));
-        await this.#queue.run(this.#launches.micro, i > 0, i === 0 ? clear : undefined);
+        await this.#queue.run(this.#micro, i > 0, i === 0 ? this.#clear : undefined);
       }
-      await this.#queue.run(this.#launches.update, false);
+      await this.#queue.run(this.#plan.update, false);
       this.#steps = t;
       this.#counted = counted;
       await this.#queue.room();
@@ -240,8 +195,8 @@ export class WebGpuEngine implements TrainingEngine {
     return this.#exclusive(async () => {
       this.#check(batch);
       this.#upload(batch);
-      await this.#queue.run(this.#launches.prepare, false);
-      await this.#queue.run(this.#launches.evaluate, false);
+      await this.#queue.run(this.#plan.prepare, false);
+      await this.#queue.run(this.#evaluation, false);
       const stats = await this.#stats();
       return stats[STATS.evaluation] / Math.max(1, countTargets(batch.targets));
     });
@@ -254,9 +209,9 @@ export class WebGpuEngine implements TrainingEngine {
       this.#upload(batch);
       const vocab = this.#options.config.vocabSize;
       const out = new Float32Array(batch.tokens.length * vocab);
-      await this.#queue.run(this.#launches.prepare, false);
-      await this.#queue.run(this.#launches.forward, false);
-      for (const { launches, first, rows } of this.#launches.logits) {
+      await this.#queue.run(this.#plan.prepare, false);
+      await this.#queue.run(this.#plan.forward, false);
+      for (const { launches, first, rows } of this.#plan.logits) {
         await this.#queue.run(launches, false);
         out.set(await this.#read(this.#buffer('logits'), rows * vocab), first * vocab);
       }
@@ -276,11 +231,12 @@ export class WebGpuEngine implements TrainingEngine {
 
   /** The launches of one step, for a table of kernel times. */
   profileLaunches(): readonly Launch[] {
-    return [...this.#launches.prepare, ...this.#launches.micro, ...this.#launches.update];
+    return [...this.#plan.prepare, ...this.#micro, ...this.#plan.update];
   }
 
   /** Frees the buffers. Calls under way fail; the device stays. */
   destroy(): void {
+    this.#reads.destroy();
     for (const b of this.#buffers.values()) b.destroy();
   }
 
@@ -316,30 +272,12 @@ export class WebGpuEngine implements TrainingEngine {
     this.#write('order', this.#order);
   }
 
-  async #stats(): Promise<Float32Array> {
-    const readback = this.#buffer('readback');
-    const encoder = this.gpu.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(this.#buffer('stats'), 0, readback, 0, 16);
-    this.gpu.device.queue.submit([encoder.finish()]);
-    await this.#guard(readback.mapAsync(1));
-    const stats = new Float32Array(readback.getMappedRange().slice(0));
-    readback.unmap();
-    return stats;
+  #stats(): Promise<Float32Array> {
+    return this.#reads.floats(whole(this.#buffer('stats')));
   }
 
-  async #read(source: GPUBuffer, elements = source.size / 4): Promise<Float32Array> {
-    const size = elements * 4;
-    const { device } = this.gpu;
-    const staging = device.createBuffer({ size, usage: MAP_READ | COPY_DST });
-    try {
-      const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(source, 0, staging, 0, size);
-      device.queue.submit([encoder.finish()]);
-      await this.#guard(staging.mapAsync(1));
-      return new Float32Array(staging.getMappedRange().slice(0));
-    } finally {
-      staging.destroy();
-    }
+  #read(source: GPUBuffer, elements = source.size / 4): Promise<Float32Array> {
+    return this.#reads.floats({ buffer: source, offset: 0, size: 4 * elements });
   }
 
   /**
@@ -379,27 +317,4 @@ function countTargets(targets: Int32Array): number {
   let n = 0;
   for (const t of targets) if (t >= 0) n++;
   return n;
-}
-
-/** Fills `order` as embed-backward.wgsl reads it: count, positions sorted by token, starts of the runs. `starts` is scratch of vocabulary + 1. */
-function orderByToken(tokens: Int32Array, order: Int32Array, starts: Int32Array): void {
-  const rows = tokens.length;
-  const vocab = starts.length - 1;
-  starts.fill(0);
-  for (const t of tokens) starts[t + 1] = starts[t + 1] + 1;
-  let runs = 0;
-  let position = 0;
-  for (let t = 0; t < vocab; t++) {
-    const count = starts[t + 1];
-    if (count > 0) order[1 + rows + runs++] = position;
-    starts[t] = position;
-    position += count;
-  }
-  order[1 + rows + runs] = rows;
-  order[0] = runs;
-  for (let i = 0; i < rows; i++) {
-    const t = tokens[i];
-    order[1 + starts[t]] = i;
-    starts[t] = starts[t] + 1;
-  }
 }

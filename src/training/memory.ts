@@ -8,11 +8,15 @@ import { NORM_BLOCK, NORM_GROUPS, type VocabPart } from '../kernels/rows.ts';
 import { type MatmulShape, ROW_PADDING } from '../kernels/matmul-shape.ts';
 import type { TuningShapes } from '../kernels/tune.ts';
 import { headDim, kvSize, type ModelConfig } from '../model/config.ts';
-import { parameterLayout } from '../model/layout.ts';
+import { type ModelPart, parameterLayout, wholeModel } from '../model/layout.ts';
 
 export interface MemoryOptions {
   /** Keep only each layer's input and compute the rest again in the backward pass: a third more work, far less memory. */
   readonly recompute?: boolean | undefined;
+  /** Which part of the model; default all of it. */
+  readonly part?: ModelPart | undefined;
+  /** No backward pass: no gradients and no Adam, and two layers' x in all. */
+  readonly forwardOnly?: boolean | undefined;
   /** How operands of products are stored beside the f32 weights; default f32. */
   readonly storage?: Storage | undefined;
   /** Largest storage binding in bytes; default WebGPU's guaranteed 128 MiB. */
@@ -57,6 +61,8 @@ export function dimensions(
   options: MemoryOptions = {},
 ): Dimensions {
   const maxBinding = options.maxBinding ?? DEFAULT_BINDING;
+  const part = options.part ?? wholeModel(c);
+  const { elements, matrixElements } = parameterLayout(c, part);
   const rows = batch * sequence;
   const padded = roundUp(rows, ROW_PADDING);
   const d = c.hiddenSize;
@@ -78,13 +84,13 @@ export function dimensions(
     kv,
     ld: d + 2 * kv,
     headDim: headDim(c),
-    norms: 2 * c.layers + 1,
+    norms: 2 * (part.layers[1] - part.layers[0]) + (part.head ? 1 : 0),
     chunk,
     vocabParts,
     // Parts start at multiples of 256 bytes, in f16 copies too.
     flatPart: Math.floor(maxBinding / 512) * 128,
-    elements: parameterLayout(c).elements,
-    matrixElements: parameterLayout(c).matrixElements,
+    elements,
+    matrixElements,
   };
 }
 
@@ -121,9 +127,13 @@ function matmulShapes(
   ];
 }
 
-/** Names of one layer's saved activations; with recomputation all layers share one set. */
-export const layerBuffer = (name: string, layer: number, recompute: boolean): string =>
-  recompute ? `shared.${name}` : `${layer}.${name}`;
+/** Name of one layer's saved activation; `shared`: all layers use one set. */
+export const layerBuffer = (name: string, layer: number, shared: boolean): string =>
+  shared ? `shared.${name}` : `${layer}.${name}`;
+
+/** Name of the residual stream before a layer; without a backward pass two take turns. */
+export const xBuffer = (layer: number, forwardOnly: boolean): string =>
+  `${forwardOnly ? layer % 2 : layer}.x`;
 
 /** Name to bytes, of every buffer. */
 export function planBuffers(
@@ -133,23 +143,27 @@ export function planBuffers(
   options: MemoryOptions = {},
 ): Map<string, number> {
   const s = dimensions(c, batch, sequence, options);
-  const recompute = options.recompute === true;
+  const { layers, embed, head } = options.part ?? wholeModel(c);
+  const forwardOnly = options.forwardOnly === true;
+  const shared = options.recompute === true || forwardOnly;
   const buffers = new Map<string, number>();
   const add = (name: string, elements: number) => buffers.set(name, roundUp(Math.max(elements, 4), 4) * 4);
   /** An operand of products: f16 where the storage is. */
   const addOperand = (name: string, elements: number) =>
     add(name, options.storage === 'f16' ? elements / 2 : elements);
-  for (const name of ['parameters', 'gradients', 'moment1', 'moment2']) add(name, s.elements);
+  add('parameters', s.elements);
+  if (!forwardOnly) for (const name of ['gradients', 'moment1', 'moment2']) add(name, s.elements);
   if (options.storage === 'f16') addOperand('weights', s.matrixElements);
-  add('tokens', s.rows);
-  add('targets', s.rows);
-  add('order', 2 * s.rows + 2);
+  if (embed) {
+    add('tokens', s.rows);
+    if (!forwardOnly) add('order', 2 * s.rows + 2);
+  }
   add('angles', sequence * s.headDim);
   add('parts', PART_TABLE_BYTES / 4);
-  for (let i = 0; i <= c.layers; i++) add(`${i}.x`, s.padded * s.d);
-  for (let i = 0; i < (recompute ? 1 : c.layers); i++) {
-    const layer = (name: string, elements: number) => add(layerBuffer(name, i, recompute), elements);
-    const operand = (name: string, elements: number) => addOperand(layerBuffer(name, i, recompute), elements);
+  for (let i = layers[0]; i <= layers[1]; i++) add(xBuffer(i, forwardOnly), s.padded * s.d);
+  for (let i = layers[0]; i < (shared ? Math.min(layers[0] + 1, layers[1]) : layers[1]); i++) {
+    const layer = (name: string, elements: number) => add(layerBuffer(name, i, shared), elements);
+    const operand = (name: string, elements: number) => addOperand(layerBuffer(name, i, shared), elements);
     operand('h1', s.padded * s.d);
     layer('rstd1', s.padded);
     layer('qkv', s.padded * s.ld);
@@ -162,17 +176,22 @@ export function planBuffers(
     layer('gu', s.padded * 2 * s.f);
     operand('act', s.padded * s.f);
   }
-  addOperand('hFinal', s.padded * s.d);
-  add('rstdFinal', s.padded);
-  add('logits', s.chunk * c.vocabSize);
-  add('loss', s.rows);
-  add('dx', s.padded * s.d);
-  add('dh', s.padded * s.d);
-  add('dqkv', s.padded * s.ld);
-  add('dact', s.padded * s.f);
-  add('delta', s.padded * c.heads);
-  add('gainPartials', Math.ceil(s.rows / NORM_BLOCK) * s.norms * s.d);
-  add('normPartials', Math.ceil(s.elements / s.flatPart) * NORM_GROUPS);
+  if (head) {
+    add('targets', s.rows);
+    addOperand('hFinal', s.padded * s.d);
+    add('rstdFinal', s.padded);
+    add('logits', s.chunk * c.vocabSize);
+    add('loss', s.rows);
+  }
+  if (!forwardOnly) {
+    add('dx', s.padded * s.d);
+    add('dh', s.padded * s.d);
+    add('dqkv', s.padded * s.ld);
+    add('dact', s.padded * s.f);
+    add('delta', s.padded * c.heads);
+    add('gainPartials', Math.ceil(s.rows / NORM_BLOCK) * s.norms * s.d);
+    add('normPartials', Math.ceil(s.elements / s.flatPart) * NORM_GROUPS);
+  }
   add('stats', 4);
   add('step', 4);
   add('readback', 4);
@@ -182,7 +201,7 @@ export function planBuffers(
 export interface MemoryEstimate {
   /** Bytes of everything. */
   readonly total: number;
-  /** Parameters, gradients and Adam's two moments. */
+  /** Parameters and, where there is a backward pass, gradients and Adam's two moments. */
   readonly state: number;
   /** The rest: activations, their gradients, one chunk of logits. */
   readonly activations: number;
@@ -200,6 +219,7 @@ export function estimateMemory(
   const buffers = planBuffers(c, batch, sequence, options);
   let total = 0;
   for (const bytes of buffers.values()) total += bytes;
-  const state = 4 * (buffers.get('parameters') as number);
+  let state = 0;
+  for (const name of ['parameters', 'gradients', 'moment1', 'moment2']) state += buffers.get(name) ?? 0;
   return { total, state, activations: total - state, largestBuffer: Math.max(...buffers.values()) };
 }

@@ -3,7 +3,7 @@
  * stays smooth: a list of launches is cut into submissions of about {@link TARGET_MS} by a cost model whose one number,
  * the device's speed, is measured from how long submissions really take.
  */
-import type { Launch } from '../kernels/program.ts';
+import { encode, type Launch } from '../kernels/program.ts';
 
 /** Aim per submission; half of the 100 ms that must not be passed, since the model is rough. */
 const TARGET_MS = 50;
@@ -57,10 +57,7 @@ export class SubmitQueue {
         if (first) before?.(encoder);
         const pass = encoder.beginComputePass();
         for (let i = start; i < end; i++) {
-          const launch = launches[i];
-          pass.setPipeline(accumulate ? launch.accumulate : launch.pipeline);
-          pass.setBindGroup(0, launch.group);
-          pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2]);
+          encode(pass, launches[i], accumulate);
         }
         pass.end();
         this.#device.queue.submit([encoder.finish()]);

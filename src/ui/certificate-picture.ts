@@ -105,7 +105,7 @@ function words(
   pen.stroke();
   const columns = [
     [format.credits(draft.credits), t.credits, ACCENT],
-    [format.compact(draft.tokens), t.tokens, INK],
+    [format.compact(draft.units), t.tokens, INK],
   ] as const;
   columns.forEach(([value, term, colour], i) => {
     const x = MARGIN + i * 330;

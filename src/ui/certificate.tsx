@@ -1,7 +1,7 @@
 /** Makes a certificate of what this key gave, and hands it over as a file, a link or to the system's share sheet. */
 import { useEffect, useState } from 'react';
 import type { SignedContribution } from '../app/contributions.ts';
-import { verifyLink } from '../app/verify-contribution.ts';
+import { verifyLink } from '../peer/verify-contribution.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { drawCertificate, HEIGHT, WIDTH } from './certificate-picture.ts';
 import { useActions, useApp } from './context.tsx';

@@ -6,7 +6,7 @@ import type { ChatBackend } from '../worker/chat-api.ts';
 import { onTrusted } from './consent.ts';
 import { type LiveModel, useApp, useModel } from './context.tsx';
 import * as format from './format.ts';
-import { chatStrings as t } from './strings/chat.ts';
+import { chatProblemText, chatStrings as t } from './strings/chat.ts';
 
 const BACKENDS = ['wasm', 'webgpu'] as const;
 const LENGTHS = [40, 80, 160, 320] as const;
@@ -34,7 +34,7 @@ function Box({ chat }: { readonly chat: Chat }) {
       <p className="hint">{t.honest(trained > 0 ? format.compact(trained) : null)}</p>
       {view.problem !== null && (
         <p className="chat-problem" role="alert">
-          {view.problem}
+          {chatProblemText(view.problem)}
         </p>
       )}
       {view.status === 'off' && <Load chat={chat} />}

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { useApp } from './context.tsx';
 import { CreditSummary } from './credits.tsx';
 import * as format from './format.ts';
+import { noteText } from './strings/notes.ts';
 import { strings } from './strings.ts';
 
 const t = strings.mine;
@@ -68,12 +69,13 @@ function LastRefusal() {
   const reason = record?.own?.reason ?? null;
   if (record === undefined || reason === null) return <p className="last-refusal hint">{t.noRefusal}</p>;
   const { title, text } = strings.refusals[reason];
+  const note = record.own?.note ?? null;
   return (
     <p className="last-refusal" data-testid="last-refusal" data-reason={reason}>
       <strong>
         {t.lastRefusal}, {t.inRound(record.round)}: {title}.
       </strong>{' '}
-      {text} {record.own?.detail !== '' && <span className="detail">({record.own?.detail})</span>}
+      {text} {note !== null && <span className="detail">({noteText(note)})</span>}
     </p>
   );
 }

@@ -13,7 +13,7 @@ const record = (round: number, weight: number | null, emission = 1_000_000): Rou
   own: {
     outcome: weight === null ? 'refused' : 'accepted',
     reason: weight === null ? 'late' : null,
-    detail: '',
+    note: null,
     innerSteps: 1,
     tokens: 1,
     credits: 0,

@@ -3,6 +3,7 @@ import type { CreditShare, Standing } from '../app/picture-state.ts';
 import type { AppState, RoundRecord } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
+import { noteText } from './strings/notes.ts';
 import { strings } from './strings.ts';
 import { creditStrings as t } from './strings/truth.ts';
 
@@ -53,7 +54,8 @@ export function CreditSummary() {
       </ul>
       {lastAudit?.outcome === 'failed' && (
         <p className="credit-bad" data-testid="failed-audit">
-          {t.failedAudit(lastAudit.round)} <span className="detail">{lastAudit.detail}</span>
+          {t.failedAudit(lastAudit.round)}{' '}
+          {lastAudit.note !== null && <span className="detail">({noteText(lastAudit.note)})</span>}
         </p>
       )}
       {estimate !== null && (

@@ -28,11 +28,11 @@ if (visit === 'verify') {
   const { openVerifyPage } = await import('./verify-page.tsx');
   root.render(openVerifyPage(location.origin, location.hash));
 } else if (visit === 'validate') {
-  const [{ createValidation }, { ValidatePage }] = await Promise.all([
-    import('../app/validation.ts'),
+  const [{ openValidation }, { ValidatePage }] = await Promise.all([
+    import('../platform/browser/page.ts'),
     import('./validate-page.tsx'),
   ]);
-  root.render(<ValidatePage {...createValidation(location.origin)} />);
+  root.render(<ValidatePage {...openValidation(location.origin)} />);
 } else {
   const device = createDevice(noticeText);
   root.render(<App store={createAppStore()} actions={null} device={device} />);
@@ -41,16 +41,14 @@ if (visit === 'verify') {
 
 async function startSession(device: ReturnType<typeof createDevice>): Promise<void> {
   try {
-    const { createSession } = await import('../app/session.ts');
-    const session = createSession({ baseUrl: location.origin });
+    const { openSession } = await import('../platform/browser/page.ts');
+    const session = openSession(location.origin);
     device.follow(session.store);
     root.render(<App store={session.store} actions={session.actions} model={session} device={device} />);
   } catch (error) {
-    const detail = messageOf(error);
     const store = createAppStore();
-    store.setState({
-      problems: [{ code: 'internal', message: `${strings.boot.failed} (${detail})`, recovering: false }],
-    });
+    const detail = `${strings.boot.failed} (${messageOf(error)})`;
+    store.setState({ problems: [{ code: 'internal', detail, recovering: false }] });
     root.render(<App store={store} actions={null} />);
   }
 }

@@ -2,10 +2,9 @@
 import type { Problem } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import { controlStrings } from './strings/controls.ts';
+import { problemText } from './strings/problems.ts';
 import { strings } from './strings.ts';
 
-/** Where the page's own advice says all that the session's message says. */
-const SELF_EXPLAINED: readonly Problem['code'][] = ['no-webgpu', 'insecure-page', 'no-adapter'];
 /** Problems that a fresh page can cure. */
 const RELOAD: readonly Problem['code'][] = [
   'protocol-version',
@@ -29,6 +28,7 @@ export function Problems() {
 
 function Banner({ problem }: { readonly problem: Problem }) {
   const { title, text } = strings.problems[problem.code];
+  const known = problemText(problem);
   return (
     <div
       className={`banner ${problem.recovering ? 'banner-warn' : 'banner-bad'}`}
@@ -46,7 +46,7 @@ function Banner({ problem }: { readonly problem: Problem }) {
           {title}
           {problem.recovering && <span className="tag">{strings.common.recovering}</span>}
         </h2>
-        {problem.message !== '' && !SELF_EXPLAINED.includes(problem.code) && <p>{problem.message}</p>}
+        {known !== '' && <p>{known}</p>}
         <p>{text}</p>
       </div>
       {problem.code === 'framed' && (

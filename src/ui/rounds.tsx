@@ -4,6 +4,7 @@ import type { RoundRecord } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import { creditState, Derivation } from './credits.tsx';
 import * as format from './format.ts';
+import { noteText } from './strings/notes.ts';
 import { strings } from './strings.ts';
 import { creditStrings } from './strings/truth.ts';
 import { Cell, HeadCell, Row, Table } from './table.tsx';
@@ -64,7 +65,10 @@ export function why(own: RoundRecord['own']): { readonly text: string; readonly 
       detail: '',
     };
   const reason = own.reason === null ? null : strings.refusals[own.reason];
-  return { text: reason === null ? '' : `${reason.title}: ${reason.text}`, detail: own.detail };
+  return {
+    text: reason === null ? '' : `${reason.title}: ${reason.text}`,
+    detail: own.note === null ? '' : noteText(own.note),
+  };
 }
 
 function RoundRow({ record, mine }: { readonly record: RoundRecord; readonly mine: boolean }) {

@@ -6,7 +6,7 @@ import { useStateBytes } from './chat.tsx';
 import { onTrusted } from './consent.ts';
 import { type LiveModel, useModel } from './context.tsx';
 import * as format from './format.ts';
-import { samplesStrings as t } from './strings/chat.ts';
+import { chatProblemText, samplesStrings as t } from './strings/chat.ts';
 
 export function SamplesPanel() {
   const model = useModel();
@@ -38,7 +38,7 @@ function Timeline({ samples: model }: { readonly samples: LiveModel['samples'] }
       <p className="hint" id={`${id}-costs`}>
         {t.costs(bytes)}
       </p>
-      {problem !== null && <p className="chat-problem">{t.problem(problem)}</p>}
+      {problem !== null && <p className="chat-problem">{t.problem(chatProblemText(problem))}</p>}
       {samples.length === 0 && !writing && <p className="empty">{enabled ? t.empty : t.off}</p>}
       {(samples.length > 0 || writing) && (
         <ol className="samples">

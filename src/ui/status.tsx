@@ -5,6 +5,7 @@ import { useApp, useViewStore } from './context.tsx';
 import * as format from './format.ts';
 import { holdText } from './hold-text.ts';
 import { controlStrings } from './strings/controls.ts';
+import { waitingText } from './strings/waiting.ts';
 import { strings } from './strings.ts';
 
 const t = strings.status;
@@ -17,15 +18,16 @@ export function describe(
   readonly text: string;
 } {
   const { intent, activity, waitingFor, adapter, settings, control } = state;
+  const reason = waitingFor === null ? null : waitingText(waitingFor);
   if (intent === 'running' && activity === 'waiting' && control.holds.length > 0)
     return holdText(control, settings, Date.now());
   if (intent === 'paused') return { title: strings.activities.paused, text: t.pausedText };
   if (intent === 'watching' && (activity === 'idle' || activity === 'waiting'))
-    return { title: t.watching, text: waitingFor ?? t.watchingText };
+    return { title: t.watching, text: reason ?? t.watchingText };
   const title = strings.activities[activity];
   if (activity === 'training') return { title, text: t.trainingText(adapter?.description ?? null) };
-  if (activity === 'paused') return { title, text: waitingFor ?? t.pausedText };
-  return { title, text: waitingFor ?? t.routine[activity] };
+  if (activity === 'paused') return { title, text: reason ?? t.pausedText };
+  return { title, text: reason ?? t.routine[activity] };
 }
 
 /** Which light the status shows. */

@@ -1,20 +1,16 @@
 /**
- * Every sentence the page shows, in one place, so that it can be read as a whole and translated.
+ * The words of the dashboard. Those of a subject of its own (problems, waiting, a validator's log …) are in strings/. Every
+ * sentence the page shows is in one of the two, so that they can be read as a whole and translated.
  *
  * Rules: plain words, what happened and what to do; estimates say so; nothing is promised that the code does not do.
- * Sentences that come from the session (a problem's message, a wait's reason) are shown as they are.
  */
-import type { Activity, Phase, Problem, RoundRecord } from '../app/state.ts';
+import type { Activity, Phase, RoundRecord } from '../app/state.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
 import { controlStrings } from './strings/controls.ts';
+import type { Explained } from './strings/explained.ts';
+import { problems } from './strings/problems.ts';
 
 type OwnReason = NonNullable<NonNullable<RoundRecord['own']>['reason']>;
-
-/** A short name and one sentence of explanation. */
-export interface Explained {
-  readonly title: string;
-  readonly text: string;
-}
 
 const refusals: Readonly<Record<OwnReason, Explained>> = {
   malformed: {
@@ -34,7 +30,7 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
   },
   'not-member': {
     title: 'Not admitted yet',
-    text: 'A tab takes part from the certificate on that lists it. The tab joins again by itself.',
+    text: 'Your tab can take part once a certificate lists it. It joins again by itself.',
   },
   'not-revealed': {
     title: 'Could not be fetched',
@@ -81,62 +77,6 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
   'no-certificate': {
     title: 'Round not certified',
     text: 'Nobody’s work was certified in this round: the model did not change and no credit was issued to anyone.',
-  },
-};
-
-/** Title and what a person can do. `text` adds to the session's own message. */
-const problems: Readonly<Record<Problem['code'], Explained>> = {
-  'no-webgpu': {
-    title: 'This browser has no WebGPU',
-    text: 'Training needs it: Chrome or Edge 113 or newer on a computer, Chrome 121 or newer on Android, Safari 26 or newer, Firefox 141 or newer on Windows. Here you can still watch.',
-  },
-  'insecure-page': {
-    title: 'This address is not secure',
-    text: 'Browsers allow WebGPU only on https:// pages and on localhost. Open the https:// address of this run, or ask the organizer for it.',
-  },
-  framed: {
-    title: 'This page is inside another site',
-    text: 'Only you may start Tabswarm, so it starts nothing inside a page that somebody else made.',
-  },
-  'no-adapter': {
-    title: 'No graphics card was offered',
-    text: 'Turn on hardware acceleration in the browser’s settings, update the graphics driver, then reload. Chrome on Linux, or without a graphics card, needs chrome://flags/#enable-unsafe-webgpu turned on. Until then you can watch.',
-  },
-  'adapter-too-small': {
-    title: 'This graphics card is too small for the run',
-    text: 'The model does not fit into its memory. You can watch, or take part from another computer.',
-  },
-  'device-lost': {
-    title: 'The graphics card was taken away',
-    text: 'That happens when the driver restarts or the computer sleeps. Only the current round’s work is lost.',
-  },
-  'host-unreachable': {
-    title: 'The organizer’s server cannot be reached',
-    text: 'Check your connection, or ask the organizer. Certified work and credits are safe.',
-  },
-  'bad-manifest': {
-    title: 'The description of this run is broken',
-    text: 'It does not match its own fingerprint, so nothing was started. Reload; if it stays, tell the organizer.',
-  },
-  'protocol-version': {
-    title: 'This page is from another version',
-    text: 'The swarm speaks a newer or older protocol than this tab. Reload to get the matching page.',
-  },
-  'corrupt-data': {
-    title: 'Some downloaded data was damaged',
-    text: 'Its fingerprint was wrong, so it was thrown away and is fetched from somewhere else.',
-  },
-  'no-validator': {
-    title: 'Waiting for the validator',
-    text: 'Nobody judges the rounds at the moment: none is certified, nobody new is admitted, and nothing is credited. You may start and wait; your tab goes on by itself when the organizer’s validator is back.',
-  },
-  'out-of-sync': {
-    title: 'This tab’s model differs from the swarm’s',
-    text: 'It is replaced by the certified one before work goes on.',
-  },
-  internal: {
-    title: 'Something went wrong in this tab',
-    text: 'Certified work and credits are safe. If it does not pass, reload the page.',
   },
 };
 
@@ -368,6 +308,6 @@ export const strings = {
     hint: 'Credits have no money value unless the organizer pays for them.',
   },
   boot: {
-    failed: 'The page’s code could not be loaded. Check your connection and reload.',
+    failed: 'the page’s code could not be loaded; check your connection and reload',
   },
 } as const;

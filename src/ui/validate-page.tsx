@@ -5,9 +5,11 @@
 import { useEffect, useId, useState } from 'react';
 import { useStore } from 'zustand';
 import type { Validation } from '../app/validation.ts';
-import type { AuditChoice, ValidationActions, ValidationState } from '../app/validation-state.ts';
+import type { ValidationActions, ValidationState } from '../app/validation-state.ts';
+import type { AuditChoice } from '../peer/validating.ts';
 import { onTrusted } from './consent.ts';
 import { FileDrop, SideMasthead, useHandedFile } from './side-page.tsx';
+import { seatProblemText, seatWaitingText } from './strings/seat.ts';
 import { strings } from './strings.ts';
 import { validateStrings as t } from './strings/validate.ts';
 import { Certificates, Entries, Facts, Log } from './validate-report.tsx';
@@ -81,16 +83,7 @@ function Notice({ state }: { readonly state: ValidationState }) {
       data-testid="validate-notice"
       data-stage={stage}
     >
-      {problem !== null && (
-        <div className="banner banner-bad" data-testid={`validate-${problem.code}`}>
-          <Icon bad />
-          <div className="banner-text">
-            <h2>{t.problems[problem.code].title}</h2>
-            {problem.detail !== '' && <p>{problem.detail}</p>}
-            <p>{t.problems[problem.code].text}</p>
-          </div>
-        </div>
-      )}
+      {problem !== null && <Problem problem={problem} />}
       {waitingFor !== null && (
         <div className="banner banner-warn">
           <Icon />
@@ -99,11 +92,25 @@ function Notice({ state }: { readonly state: ValidationState }) {
               {t.waiting}
               <span className="tag">{strings.common.recovering}</span>
             </h2>
-            <p>{waitingFor}</p>
+            <p>{seatWaitingText(waitingFor)}</p>
           </div>
         </div>
       )}
       {stage === 'idle' && log.length > 0 && <p>{t.stopped}</p>}
+    </div>
+  );
+}
+
+function Problem({ problem }: { readonly problem: NonNullable<ValidationState['problem']> }) {
+  const { code, title, detail, text } = seatProblemText(problem);
+  return (
+    <div className="banner banner-bad" data-testid={`validate-${code}`}>
+      <Icon bad />
+      <div className="banner-text">
+        <h2>{title}</h2>
+        {detail !== '' && <p>{detail}</p>}
+        <p>{text}</p>
+      </div>
     </div>
   );
 }

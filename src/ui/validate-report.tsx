@@ -2,6 +2,8 @@
 import type { CertifiedRow, JudgedEntry, ValidationState } from '../app/validation-state.ts';
 import { Fact } from './fact.tsx';
 import * as format from './format.ts';
+import { noteText } from './strings/notes.ts';
+import { fallbackText, noReplaysText, seatLine } from './strings/seat.ts';
 import { strings } from './strings.ts';
 import { validateStrings } from './strings/validate.ts';
 import { Cell, HeadCell, Row, Table } from './table.tsx';
@@ -31,12 +33,9 @@ export function Facts({ state }: { readonly state: ValidationState }) {
         </Fact>
         <Fact term={f.machine} name="validate-machine" value={machine}>
           {machine === '' ? f.opening : machine}
-          {fallback !== null && <span className="hint"> {f.fallback(fallback)}</span>}
+          {fallback !== null && <span className="hint"> {f.fallback(fallbackText(fallback))}</span>}
         </Fact>
-        <Fact term={f.audits}>
-          {audits.text === '' && f.opening}
-          {audits.text !== '' && (audits.on ? f.auditsOn(audits.text) : f.auditsOff(audits.text))}
-        </Fact>
+        <Fact term={f.audits}>{auditsText(audits)}</Fact>
         <Fact term={f.contributors}>{format.count(state.contributors)}</Fact>
         <Fact term={f.lost}>{format.count(state.roundsLost)}</Fact>
         <Fact term={f.host}>{strings.hosts[state.host]}</Fact>
@@ -47,6 +46,13 @@ export function Facts({ state }: { readonly state: ValidationState }) {
       </dl>
     </section>
   );
+}
+
+function auditsText(audits: ValidationState['audits']): string {
+  if (audits === null) return f.opening;
+  return 'adapter' in audits && !('why' in audits)
+    ? f.auditsOn(audits.adapter)
+    : f.auditsOff(noReplaysText(audits));
 }
 
 export function Entries({ entries }: { readonly entries: readonly JudgedEntry[] }) {
@@ -62,7 +68,7 @@ export function Entries({ entries }: { readonly entries: readonly JudgedEntry[] 
           className="stack"
           columns={[{ label: e.contributor }, { label: e.state }, { label: e.why }]}
         >
-          {entries.map(({ contributor, state, reason, detail }) => (
+          {entries.map(({ contributor, state, reason, note }) => (
             <Row key={contributor}>
               <HeadCell label={e.contributor} className="mono" title={contributor}>
                 {format.shortId(contributor)}
@@ -71,7 +77,9 @@ export function Entries({ entries }: { readonly entries: readonly JudgedEntry[] 
                 <span className={`badge outcome-${outcome(state)}`}>{e.states[state]}</span>
               </Cell>
               <Cell label={e.why} className="wrap">
-                {reason === null ? format.UNKNOWN : `${strings.refusals[reason].title}: ${detail}`}
+                {reason === null
+                  ? format.UNKNOWN
+                  : `${strings.refusals[reason].title}${note === null ? '' : `: ${noteText(note)}`}`}
               </Cell>
             </Row>
           ))}
@@ -151,9 +159,9 @@ export function Log({ lines }: { readonly lines: ValidationState['log'] }) {
       ) : (
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, so the keyboard must reach it
         <ol className="validate-log mono" tabIndex={0} aria-labelledby="log-heading">
-          {lines.toReversed().map(({ at, line }, i) => (
+          {lines.toReversed().map(({ at, event }, i) => (
             <li key={lines.length - i}>
-              <time>{format.clock(at)}</time> {line}
+              <time>{format.clock(at)}</time> {seatLine(event)}
             </li>
           ))}
         </ol>

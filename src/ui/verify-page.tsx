@@ -3,7 +3,8 @@
  * no swarm and no GPU, and works without the host, with what the file itself proves.
  */
 import { useEffect, useId, useRef, useState } from 'react';
-import { HostClient } from '../app/host-client.ts';
+import type { Host } from '../peer/host.ts';
+import { HostClient } from '../peer/host-client.ts';
 import {
   type Presented,
   type Reading,
@@ -12,7 +13,8 @@ import {
   type Unreadable,
   type Verification,
   verifyContribution,
-} from '../app/verify-contribution.ts';
+} from '../peer/verify-contribution.ts';
+import { systemClock } from '../protocol/timer.ts';
 import * as format from './format.ts';
 import { FileDrop, SideMasthead, useHandedFile } from './side-page.tsx';
 import { verifyStrings as t } from './strings/certificate.ts';
@@ -26,11 +28,11 @@ type View =
 
 /** The page for a host's address and the part after # of the one it was opened with. */
 export const openVerifyPage = (origin: string, hash: string) => (
-  <VerifyPage host={new HostClient(origin)} link={hash} />
+  <VerifyPage host={new HostClient(origin, systemClock())} link={hash} />
 );
 
 /** `host`: whom to ask; `link`: the address's part after #, checked at once when it holds a claim. */
-function VerifyPage({ host, link }: { readonly host: HostClient; readonly link: string }) {
+function VerifyPage({ host, link }: { readonly host: Host; readonly link: string }) {
   const [view, setView] = useState<View>({ kind: 'waiting' });
   const running = useRef<AbortController | null>(null);
 

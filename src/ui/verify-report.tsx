@@ -1,8 +1,8 @@
 /** What came of checking a certificate: the verdict, the figures as signed, and each check by itself. */
 import { useEffect } from 'react';
-import type { Verification } from '../app/verify-contribution.ts';
+import type { Verification } from '../peer/verify-contribution.ts';
 import * as format from './format.ts';
-import { verifyStrings as t } from './strings/certificate.ts';
+import { falsehoodText, verifyStrings as t } from './strings/certificate.ts';
 
 type Genuine = Verification & { readonly genuine: true };
 
@@ -15,7 +15,7 @@ interface Props {
 export function VerifyReport({ found, preview }: Props) {
   useEffect(() => () => URL.revokeObjectURL(preview ?? ''), [preview]);
   if (!found.genuine) {
-    const version = found.falsehood === 'version';
+    const version = found.falsehood.is === 'version';
     return (
       <div
         className={`verdict ${version ? 'verdict-part' : 'verdict-no'}`}
@@ -23,10 +23,7 @@ export function VerifyReport({ found, preview }: Props) {
         data-verdict="no"
       >
         <h2>{version ? t.otherVersion : t.notGenuine}</h2>
-        <p>
-          {t.falsehoods[found.falsehood]}{' '}
-          {found.falsehood !== 'picture' && <span className="detail">{t.detail(found.detail)}</span>}
-        </p>
+        <p>{falsehoodText(found.falsehood)}</p>
       </div>
     );
   }
@@ -58,7 +55,7 @@ function FiguresList({ found: { claim, contributor, run } }: { readonly found: G
     ...(claim.team === '' ? [] : [[f.team, claim.team] as const]),
     [f.credits, format.credits(claim.credits)],
     [f.accepted, format.count(claim.accepted)],
-    [f.tokens, format.count(claim.tokens)],
+    [f.tokens, format.count(claim.units)],
     [f.rounds, f.roundsText(format.count(claim.firstRound), format.count(claim.lastRound))],
     [f.asOf, f.asOfText(format.count(claim.anchor.height), format.day(claim.time))],
     ...(run === null ? [] : [[f.run, f.runText(run.name, run.organizer)] as const]),

@@ -1,115 +1,121 @@
-/**
- * Making the next certificate, and following one: both apply a round's accepted submissions to a copy of the state, so
- * that a failure leaves everything as it was.
- */
-import { bytesEqual, toHex } from '../protocol/bytes.ts';
+/** Making the next certificate: a verdict's accepted work applied to a copy of the state, a body, a signature. */
 import {
   buildCertificateBody,
   certify,
-  type ChainHead,
   type CheckedCertificate,
   checkCertificate,
-} from '../protocol/certificate.ts';
+} from '../chain/certificate.ts';
+import type { ChainFollower, Keep, Link, Staged, StateHolder } from '../chain/follower.ts';
+import type { ChainState } from '../chain/state.ts';
+import type { Run } from '../chain/run.ts';
+import type { Verdict } from '../gauntlet/book.ts';
 import { seal } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Ledger } from '../protocol/ledger.ts';
-import type { Manifest } from '../protocol/manifest.ts';
-import type { CertificateBody, MessageOf } from '../protocol/messages.ts';
-import type { Members } from '../gauntlet/admission.ts';
-import { CpuReplica } from '../sparseloco/cpu-replica.ts';
+import type { MessageOf } from '../protocol/messages.ts';
 
 export interface AppendOptions {
-  readonly verdict: MessageOf<'verdict'>;
-  /** Wire bytes of each accepted submission, in the verdict's order. */
-  readonly submissions: readonly Uint8Array[];
+  readonly verdict: Verdict;
+  /** Bytes of each accepted claim's work, in the verdict's order. */
+  readonly work: readonly Uint8Array[];
   readonly validator: Identity;
-  readonly heldOutLoss: number;
-  /** Swarm time, epoch ms. */
-  readonly time: number;
+  /** Of the state that the round started from, nats per token; null when it could not be measured. */
+  readonly heldOutLoss: number | null;
 }
 
-/** The certified chain as a validator sees it: host/chain.ts in Node, app/tab-chain.ts in a tab. */
+export interface Appended {
+  readonly certificate: CheckedCertificate;
+  readonly opinion: MessageOf<'opinion'>;
+  /** Sealed, in the order in which they are published: opinions first, so that the certificate finds them there. */
+  readonly messages: readonly Uint8Array[];
+}
+
+/** The certified chain as a validator's seat sees it, in Node and in a tab. */
 export interface SeatChain {
-  readonly manifest: Manifest;
-  readonly runId: Uint8Array;
-  readonly head: ChainHead;
-  readonly ledger: Ledger;
-  /** Who is admitted, and the round of each one's last entry. */
-  readonly members: Members;
-  /** The newest certificate's sealed message; null at genesis. */
-  readonly lastMessage: Uint8Array | null;
+  readonly run: Run;
+  readonly state: ChainState;
+  /** Sealed messages of the newest certificate, as they were published; empty at genesis. */
+  readonly lastMessages: readonly Uint8Array[];
   /** A copy of the certified state θ. */
   theta(): Promise<Int32Array>;
   /**
-   * Applies a verdict's accepted work, signs the certificate, makes it durable and moves the head. Resolves to the
-   * sealed message, which nobody else has heard yet. When it rejects, head, state and ledger are what they were.
+   * Applies a verdict's accepted work, signs the certificate, makes it durable and moves the head. Nobody else has heard of
+   * it when this resolves. When it rejects, head, state and ledger are what they were.
    */
-  append(options: AppendOptions): Promise<{ message: Uint8Array; body: CertificateBody }>;
+  append(options: AppendOptions): Promise<Appended>;
 }
 
-/** A certificate that is signed, and the state after it. */
-export interface CertifiedState {
-  /** Sealed, as it is published. */
-  readonly message: Uint8Array;
-  readonly certificate: CheckedCertificate;
-  readonly replica: CpuReplica;
+/** A follower with its state on the CPU and a place where links are written: all that a seat needs. */
+export class SeatedChain implements SeatChain {
+  readonly #follower: ChainFollower;
+  readonly #holder: StateHolder & { theta(): Promise<Int32Array> };
+  readonly #keep: Keep;
+
+  constructor(follower: ChainFollower, holder: StateHolder & { theta(): Promise<Int32Array> }, keep: Keep) {
+    this.#follower = follower;
+    this.#holder = holder;
+    this.#keep = keep;
+  }
+
+  get run(): Run {
+    return this.#follower.run;
+  }
+
+  get state(): ChainState {
+    return this.#follower.state;
+  }
+
+  get lastMessages(): readonly Uint8Array[] {
+    const { last } = this.#follower;
+    return last === null ? [] : [...last.opinions, last.sealed];
+  }
+
+  theta(): Promise<Int32Array> {
+    return this.#holder.theta();
+  }
+
+  async append(options: AppendOptions): Promise<Appended> {
+    const { link, staged, opinion } = await certifyVerdict(this.run, this.state, this.#holder, options);
+    await this.#follower.append(link, staged, options.work, this.#keep);
+    return { certificate: link.certificate, opinion, messages: [...link.opinions, link.sealed] };
+  }
 }
 
-/** The certified submissions do not lead to the state root that the certificate names. */
-export class CertifiedRootError extends Error {
-  static override readonly name = 'CertifiedRootError';
-  override readonly name = 'CertifiedRootError';
-}
-
-/** Certifies a verdict on top of `head`, whose state `replica` holds; that replica is not changed. */
-export async function certifyVerdict(
-  { manifest, runId, head }: Pick<SeatChain, 'manifest' | 'runId' | 'head'>,
-  replica: CpuReplica,
-  options: AppendOptions,
-): Promise<CertifiedState> {
-  const { verdict, validator, heldOutLoss, time } = options;
-  const { next, root } = await after(replica, verdict.accepted, options.submissions);
-  const body = buildCertificateBody({ manifest, head, verdict, root, heldOutLoss, time });
-  const certificate = await certify(body, [validator]);
-  const checked = await checkCertificate(certificate, manifest, runId, head);
+/** Certifies a verdict on top of a chain's state, which `holder` has; that state is not changed. */
+async function certifyVerdict(
+  run: Run,
+  { head }: ChainState,
+  holder: StateHolder,
+  { verdict, work, validator, heldOutLoss }: AppendOptions,
+): Promise<{ readonly link: Link; readonly staged: Staged; readonly opinion: MessageOf<'opinion'> }> {
+  const staged = await holder.stage(verdict.accepted.map(({ weight }, i) => ({ bytes: work[i], weight })));
+  const message = await certify(buildCertificateBody(run, head, verdict, staged.root), [validator]);
+  const checked = await checkCertificate(message, run, head);
   if (!checked.ok) throw new Error(`our own certificate is not good (${checked.reason}): ${checked.detail}`);
+  const opinion = opinionOf(run, head.height, verdict, heldOutLoss);
   return {
-    message: await seal(validator, certificate),
-    certificate: checked.certificate,
-    replica: next,
+    staged,
+    opinion,
+    link: {
+      certificate: checked.certificate,
+      sealed: await seal(validator, message),
+      opinions: [await seal(validator, opinion)],
+    },
   };
 }
 
-/**
- * The state after a certificate that was checked to follow the one `replica` holds. `submissions` in the order of its
- * accepted entries. Throws {@link CertifiedRootError} when another root comes out.
- */
-export async function applyCertified(
-  replica: CpuReplica,
-  { accepted, root, height }: CertificateBody,
-  submissions: readonly Uint8Array[],
-): Promise<CpuReplica> {
-  const { next, root: found } = await after(replica, accepted, submissions);
-  if (!bytesEqual(found, root))
-    throw new CertifiedRootError(
-      `applying height ${height} gives the root ${toHex(found).slice(0, 12)}, the certificate says ${toHex(root).slice(0, 12)}`,
-    );
-  return next;
-}
-
-async function after(
-  replica: CpuReplica,
-  accepted: readonly { readonly weight: number }[],
-  submissions: readonly Uint8Array[],
-): Promise<{ readonly next: CpuReplica; readonly root: Uint8Array }> {
-  const next = new CpuReplica(replica.layout, replica.settings);
-  await next.load(await replica.read());
-  const root = await next.apply(accepted.map(({ weight }, i) => ({ bytes: submissions[i], weight })));
-  return { next, root };
-}
-
-/** Mean wire size of accepted submissions in bytes a parameter; 0 without any. */
-export function bytesPerParameter(sizes: readonly { readonly size: number }[], elements: number): number {
-  const total = sizes.reduce((sum, { size }) => sum + size, 0);
-  return total / Math.max(1, sizes.length) / elements;
-}
+/** What a validator says of a round beside its certificate, or instead of one. */
+export const opinionOf = (
+  run: Run,
+  height: number,
+  { round, scores, refused, audits }: Pick<Verdict, 'round' | 'scores' | 'refused' | 'audits'>,
+  heldOutLoss: number | null,
+): MessageOf<'opinion'> => ({
+  kind: 'opinion',
+  run: run.id,
+  round,
+  height,
+  heldOutLoss,
+  scores: [...scores],
+  refused: refused.map(({ contributor, note }) => ({ contributor, note })),
+  audits: audits.map(({ contributor, note }) => ({ contributor, note })),
+});

@@ -13,9 +13,6 @@ const Stored = v.array(
     rating: v.object({ mu: v.pipe(v.number(), v.finite()), sigma: v.pipe(v.number(), v.finite()) }),
     work: v.pipe(v.number(), v.finite()),
     measurements: v.number(),
-    verified: v.number(),
-    // Stored by this version on; who was audited before is audited once more.
-    proven: v.optional(v.boolean(), false),
     lastRound: v.number(),
   }),
 );

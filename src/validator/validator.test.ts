@@ -1,365 +1,440 @@
-/** Whole rounds through the validator, with real submissions and signatures and a clock that the test moves. */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { checkCertificate } from '../protocol/certificate.ts';
-import { Chain } from '../host/chain.ts';
-import { scheduleFor } from '../model/presets.ts';
+/** Whole rounds through the validator: real submissions and signatures, virtual time, a network in memory. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { checkCertificate } from '../chain/certificate.ts';
 import { carriesOn } from '../gauntlet/carries.ts';
-import { RoundLosses } from '../gauntlet/round-losses.ts';
-import { decodeStandings, encodeStandings } from './standings-note.ts';
-import { PretendedContributor, temporaryFolder, writeCorpus } from '../host/testing/fixtures.ts';
-import { committed, createWorld, follow, revealed } from '../host/testing/world.ts';
+import { toHex } from '../protocol/bytes.ts';
+import { open, seal } from '../protocol/envelope.ts';
+import { joinWorks } from '../protocol/join.ts';
+import { sealOf } from '../protocol/seal.ts';
+import { testHash, testIdentity } from '../protocol/testing.ts';
+import { PretendedContributor } from '../sim/pretended.ts';
+import { SeatWorld, type SeatWorldOptions } from '../sim/seat-world.ts';
+import { bytesPerParameter } from './validator.ts';
 
-const folder = temporaryFolder();
-let corpus = '';
-beforeAll(() => {
-  corpus = writeCorpus(folder.dir);
+const worlds: SeatWorld[] = [];
+afterEach(async () => {
+  for (const w of worlds.splice(0)) await w.end();
 });
-afterAll(() => folder.remove());
 
-const world = () => createWorld({ folder: folder.dir, corpus });
+/** A world whose contributors are members; the next round is 1. */
+async function world(options: SeatWorldOptions = {}): Promise<SeatWorld> {
+  const w = await SeatWorld.create(options);
+  worlds.push(w);
+  await w.admit();
+  return w;
+}
 
-test('three contributors: one certificate, before any deadline, with the root that every replica computes', async () => {
-  const w = await world();
-  const works = await committed(w, 1);
-  await revealed(w, 1, works);
-  // The clock has not moved past the reveal deadline: nothing was left to wait for.
-  const message = await w.swarm.heard('certificate');
-  const checked = await checkCertificate(message, w.run.manifest, w.run.runId, w.admitted);
-  if (!checked.ok) throw new Error(checked.detail);
-  const { body } = checked.certificate;
-  expect(body).toMatchObject({ round: 1, height: 2, heldOutLoss: 6 });
-  expect(body.accepted.map((entry) => toHex(entry.contributor)).sort()).toEqual(
-    w.contributors.map((c) => toHex(c.identity.publicKey)).sort(),
-  );
-  for (const root of await follow(w, works)) expect(toHex(root)).toBe(toHex(body.root));
-  expect(bytesEqual(body.root, w.run.manifest.genesis.root)).toBe(false);
-  // Late tabs can have the submissions from the host, and the checkpoint is there before the certificate is.
-  expect([...w.swarm.serving.keys()].sort()).toEqual(works.map((work) => toHex(work.submission.hash)).sort());
-  expect(w.run.store.blob(w.chain.checkpoint.hash)).toMatchObject({ kind: 'checkpoint' });
-  await w.validator.settled();
-  expect(w.lines.join('\n')).toMatch(/round 1 · height 2 · 3 accepted, 0 refused · held-out 6\.0000/);
-  expect(w.lines.join('\n')).toMatch(/0\.0\d+ B\/parameter/);
+const keyOf = (w: SeatWorld, i: number) => toHex(w.contributors[i].actor.identity.publicKey);
+const verdictOf = (w: SeatWorld, from: string) =>
+  w.network.verdicts.filter((judged) => judged.to === 'validator' && judged.from === from).at(-1)?.verdict;
+/** Publishes and waits until the validator has made up its mind. */
+async function say(w: SeatWorld, i: number, message: Uint8Array): Promise<string | undefined> {
+  await w.contributors[i].swarm.publish(message);
+  await w.until(w.clock.now() + 20);
+  return verdictOf(w, `contributor ${i + 1}`);
+}
 
-  // The next round builds on it.
-  w.clock.now = w.at(1).judge + 100;
-  w.validator.advance();
-  const next = await committed(w, 2);
-  await revealed(w, 2, next);
-  await w.swarm.heard('certificate', 3); // the first was said twice
-  expect(w.chain.head).toMatchObject({ height: 3, round: 2, issued: 200_000_000 });
-  await w.validator.stop();
+describe('a good round', () => {
+  test('ends before any deadline in one certificate, with the root that every replica computes', async () => {
+    const w = await world();
+    const before = w.chain.state.head;
+    const works = await w.commit(1);
+    await w.reveal(1, works);
+    await w.until(() => w.decided(1));
+    expect(w.clock.now()).toBeLessThan(w.at(1).reveal);
+    const message = w.heard('certificate').at(-1);
+    if (message === undefined) throw new Error('no certificate was said');
+    const checked = await checkCertificate(message, w.run, before);
+    if (!checked.ok) throw new Error(checked.detail);
+    const { body } = checked.certificate;
+    expect(body).toMatchObject({ round: 1, height: 2, refused: [], joined: [], audits: [] });
+    expect(body.accepted.map((entry) => toHex(entry.contributor)).sort()).toEqual(
+      [0, 1, 2].map((i) => keyOf(w, i)).sort(),
+    );
+    expect(toHex(body.root)).not.toBe(toHex(w.run.manifest.genesis.root));
+    await w.follow(1);
+    for (const { actor } of w.contributors) expect(toHex(await actor.replica.root())).toBe(toHex(body.root));
+    // The opinion is of the state that the round started from, and is said just before the certificate.
+    const opinion = w.heard('opinion').at(-1);
+    expect(opinion).toMatchObject({ round: 1, height: 1, heldOutLoss: 6, refused: [], audits: [] });
+    expect(opinion?.scores).toHaveLength(3);
+    const said = await Promise.all(
+      w.network.published.filter(({ from }) => from === 'validator').map(({ bytes }) => open(bytes)),
+    );
+    const kinds = said.flatMap((opened) => (opened.ok ? [opened.message.kind] : []));
+    expect(kinds.lastIndexOf('opinion')).toBe(kinds.lastIndexOf('certificate') - 1);
+    // It was kept before it was said.
+    expect(w.kept.map(({ certificate }) => certificate.body.round)).toEqual([0, 1]);
+    expect(w.chain.lastMessages).toHaveLength(2);
+    expect(w.reported('certified').at(-1)).toMatchObject({ body: { height: 2 }, opinion: { round: 1 } });
+    expect(w.reported('certified').at(-1)?.bytesPerParameter).toBeGreaterThan(0.005);
+    expect(w.reported('certified').at(-1)?.bytesPerParameter).toBeLessThan(0.1);
+    expect(w.standings.size).toBe(3);
+    await w.until(() => w.heldOut.has(2));
+    expect([...w.heldOut]).toEqual([0, 1, 2].map((height) => [height, 6]));
+  });
+
+  test('serves what it certified to whoever comes late', async () => {
+    const w = await world();
+    const works = await w.commit(1);
+    await w.reveal(1, works);
+    await w.until(() => w.decided(1));
+    for (const { swarm } of w.contributors) await swarm.stop();
+    const late = w.network.join('late');
+    for (const { submission, bytes } of works) {
+      const fetched = late.fetch(submission.hash, { size: submission.size });
+      let got: Uint8Array | null = null;
+      void fetched.then((found) => (got = found));
+      await w.until(() => got !== null);
+      expect(await fetched).toEqual(bytes);
+    }
+  });
+
+  test('is what the next one builds on', async () => {
+    const w = await world();
+    for (const round of [1, 2, 3]) expect((await w.play(round))?.accepted).toHaveLength(3);
+    expect(w.chain.state.head).toMatchObject({ height: 4, round: 3, issued: 3_000_000 });
+    expect(w.chain.state.ledger.accounts.get(keyOf(w, 0))).toMatchObject({ accepted: 3, verified: 3 });
+    expect(w.validator.roundsLost).toBe(0);
+  });
 });
 
 test('one bad submission of each kind is refused with its reason, the good one is accepted', async () => {
-  const w = await world();
-  const [good, worse, unserved] = w.contributors as [
-    PretendedContributor,
-    PretendedContributor,
-    PretendedContributor,
-  ];
-  const { manifest, runId } = w.run;
-  const theta = await w.chain.theta();
-  const failing = await PretendedContributor.create(4, manifest, runId, theta);
-  const stale = await PretendedContributor.create(5, manifest, runId, theta);
-  const silent = await PretendedContributor.create(6, manifest, runId, theta);
-  const late = await PretendedContributor.create(7, manifest, runId, theta);
-  const works = {
-    good: await good.work(1),
-    worse: await worse.work(1),
-    unserved: await unserved.work(1),
-    failing: await failing.work(1),
-    stale: await stale.work(1, { baseRoot: new Uint8Array(32).fill(9) }),
-    silent: await silent.work(1),
-    late: await late.work(1),
-  };
-  // Its source holds out some hope until the end.
-  const fetch = w.swarm.fetch.bind(w.swarm);
-  w.swarm.fetch = (hash, options) =>
-    bytesEqual(hash, works.unserved.submission.hash)
-      ? new Promise((_, reject) => options.signal?.addEventListener('abort', () => reject(new Error('late'))))
-      : fetch(hash, options);
-  w.meter.worse.add(toHex(works.worse.submission.hash));
-  w.meter.failing.add(toHex(works.failing.submission.hash));
-  w.clock.now = w.at(1).train + 10;
-  for (const work of Object.values(works))
-    if (work !== works.late) await w.validator.handle(work.commit, 'p');
-  w.clock.now = w.at(1).commit + 10;
-  expect(await w.validator.handle(works.late.commit, 'p')).toBe('ignore');
-  for (const work of [works.good, works.worse, works.failing, works.stale])
-    w.swarm.blobs.set(toHex(work.submission.hash), work.bytes);
-  for (const work of [works.good, works.worse, works.failing, works.stale, works.unserved])
-    await w.validator.handle(work.reveal, 'p');
-  await vi.waitFor(() => expect(w.meter.trials).toBe(5), 20_000); // two texts each, but for the one that fails
-  w.clock.now = w.at(1).judge - 200; // past the fetch deadline
-  w.validator.advance();
-  await w.swarm.heard('certificate');
-  const body = w.chain.last?.body;
-  expect(body?.accepted.map((entry) => toHex(entry.contributor))).toEqual([toHex(good.identity.publicKey)]);
+  const w = await world({ contributors: 7 });
+  const [good, worse, unserved, failing, stale, silent, late] = w.contributors;
+  const works = await w.commit(1, [good, worse, unserved, failing]);
+  const [staleWork] = await w.commit(1, [stale], { baseRoot: testHash('elsewhere') });
+  await w.commit(1, [silent]);
+  w.meter.worse.add(toHex(works[1].submission.hash));
+  w.meter.failing.add(toHex(works[3].submission.hash));
+  const lateWork = await late.actor.work(1);
+  await w.until(w.at(1).commit + 1);
+  await late.swarm.publish(lateWork.commit);
+  await w.reveal(1, [works[0], works[1], works[3], staleWork], [good, worse, failing, stale]);
+  await unserved.swarm.publish(works[2].reveal);
+  await w.until(() => w.decided(1));
+  const body = w.lastBody;
+  expect(body?.accepted.map((entry) => toHex(entry.contributor))).toEqual([keyOf(w, 0)]);
   const reasons = new Map(body?.refused.map((r) => [toHex(r.contributor), r.reason]));
-  const reasonOf = (c: PretendedContributor) => reasons.get(toHex(c.identity.publicKey));
-  expect(reasonOf(worse)).toBe('loss');
-  expect(reasonOf(failing)).toBe('capacity');
-  expect(reasonOf(stale)).toBe('state');
-  expect(reasonOf(silent)).toBe('not-revealed');
-  expect(reasonOf(late)).toBe('late');
-  // Never `capacity`, after which one goes on from an error feedback that nobody saw.
-  expect(reasonOf(unserved)).toBe('not-revealed');
-  await w.validator.settled();
-  expect(w.lines.join('\n')).toMatch(/could not be measured: the runtime failed/);
-  expect(w.run.store.refusals(10)).toHaveLength(6);
-  await w.validator.stop();
-});
-
-test('a round in which nobody submitted ends at once with a no-certificate, said again in the next', async () => {
-  const w = await world();
-  w.clock.now = w.at(1).commit;
-  w.validator.advance();
-  expect(await w.swarm.heard('no-certificate')).toMatchObject({ round: 1, refused: [] });
-  expect(w.swarm.count('no-certificate')).toBe(1);
-  w.clock.now = w.at(1).judge + 1;
-  w.validator.advance();
-  expect(await w.swarm.heard('no-certificate', 2)).toMatchObject({ round: 1 });
-  expect(w.chain.head.height).toBe(1);
-  await w.validator.stop();
-});
-
-test('a round that cannot be written changes nothing and is told to the swarm; the next one works', async () => {
-  const w = await world();
-  const works = await committed(w, 1);
-  const full = vi.spyOn(w.run.store, 'saveRound').mockImplementationOnce(() => {
-    throw new Error('database or disk is full');
-  });
-  await revealed(w, 1, works);
-  const said = await w.swarm.heard('no-certificate');
-  // Nobody's own doing, so in a run with audits too everybody goes on from what it sent.
-  expect(said.refused.map(({ reason }) => carriesOn(reason))).toEqual(works.map(() => true));
-  expect(w.chain.head.height).toBe(1);
-  expect(w.chain.ledger.issued).toBe(0);
-  expect(w.lines.join('\n')).toMatch(/round 1 was lost: database or disk is full/);
-  full.mockRestore();
-  w.clock.now = w.at(1).judge + 1;
-  w.validator.advance();
-  await revealed(w, 2, await committed(w, 2));
-  await w.swarm.heard('certificate');
-  expect(w.chain.head).toMatchObject({ height: 2, round: 2 });
-  await w.validator.stop();
-});
-
-test('garbage, strangers to the run and repetitions never disturb it', async () => {
-  const w = await world();
-  expect(await w.validator.handle(new Uint8Array([1, 2, 3]), 'p')).toBe('reject');
-  expect(await w.validator.handle(new Uint8Array(100_000), 'p')).toBe('reject');
-  const [contributor] = w.contributors as [PretendedContributor];
-  const elsewhere = await PretendedContributor.create(
-    1,
-    w.run.manifest,
-    new Uint8Array(32).fill(3),
-    await w.chain.theta(),
+  expect([1, 2, 3, 4, 5, 6].map((i) => reasons.get(keyOf(w, i)))).toEqual([
+    'loss',
+    // Never `capacity`, after which one goes on from an error feedback that nobody saw.
+    'not-revealed',
+    'capacity',
+    'state',
+    'not-revealed',
+    'late',
+  ]);
+  const notes = new Map(
+    w
+      .heard('opinion')
+      .at(-1)
+      ?.refused.map((r) => [toHex(r.contributor), r.note.code]),
   );
-  const foreign = await elsewhere.work(1);
-  expect(await w.validator.handle(foreign.commit, 'p')).toBe('reject');
-  const work = await contributor.work(1);
-  const tampered = work.commit.slice();
-  tampered[tampered.length - 5] = tampered[tampered.length - 5] ^ 1;
-  expect(await w.validator.handle(tampered, 'p')).toBe('reject');
-  expect(await w.validator.handle(work.commit, 'p')).toBe('accept');
-  expect(await w.validator.handle(work.commit, 'p')).toBe('accept');
-  expect(w.validator.entries()).toHaveLength(1);
-  await w.validator.stop();
+  expect([1, 2, 3, 4, 5, 6].map((i) => notes.get(keyOf(w, i)))).toEqual([
+    'loss-worse',
+    'slow-bytes',
+    'not-measured',
+    'other-state',
+    'never-revealed',
+    'late-commit',
+  ]);
+  expect(w.reported('loss-failed')).toEqual([
+    { is: 'loss-failed', round: 1, contributor: keyOf(w, 3).slice(0, 8), error: 'the runtime failed' },
+  ]);
+  expect(verdictOf(w, 'contributor 7')).toBe('ignore');
 });
 
-test('after a restart within a certified round nothing is certified twice', async () => {
-  const w = await world();
-  await revealed(w, 1, await committed(w, 1));
-  await w.swarm.heard('certificate');
-  await w.validator.stop();
-  const reopened = await Chain.open(w.run.manifest, w.run.runId, w.run.store);
-  const again = w.make(reopened);
-  await again.prepare();
-  w.clock.now = w.at(1).commit + 500;
-  again.advance();
-  const [contributor] = w.contributors as [PretendedContributor];
-  const work = await contributor.work(1);
-  expect(await again.handle(work.commit, 'p')).toBe('ignore');
-  w.clock.now = w.at(1).judge - 1;
-  again.advance();
-  await again.settled();
-  expect(reopened.head.height).toBe(2);
-  // It says the certificate again in the next round, for those who missed it.
-  const count = w.swarm.count('certificate');
-  w.clock.now = w.at(2).train - 100;
-  again.advance();
-  expect(await w.swarm.heard('certificate', count + 1)).toEqual(await w.swarm.heard('certificate'));
-  await again.stop();
+test('bytes that are not there at first are asked for again; the round waits for them', async () => {
+  const w = await world({ contributors: 1 });
+  const [one] = w.contributors;
+  const [work] = await w.commit(1);
+  await w.until(w.at(1).commit);
+  await one.swarm.publish(work.reveal);
+  await w.until(w.at(1).commit + 1500);
+  expect(w.decided(1)).toBe(false);
+  one.swarm.serve(work.submission.hash, work.bytes);
+  await w.until(() => w.decided(1));
+  expect(w.lastBody?.accepted).toHaveLength(1);
+  expect(w.clock.now()).toBeLessThan(w.at(1).reveal);
 });
 
-test('a round that nobody was awake for is counted as lost', async () => {
-  const w = await world();
-  w.clock.now = w.at(4).train;
-  w.validator.advance();
-  expect(w.validator.roundsLost).toBe(1);
-  expect(w.lines.join('\n')).toMatch(/round 1 was lost/);
-  await w.validator.stop();
-});
-
-test('standings survive as a note, and a broken note counts as none', () => {
-  const standing = {
-    contributor: new Uint8Array(32).fill(1),
-    rating: { mu: 27.5, sigma: 7 },
-    work: 0.2,
-    measurements: 3,
-    verified: 2,
-    proven: true,
-    lastRound: 9,
-  };
-  const standings = new Map([['01'.repeat(32), standing]]);
-  expect(decodeStandings(encodeStandings(standings))).toEqual(standings);
-  expect(decodeStandings(new TextEncoder().encode('{')).size).toBe(0);
-  expect(decodeStandings(null).size).toBe(0);
-});
-
-test('a slow host measures fewer sequences of each candidate rather than none', async () => {
-  const w = await world();
-  const { meter, run, seat, chain } = w;
-  const losses = new RoundLosses({
-    manifest: { ...run.manifest, gauntlet: { ...run.manifest.gauntlet, evaluationSequences: 8 } },
-    runId: run.runId,
-    meter,
-    readBlob: (ref) => run.store.readBlob(ref),
-    secret: seat.secret,
+describe('a round without a certificate', () => {
+  test('in which nobody submitted ends at once, is told with an opinion, and said again in the next', async () => {
+    const w = await world();
+    await w.until(w.at(1).commit);
+    expect(w.heard('no-certificate')).toMatchObject([{ round: 1, refused: [] }]);
+    expect(w.heard('opinion').at(-1)).toMatchObject({ round: 1, height: 1, heldOutLoss: null, scores: [] });
+    expect(w.opinions).toHaveLength(1);
+    await w.until(w.at(2).start + 1);
+    expect(w.heard('no-certificate').map(({ round }) => round)).toEqual([1, 1]);
+    expect(
+      w
+        .heard('opinion')
+        .slice(-2)
+        .map(({ round }) => round),
+    ).toEqual([1, 1]);
+    expect(w.chain.state.head.height).toBe(1);
   });
-  // Before it has measured its own speed it plans for everything.
-  expect(losses.affordable(1, 100)).toBe(8);
-  await losses.load(1, await chain.theta());
-  await losses.heldOut();
-  expect(losses.affordable(0, 3)).toBe(4);
-  expect(losses.affordable(3_600_000, 1)).toBe(8);
 
-  const [contributor] = w.contributors;
-  const work = await contributor?.work(1);
-  if (contributor === undefined || work === undefined) throw new Error('a contributor without work');
-  const candidate = { contributor: contributor.identity.publicKey, bytes: work.bytes };
-  const measured = await losses.measure(candidate, 1, chain.head, 4);
-  for (const text of [measured.assigned, measured.unassigned]) {
-    expect(text.before).toHaveLength(4);
-    expect(text.after).toHaveLength(4);
-  }
+  test('since all work was refused says why', async () => {
+    const w = await world({ contributors: 2 });
+    await w.commit(1);
+    await w.until(w.at(1).judge - 1);
+    const [word] = w.heard('no-certificate');
+    expect(word.refused.map(({ reason }) => reason)).toEqual(['not-revealed', 'not-revealed']);
+    expect(w.opinions[0].refused.map(({ note }) => note.code)).toEqual(['never-revealed', 'never-revealed']);
+    expect(w.reported('nothing-certified')).toMatchObject([{ round: 1, refused: [{}, {}] }]);
+  });
+
+  test('since it could not be written changes nothing and blames nobody; the next one works', async () => {
+    const w = await world();
+    w.keepFailure = new Error('the disk is full');
+    const before = w.chain.state;
+    const theta = await w.chain.theta();
+    expect(await w.play(1)).toBeNull();
+    const said = w.heard('no-certificate').at(-1);
+    // Nobody's own doing, so in a run with audits too everybody goes on from what it sent.
+    expect(said?.refused.map(({ reason }) => carriesOn(reason))).toEqual([true, true, true]);
+    expect(w.opinions.at(-1)?.refused.map(({ note }) => note.code)).toEqual([
+      'gave-up',
+      'gave-up',
+      'gave-up',
+    ]);
+    expect(w.chain.state).toBe(before);
+    expect(await w.chain.theta()).toEqual(theta);
+    expect(w.heard('certificate').every((c) => c.body !== undefined && w.kept.length === 1)).toBe(true);
+    expect(w.reported('round-failed')).toEqual([{ is: 'round-failed', round: 1, error: 'the disk is full' }]);
+    expect(w.validator.roundsLost).toBe(1);
+    for (const { actor } of w.contributors) await actor.replica.load(theta);
+    expect((await w.play(2))?.accepted).toHaveLength(3);
+    expect(w.chain.state.head).toMatchObject({ height: 2, round: 2 });
+  });
 });
 
-test('a host that becomes slow while it judges looks at less of each; whom it cannot look at in time loses nothing', async () => {
-  const w = await createWorld({
-    folder: folder.dir,
-    corpus,
-    overrides: { gauntlet: { evaluationSequences: 8 }, schedule: scheduleFor(600_000) },
+describe('what is said to it', () => {
+  test('garbage, other runs and forgeries are rejected, repetitions accepted, and none disturbs it', async () => {
+    const w = await world({ contributors: 2 });
+    await w.until(w.at(1).train);
+    const [one] = w.contributors;
+    expect(await say(w, 0, new Uint8Array([1, 2, 3]))).toBe('reject');
+    const elsewhere = await seal(one.actor.identity, {
+      kind: 'commit',
+      run: testHash('other run'),
+      round: 1,
+      seal: testHash('seal'),
+    });
+    expect(await say(w, 0, elsewhere)).toBe('reject');
+    const work = await one.actor.work(1);
+    const tampered = work.commit.slice();
+    tampered[tampered.length - 5] = tampered[tampered.length - 5] ^ 1;
+    expect(await say(w, 0, tampered)).toBe('reject');
+    expect(await say(w, 0, work.commit)).toBe('accept');
+    expect(await say(w, 0, work.commit)).toBe('accept');
+    expect(w.validator.entries()).toHaveLength(1);
+    expect(await w.validator.handle(new Uint8Array(100_000), 'p')).toBe('reject');
+    expect(w.network.verdicts.filter(({ error }) => error !== undefined)).toEqual([]);
   });
-  // Both clocks pass only while a step is tried, and that begins when everything is revealed.
-  let now = 0;
-  vi.spyOn(performance, 'now').mockImplementation(() => now);
-  let [trials, msPerSequence, begin]: [number[], number, Promise<void>] = [[], 0, Promise.resolve()];
+
+  test('a claim that no honest contributor makes is rejected, so that gossip drops it', async () => {
+    const w = await world({ contributors: 1 });
+    const [one] = w.contributors;
+    const claim = new Uint8Array([1, 2, 3]);
+    const about = { run: w.run.id, round: 1 };
+    const { identity } = one.actor;
+    const sealed = sealOf(w.run.id, 1, identity.publicKey, claim);
+    await w.until(w.at(1).train);
+    expect(await say(w, 0, await seal(identity, { kind: 'commit', ...about, seal: sealed }))).toBe('accept');
+    await w.until(w.at(1).commit);
+    const reveal = await seal(identity, { kind: 'reveal', ...about, claim, peer: 'p' });
+    expect(await say(w, 0, reveal)).toBe('reject');
+  });
+
+  test('names are kept of those who stand in the ledger, and of nobody else', async () => {
+    const w = await world({ contributors: 2 });
+    const profile = async (i: number) =>
+      seal(w.contributors[i].actor.identity, {
+        kind: 'profile',
+        run: w.run.id,
+        name: `name ${i}`,
+        team: '',
+        time: 1,
+      });
+    expect(await say(w, 0, await profile(0))).toBe('accept');
+    expect(w.validator.profiles.sealed()).toHaveLength(0);
+    await w.play(1);
+    expect(await say(w, 0, await profile(0))).toBe('accept');
+    expect(w.validator.profiles.sealed()).toHaveLength(1);
+  });
+
+  test('other validators’ words are not passed on by it', async () => {
+    const w = await world({ contributors: 1 });
+    const { identity } = w.contributors[0].actor;
+    const word = { kind: 'no-certificate' as const, run: w.run.id, round: 1, refused: [] };
+    expect(await say(w, 0, await seal(identity, word))).toBe('ignore');
+  });
+});
+
+describe('joining', () => {
+  test('the first are certified at once, together', async () => {
+    const w = await SeatWorld.create({ contributors: 3 });
+    worlds.push(w);
+    await w.admit();
+    expect(w.clock.now()).toBeLessThan(w.at(0).train);
+    expect(w.lastBody).toMatchObject({ round: 0, height: 1, accepted: [], credits: [] });
+    expect(w.lastBody?.joined).toHaveLength(3);
+  });
+
+  test('beside members one is told so, and is let in with the next certificate', async () => {
+    const w = await world({ contributors: 1 });
+    const newcomer = await w.join(9);
+    await w.until(w.at(1).train);
+    const work = await newcomer.actor.work(1);
+    await newcomer.swarm.publish(work.commit);
+    const { head } = w.chain.state;
+    await newcomer.swarm.publish(await newcomer.actor.join({ ...head, hash: w.run.id }));
+    await w.until(w.at(1).train + 50);
+    expect(
+      w.network.verdicts.filter(({ from }) => from === 'contributor 9').map(({ verdict }) => verdict),
+    ).toEqual(['ignore', 'ignore']);
+    await newcomer.swarm.publish(await newcomer.actor.join(head));
+    // Others are members and may be training: nothing is certified before their commits are due.
+    await w.until(w.at(1).commit - 1);
+    expect(w.chain.state.head.height).toBe(1);
+    await w.until(w.at(1).commit + 50);
+    expect(w.chain.state.head).toMatchObject({ height: 2, round: 1, root: head.root, issued: 0 });
+    expect(w.lastBody?.refused).toEqual([
+      { contributor: newcomer.actor.identity.publicKey, reason: 'not-member' },
+    ]);
+    expect((await w.play(2, [newcomer]))?.accepted).toHaveLength(1);
+  });
+
+  test('without work it is rejected', async () => {
+    const w = await world({ contributors: 1 });
+    const { head } = w.chain.state;
+    const lazy = await testIdentity('lazy');
+    const challenge = { run: w.run.id, certificate: head.hash, contributor: lazy.publicKey };
+    let nonce = 0;
+    while (joinWorks(challenge, nonce, head.joinBits)) nonce++;
+    const join = { kind: 'join' as const, run: w.run.id, certificate: head.hash, nonce };
+    expect(await w.validator.handle(await seal(lazy, join), 'p')).toBe('reject');
+  });
+});
+
+describe('a machine that stops or sleeps', () => {
+  test('after a restart within a certified round nothing is certified twice, and the outcome is said again', async () => {
+    const w = await world();
+    await w.play(1);
+    const said = w.heard('certificate').length;
+    const { head, ledger, members } = w.chain.state;
+    await w.restart();
+    expect(w.chain.state).toEqual({ head, ledger, members });
+    const theta = await w.chain.theta();
+    expect(theta).toHaveLength(w.run.layout.elements);
+    const again = await w.contributors[0].actor.work(1);
+    await w.contributors[0].swarm.publish(again.commit);
+    await w.until(w.at(1).judge - 1);
+    expect(verdictOf(w, 'contributor 1')).toBe('ignore');
+    expect(w.chain.state.head).toEqual(head);
+    expect(w.heard('no-certificate')).toEqual([]);
+    await w.until(w.at(2).start + 1);
+    const certificates = w.heard('certificate');
+    expect(certificates).toHaveLength(said + 1);
+    expect(certificates.at(-1)).toEqual(certificates.at(-2));
+    expect((await w.play(2))?.height).toBe(3);
+  });
+
+  test('a round that nobody was awake for is counted as lost', async () => {
+    const w = await world({ contributors: 1 });
+    await w.commit(1);
+    // Nothing runs while the machine sleeps: the validator is asked again three rounds later.
+    const slept = await SeatWorld.create({ contributors: 1 });
+    worlds.push(slept);
+    const late = slept.at(4).train;
+    let now = slept.at(1).start + 1;
+    slept.clock.now = () => now;
+    slept.validator.advance();
+    now = late;
+    slept.validator.advance();
+    expect(slept.validator.roundsLost).toBe(1);
+    expect(slept.reported('round-missed')).toEqual([{ is: 'round-missed', round: 1 }]);
+  });
+
+  test('stopping ends everything: no timer is left, and nothing more is said', async () => {
+    const w = await world();
+    await w.commit(1);
+    await w.until(w.clock.now() + 20);
+    await w.validator.stop();
+    const said = w.network.published.length;
+    await w.until(w.at(3).judge);
+    expect(w.network.published).toHaveLength(said);
+    expect(w.clock.pending()).toEqual([]);
+  });
+});
+
+test('it shows itself every few seconds: its phase, its head, its machine', async () => {
+  const w = await world({ contributors: 1 });
+  const shown = () => w.heard('presence');
+  const before = shown().length;
+  await w.until(w.clock.now() + 12_000);
+  expect(shown().length - before).toBe(3);
+  expect(shown().at(-1)).toMatchObject({
+    role: 'validator',
+    peer: 'validator',
+    state: 'waiting',
+    adapter: 'a pretended machine',
+    height: 1,
+    root: w.chain.state.head.root,
+  });
+  await w.commit(1);
+  await w.until(w.at(1).reveal - 1);
+  await w.until(w.clock.now() + 4000);
+  expect(shown().some(({ state }) => state === 'judging')).toBe(true);
+});
+
+test('a slow machine looks at less of each; whom it cannot look at in time loses nothing', async () => {
+  const w = await world({
+    gauntlet: { evaluationSequences: 8 },
+    schedule: { roundMs: 600_000, trainMs: 400_000, commitMs: 402_000, revealMs: 405_000 },
+  });
+  // The clock passes only while a step is tried.
+  let msPerSequence = 0;
+  const trials: number[] = [];
   const losses = w.meter.losses.bind(w.meter);
   w.meter.losses = async (batch, step) => {
     const measured = await losses(batch, step);
     if (step === undefined) return measured;
-    await begin;
-    now += msPerSequence * measured.length;
-    w.clock.now += msPerSequence * measured.length;
     trials.push(measured.length);
+    await new Promise<void>((resolve) =>
+      w.clock.at(w.clock.now() + msPerSequence * measured.length, resolve),
+    );
     return measured;
   };
-  const play = async (round: number, speed: number) => {
-    let go = () => {};
-    begin = new Promise((resolve) => {
-      go = resolve;
-    });
-    [trials, msPerSequence] = [[], speed];
-    const works = await committed(w, round);
-    await revealed(w, round, works);
-    go();
-    await w.swarm.heard('certificate', 2 * round - 1); // each is said twice
-    await w.validator.settled();
-    const body = w.chain.last?.body;
-    await follow(w, works);
-    w.clock.now = w.at(round).judge + 100;
-    w.validator.advance();
-    await w.validator.prepare();
-    return { trials, accepted: body?.accepted.length, refused: body?.refused.map(({ reason }) => reason) };
+  const play = async (round: number, ms: number) => {
+    [msPerSequence, trials.length] = [ms, 0];
+    const body = await w.play(round);
+    return {
+      trials: [...trials],
+      accepted: body?.accepted.length,
+      refused: body?.refused.map(({ reason }) => reason),
+    };
   };
-  try {
-    // Planned for a fast machine, the first is looked at in full; the others at what then still fits.
-    expect(await play(1, 3600)).toEqual({ trials: [8, 8, 4, 4, 4, 4], accepted: 3, refused: [] });
-    // Even that is too much: who is left is not measured at all.
-    expect(await play(2, 7500)).toEqual({
-      trials: [8, 8],
-      accepted: 1,
-      refused: ['capacity', 'capacity'],
-    });
-    expect(w.lines.filter((line) => line.includes('takes too long'))).toHaveLength(1);
-    // Nobody is worse off in the next round.
-    expect(await play(3, 1)).toMatchObject({ accepted: 3, refused: [] });
-  } finally {
-    vi.restoreAllMocks();
-    await w.validator.stop();
-  }
+  // Planned for a fast machine, the first is looked at in full; the others at what then still fits.
+  expect(await play(1, 3600)).toEqual({ trials: [8, 8, 4, 4, 7, 7], accepted: 3, refused: [] });
+  // Even that is too much: who is left is not measured at all.
+  expect(await play(2, 7500)).toMatchObject({ accepted: 1, refused: ['capacity', 'capacity'] });
+  expect(w.reported('losses-slow')).toEqual([{ is: 'losses-slow', round: 2 }]);
+  // Nobody is worse off in the next round.
+  expect(await play(3, 1)).toMatchObject({ accepted: 3, refused: [] });
 });
 
-test('a measurement that nobody waits for any more asks the meter for nothing', async () => {
-  const w = await world();
-  const [contributor] = w.contributors;
-  const work = await contributor?.work(1);
-  if (contributor === undefined || work === undefined) throw new Error('a contributor without work');
-  const candidate = { contributor: contributor.identity.publicKey, bytes: work.bytes };
-  const losses = new RoundLosses({
-    manifest: w.run.manifest,
-    runId: w.run.runId,
-    meter: w.meter,
-    readBlob: (ref) => w.run.store.readBlob(ref),
-    secret: w.seat.secret,
-  });
-  await losses.load(w.chain.head.height, await w.chain.theta());
-  const late = new AbortController();
-  const measure = w.meter.losses.bind(w.meter);
-  w.meter.losses = (batch, step) => {
-    late.abort(new Error('too late')); // while the first text is measured as it is, before the step
-    return measure(batch, step);
-  };
-  await expect(losses.measure(candidate, 1, w.chain.head, 2, late.signal)).rejects.toThrow('too late');
-  expect(w.meter.trials).toBe(0);
-  await w.validator.stop();
+test('bytes a parameter: the mean of the sizes; none without work', () => {
+  expect(bytesPerParameter([], 100)).toBeNull();
+  expect(bytesPerParameter([{ byteLength: 10 }, { byteLength: 30 }], 100)).toBe(0.2);
 });
 
-test('the first to join are certified at once; who is no member is told so, and joins with the next certificate', async () => {
-  const w = await world();
-  const newcomer = await PretendedContributor.create(9, w.run.manifest, w.run.runId, await w.chain.theta());
-  w.clock.now = w.at(1).train + 10;
-  expect(await w.validator.handle((await newcomer.work(1)).commit, 'p')).toBe('ignore');
-  expect(await w.validator.handle(await newcomer.join({ ...w.admitted, hash: w.run.runId }), 'p')).toBe(
-    'ignore',
-  );
-  expect(await w.validator.handle(await newcomer.join(w.admitted), 'p')).toBe('accept');
-  // Others are members and may be training: nothing is certified before their commits are due.
-  w.clock.now = w.at(1).commit - 10;
-  w.validator.advance();
-  await w.validator.settled();
-  expect(w.chain.head.height).toBe(1);
-  w.clock.now = w.at(1).commit + 10;
-  w.validator.advance();
-  await w.validator.settled();
-  expect(w.chain.head).toMatchObject({ height: 2, round: 1, root: w.admitted.root, issued: 0 });
-  const refused = w.chain.last?.body.refused ?? [];
-  expect(refused.map((r) => [toHex(r.contributor), r.reason])).toEqual([
-    [toHex(newcomer.identity.publicKey), 'not-member'],
-  ]);
-  expect(w.lines.join('\n')).toMatch(/round 1 · height 2 · 0 accepted, 1 refused .*1 joined/);
-
-  w.clock.now = w.at(1).judge + 100;
-  w.validator.advance();
-  const work = await newcomer.work(2);
-  w.clock.now = w.at(2).train + 10;
-  expect(await w.validator.handle(work.commit, 'p')).toBe('accept');
-  await w.validator.stop();
-  // A restart reads the members back from the chain.
-  const reopened = await Chain.open(w.run.manifest, w.run.runId, w.run.store);
-  expect(reopened.members).toEqual(w.chain.members);
-  expect(reopened.members.has(toHex(newcomer.identity.publicKey))).toBe(true);
+test('a contributor that is pretended twice has the same key', async () => {
+  const w = await world({ contributors: 1 });
+  const twin = await PretendedContributor.create(1, w.run, await w.chain.theta());
+  expect(toHex(twin.identity.publicKey)).toBe(keyOf(w, 0));
 });

@@ -50,7 +50,7 @@ export interface ChatAnswer {
   readonly tokensPerSecond: number;
 }
 
-/** Errors carry their name across the thread: UncertifiedStateError, ChatRuntimeError, GenerationError. */
+/** Errors carry name and facts across the thread: UncertifiedStateError, ChatRuntimeError, GenerationError. */
 export interface ChatApi {
   /** Replaces the state that was open. Throws where θ has none of the certified roots or the runtime fails. */
   open(request: ChatOpenRequest): Promise<ChatOpened>;

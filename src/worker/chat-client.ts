@@ -22,6 +22,6 @@ export function startChat(): ChatClient {
     },
     generate: (request, onText) => ask(() => remote.generate(request, proxy(onText))),
     stop: () => ask(() => remote.stop()),
-    terminate: () => end('The model was closed.'),
+    terminate: () => end(),
   };
 }

@@ -24,16 +24,28 @@ export interface LoadedRuntime {
   readonly threads: number;
 }
 
-/** onnxruntime-web could not be loaded or would not take the model; `cause` has the details. */
-class ChatRuntimeError extends Error {
+/** onnxruntime-web could not be loaded or would not take the model. */
+export class ChatRuntimeError extends Error {
   static override readonly name = 'ChatRuntimeError';
   override readonly name = 'ChatRuntimeError';
+  readonly facts: { readonly backend: ChatBackend; readonly error: string };
+
+  constructor(facts: ChatRuntimeError['facts'], options?: ErrorOptions) {
+    super(`${facts.backend}: ${facts.error}`, options);
+    this.facts = facts;
+  }
 }
 
 /** The state is not one that a certificate vouches for. */
-class UncertifiedStateError extends Error {
+export class UncertifiedStateError extends Error {
   static override readonly name = 'UncertifiedStateError';
   override readonly name = 'UncertifiedStateError';
+  readonly facts: { readonly root: string };
+
+  constructor(root: string) {
+    super(`no certificate names the root ${root}`);
+    this.facts = { root };
+  }
 }
 
 interface Open {
@@ -88,10 +100,7 @@ export class Chat implements ChatApi {
     const { model, backend, state } = request;
     const theta = state.kind === 'theta' ? state.theta : decodeCheckpoint(state.bytes, model).theta;
     const root = toHex(await stateRoot(theta, parameterLayout(model)));
-    if (!request.certified.includes(root))
-      throw new UncertifiedStateError(
-        `This state has the fingerprint ${root.slice(0, 12)}, which no certificate vouches for.`,
-      );
+    if (!request.certified.includes(root)) throw new UncertifiedStateError(root);
     const tokenizer = Tokenizer.fromJson(request.tokenizer);
     // The old session first: two states at once may not fit.
     await this.#release();
@@ -102,14 +111,13 @@ export class Chat implements ChatApi {
       this.#open = { decoder, tokenizer };
       return { root, threads, loadMs: performance.now() - begun };
     } catch (cause) {
-      const where = backend === 'webgpu' ? 'the graphics card' : 'the processor';
-      throw new ChatRuntimeError(`The model could not be opened on ${where}: ${String(cause)}`, { cause });
+      throw new ChatRuntimeError({ backend, error: String(cause) }, { cause });
     }
   }
 
   async #write(request: ChatRequest, onText: (piece: string) => void): Promise<ChatAnswer> {
     const open = this.#open;
-    if (open === null) throw new ChatRuntimeError('No model is open.');
+    if (open === null) throw new ChatRuntimeError({ backend: 'wasm', error: 'no model is open' });
     const begun = performance.now();
     const breathe = breather();
     let text = '';

@@ -5,6 +5,7 @@
 import { expose } from 'comlink';
 import type { ChatBackend } from '../model/generate-ort.ts';
 import { Chat, type LoadedRuntime } from './chat.ts';
+import { carryFacts } from './thrown.ts';
 
 /** More threads than this gain little on one token's matrix-vector products. */
 const MOST_THREADS = 4;
@@ -21,4 +22,5 @@ async function load(backend: ChatBackend): Promise<LoadedRuntime> {
   return { ort, threads: gpu ? 0 : threads };
 }
 
+carryFacts();
 expose(new Chat(load));

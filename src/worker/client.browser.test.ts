@@ -7,16 +7,20 @@ import { bytesEqual } from '../protocol/bytes.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { testManifest } from '../protocol/testing.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
-import { startTrainer, type TrainerClient } from './client.ts';
+import type { TrainerClient } from '../work/pretrain/trainer-api.ts';
+import { startTrainer } from './client.ts';
 
 const base = preset('tiny');
 const run = testManifest(new Uint8Array(32), []);
 const manifest: Manifest = {
   ...run,
   model: base.model,
-  training: { ...base.training, maxInnerSteps: 4 },
+  task: {
+    kind: 'pretrain',
+    training: { ...base.training, maxInnerSteps: 4 },
+    data: { ...run.task.data, train: [{ hash: new Uint8Array(32), size: 8000, tokens: 4000 }] },
+  },
   sparseloco: base.sparseloco,
-  data: { ...run.data, train: [{ hash: new Uint8Array(32), size: 8000, tokens: 4000 }] },
 };
 
 let trainer: TrainerClient;

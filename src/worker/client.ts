@@ -3,18 +3,8 @@
  * has not answered by then fails: a worker that hangs in the driver must not be waited for.
  */
 import { proxy, type Remote, transfer, wrap } from 'comlink';
-import type { Assignment, TrainerApi, TrainProgress } from './api.ts';
+import type { Assignment, TrainerApi, TrainerClient, TrainProgress } from '../work/pretrain/trainer-api.ts';
 import { endable } from './endable.ts';
-
-/** {@link TrainerApi} across a thread: everything answers later. */
-export interface TrainerClient extends AsyncApi<TrainerApi> {
-  terminate(): void;
-}
-
-type AsyncApi<T> = {
-  // comlink turns every method into one that returns a promise.
-  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never;
-};
 
 export function startTrainer(): TrainerClient {
   const worker = new Worker(new URL('./trainer.worker.ts', import.meta.url), {
@@ -37,6 +27,6 @@ export function startTrainer(): TrainerClient {
     setPaused: (paused) => ask(() => remote.setPaused(paused)),
     theta: () => ask(() => remote.theta()),
     close: () => ask(() => remote.close()),
-    terminate: () => end('The trainer was ended.'),
+    terminate: () => end(),
   };
 }

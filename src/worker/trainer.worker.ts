@@ -1,12 +1,14 @@
 /**
  * The trainer's worker: comlink around {@link Trainer}, so that the page's thread never waits for a GPU. Big results
- * are transferred, not copied. comlink carries an error's name and message; the session goes by the name.
+ * are transferred, not copied. The session tells errors apart by their names (thrown.ts).
  */
 import { expose, transfer } from 'comlink';
-import type { TrainerApi } from './api.ts';
-import { Trainer } from './trainer.ts';
+import { browserTunings } from './tuning-store.ts';
+import { Trainer } from '../work/pretrain/trainer.ts';
+import type { TrainerApi } from '../work/pretrain/trainer-api.ts';
+import { carryFacts } from './thrown.ts';
 
-const trainer = new Trainer();
+const trainer = new Trainer(undefined, browserTunings);
 
 const api: TrainerApi = {
   open: (manifest) => trainer.open(manifest),
@@ -28,4 +30,5 @@ const api: TrainerApi = {
   },
   close: () => trainer.close(),
 };
+carryFacts();
 expose(api);

@@ -1,7 +1,7 @@
 /** Tuning results survive in IndexedDB and are found by adapter, kernel version and shapes only. */
 import { expect, test } from 'vitest';
 import type { Tuning } from '../kernels/tune.ts';
-import { loadTuning, saveTuning } from './tuning-store.ts';
+import { browserTunings } from './tuning-store.ts';
 
 test('what was measured is found again, under its key only', async () => {
   const tuning: Tuning = {
@@ -11,8 +11,8 @@ test('what was measured is found again, under its key only', async () => {
     storage: 'f32',
     attention: { plain64: 12 },
   };
-  expect(await loadTuning('1 a gpu shapes')).toBeUndefined();
-  await saveTuning('1 a gpu shapes', tuning);
-  expect(await loadTuning('1 a gpu shapes')).toEqual(tuning);
-  expect(await loadTuning('2 a gpu shapes')).toBeUndefined();
+  expect(await browserTunings.load('1 a gpu shapes')).toBeUndefined();
+  await browserTunings.save('1 a gpu shapes', tuning);
+  expect(await browserTunings.load('1 a gpu shapes')).toEqual(tuning);
+  expect(await browserTunings.load('2 a gpu shapes')).toBeUndefined();
 });

@@ -1,9 +1,10 @@
 /**
- * Keeps the result of the kernels' tuning run in this browser, so that a GPU is measured once and not at every visit.
- * Where nothing can be kept (Node, private modes) it is measured again.
+ * Keeps the result of the kernels' tuning run, so that a GPU is measured once and not at every visit. In a browser it is
+ * kept in IndexedDB; where nothing can be kept (private modes) it is measured again.
  */
 import { openDB } from 'idb';
 import type { Tuning } from '../kernels/tune.ts';
+import type { TuningStore } from '../work/pretrain/trainer.ts';
 
 const DATABASE = 'tabswarm-tuning';
 const STORE = 'results';
@@ -16,8 +17,7 @@ async function open() {
   });
 }
 
-/** `key` names adapter, kernel version and model shapes. */
-export async function loadTuning(key: string): Promise<Tuning | undefined> {
+async function loadTuning(key: string): Promise<Tuning | undefined> {
   if (globalThis.indexedDB === undefined) return undefined;
   try {
     const db = await open();
@@ -32,7 +32,7 @@ export async function loadTuning(key: string): Promise<Tuning | undefined> {
   }
 }
 
-export async function saveTuning(key: string, tuning: Tuning): Promise<void> {
+async function saveTuning(key: string, tuning: Tuning): Promise<void> {
   if (globalThis.indexedDB === undefined) return;
   try {
     const db = await open();
@@ -45,3 +45,5 @@ export async function saveTuning(key: string, tuning: Tuning): Promise<void> {
     // No storage: the next visit measures again.
   }
 }
+
+export const browserTunings: TuningStore = { load: loadTuning, save: saveTuning };

@@ -1,7 +1,7 @@
 /** What a validator's tab asks of its workers: one measures losses, another replays audited rounds. */
 import type { TrialStep } from '../gauntlet/loss-meter.ts';
 import type { ReplayFigures } from '../gauntlet/replay.ts';
-import type { ReplayRequest } from '../gauntlet/replays.ts';
+import type { ReplayRequest } from '../measure/replays.ts';
 import type { AdapterReport } from '../kernels/gpu.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { Batch } from '../training/types.ts';
@@ -9,11 +9,16 @@ import type { Batch } from '../training/types.ts';
 /** auto: a real GPU where the browser offers one, else WebAssembly, which is quicker than a CPU driver. */
 export type MeterKind = 'auto' | 'webgpu' | 'ort';
 
+/** Why a GPU is not used. */
+export type NoGpu =
+  | { readonly why: 'software-gpu'; readonly adapter: string }
+  | { readonly why: 'no-gpu'; readonly error: string };
+
 export interface OpenedMeter {
   /** For the log and the validator's sign of life. */
   readonly name: string;
-  /** Why it is not WebGPU, in plain words; null when it is, or when nobody asked for it. */
-  readonly fallback: string | null;
+  /** Why it is not WebGPU; null when it is, or when nobody asked for it. */
+  readonly fallback: NoGpu | null;
 }
 
 export interface ValidatorApi {

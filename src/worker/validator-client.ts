@@ -4,14 +4,14 @@
  */
 import { proxy, type Remote, wrap } from 'comlink';
 import { LossError, type LossMeter, type TrialStep } from '../gauntlet/loss-meter.ts';
-import { MAX_SOFTWARE_PARAMETERS, type Replays } from '../gauntlet/replays.ts';
-import { adapterLine } from '../kernels/gpu.ts';
+import { MAX_SOFTWARE_PARAMETERS, type Replays } from '../measure/replays.ts';
+import { type AdapterReport, adapterLine } from '../kernels/gpu.ts';
 import { parameterLayout } from '../model/layout.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { Batch } from '../training/types.ts';
 import { endable, WorkerEndedError } from './endable.ts';
-import type { MeterKind, OpenedMeter, ValidatorApi } from './validator-api.ts';
+import type { MeterKind, NoGpu, OpenedMeter, ValidatorApi } from './validator-api.ts';
 
 function startWorker(name: string) {
   const worker = new Worker(new URL('./validator.worker.ts', import.meta.url), { type: 'module', name });
@@ -61,7 +61,7 @@ export class WorkerLossMeter implements LossMeter {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#running?.worker.end('The validator was stopped.');
+    this.#running?.worker.end();
     this.#running = null;
   }
 
@@ -75,7 +75,7 @@ export class WorkerLossMeter implements LossMeter {
     } catch (error) {
       // A GPU that is gone stays gone for this worker; the next question gets a new one.
       if (error instanceof WorkerEndedError || (error instanceof Error && error.name === 'DeviceLostError')) {
-        running.worker.end('It crashed.');
+        running.worker.end();
         if (this.#running === running) this.#running = null;
       }
       throw new LossError(messageOf(error), { cause: error });
@@ -97,14 +97,11 @@ export class WorkerLossMeter implements LossMeter {
   }
 }
 
-/**
- * Opens this browser's GPU for audits, or says in plain words why there are none. `software`: a CPU driver will do, for
- * small models.
- */
+/** Opens this browser's GPU for audits, or says why there are none. `software`: a CPU driver will do, for small models. */
 export async function openWorkerReplays(
   manifest: Manifest,
   software: boolean,
-): Promise<{ readonly replays: Replays; readonly adapter: string } | { readonly why: string }> {
+): Promise<{ readonly replays: Replays; readonly adapter: AdapterReport } | NoGpu> {
   const worker = startWorker('replays');
   const { remote, ask, end } = worker;
   try {
@@ -113,14 +110,14 @@ export async function openWorkerReplays(
     if (!adapter.software || (software && small)) {
       const replays: Replays = {
         replay: (request) => ask(() => remote.replay(request)),
-        close: async () => end('The validator was stopped.'),
+        close: async () => end(),
       };
-      return { replays, adapter: adapterLine(adapter) };
+      return { replays, adapter };
     }
-    end('It is not used.');
-    return { why: `this browser has only a software GPU (${adapterLine(adapter)})` };
+    end();
+    return { why: 'software-gpu', adapter: adapterLine(adapter) };
   } catch (error) {
-    end('It could not be opened.');
-    return { why: `this browser's GPU cannot be used: ${messageOf(error).replace(/\.$/, '')}` };
+    end();
+    return { why: 'no-gpu', error: messageOf(error) };
   }
 }

@@ -12,6 +12,7 @@ import { parameterLayout } from '../../src/model/layout.ts';
 import { readSafetensors } from '../../src/model/safetensors.ts';
 import { dequantise } from '../../src/sparseloco/update.ts';
 import { decodeSubmission } from '../../src/sparseloco/wire.ts';
+import { innerSteps } from '../../src/training/inner-steps.ts';
 
 const file = readSafetensors(
   readFileSync(new URL('../vectors/experiments/two-workers.safetensors', import.meta.url)),
@@ -61,12 +62,11 @@ describe('a run of two workers and two rounds equals PyTorch', () => {
     for (let round = 0; round < settings.rounds; round++) {
       for (const [w, engine] of engines.entries()) {
         engine.setParameters(outer.start(w));
-        const stream = workerBatches(workerText(corpus, settings, w), settings, round, w);
-        for (let step = 0; step < settings.innerSteps; step++) {
-          const rate = rateOf(settings)(round, step, settings.innerSteps);
-          await engine.step([stream.next().value], rate);
-          losses.push((await engine.report()).loss);
-        }
+        const batches = workerBatches(workerText(corpus, settings, w), settings, round, w);
+        const plan = { batches, accumulation: 1, rate: rateOf(settings)(round, settings.innerSteps) };
+        await innerSteps(engine, plan, settings.innerSteps, {
+          after: async () => void losses.push((await engine.report()).loss),
+        });
         const end = await engine.readParameters();
         const ends = data(`round${round}.worker${w}.end`);
         // A coordinate whose gradient is nearly zero moves by Adam's sign alone, which rounding may flip.

@@ -57,7 +57,7 @@ describe('simulate', () => {
     for (let round = 0; round < s.rounds; round++) {
       const stream = workerBatches(workerText(corpus, s, 0), s, round, 0);
       for (let step = 0; step < s.innerSteps; step++)
-        await engine.step([stream.next().value], rateOf(s)(round, step, s.innerSteps));
+        await engine.step([stream.next().value], rateOf(s)(round, s.innerSteps)(step));
     }
     const plain = await engine.readParameters();
     const seen: Float32Array[] = [];

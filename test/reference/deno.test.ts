@@ -16,7 +16,7 @@ const root = resolve(import.meta.dirname, '../..');
 const vectors = ['llama-gqa', 'llama-tied'].map((name) => `test/vectors/${name}.safetensors`);
 const run = promisify(execFile);
 
-test('f32 and f16 storage equal PyTorch within their tolerances', { timeout: 180_000 }, async () => {
+test('f32 and f16 storage equal PyTorch within their tolerances', async () => {
   const register = resolve(root, 'scripts/register.mjs');
   // Exits with 1, and so rejects, where any figure is past its tolerance.
   const { stdout } = await run(
@@ -42,7 +42,7 @@ test('f32 and f16 storage equal PyTorch within their tolerances', { timeout: 180
   expect(figures.filter(({ pass }) => !pass)).toEqual([]);
 });
 
-test('every product with f16 operands, and attention in large blocks', { timeout: 180_000 }, async () => {
+test('every product with f16 operands, and attention in large blocks', async () => {
   const icd = lavapipeIcd();
   if (icd === null) throw new Error('lavapipe is not installed: run "npm run setup"');
   const folder = await mkdtemp(join(tmpdir(), 'tabswarm-kernels-'));

@@ -43,7 +43,7 @@ async function operand(values: Float32Array, rows: number, half: boolean): Promi
   const wide = storage(gpu, padded);
   if (!half) return wide;
   const narrow = storage(gpu, padded.length / 2);
-  await runLaunches(gpu, [toHalfLaunch(padded.length, [wide, narrow])]);
+  await runLaunches(gpu, [toHalfLaunch(padded.length, { values: wide, half: narrow })]);
   free(wide);
   return narrow;
 }
@@ -89,9 +89,9 @@ for (const variant of MATMUL_VARIANTS.filter((v) => CHECKED.includes(v.name))) {
   const parts = new PartTable(table.buffer);
   const variant = tiledAttention(32 * 1024);
   const launches = [
-    ...attentionLaunches(variant, 'forward', s, [qkv, out, lse], parts, 1e12),
-    ...attentionLaunches(variant, 'query', s, [qkv, out, dout, lse, angles, delta, dqkv], parts, 1e12),
-    ...attentionLaunches(variant, 'keyValue', s, [qkv, dout, lse, angles, delta, dqkv], parts, 1e12),
+    ...attentionLaunches(variant, 'forward', s, { qkv, out, lse }, parts, 1e12),
+    ...attentionLaunches(variant, 'query', s, { qkv, out, dout, lse, angles, delta, dqkv }, parts, 1e12),
+    ...attentionLaunches(variant, 'keyValue', s, { qkv, dout, lse, angles, delta, dqkv }, parts, 1e12),
   ];
   gpu.device.queue.writeBuffer(table.buffer, 0, parts.data);
   await runLaunches(gpu, launches);

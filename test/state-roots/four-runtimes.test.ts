@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundleModule } from '../../bench/lib/bundle.ts';
 import { openChromium } from '../../bench/lib/chromium.ts';
 import { lavapipeIcd } from '../../scripts/browsers.ts';
-import { nodeGpuEntry } from '../../src/kernels/testing.ts';
+import { nodeGpuEntry } from '../../src/kernels/node-gpu.ts';
 import { cpuRoots, gpuRoots, makeScenarios, type RuntimeRoots, type Scenario } from './scenarios.ts';
 
 const here = import.meta.dirname;
@@ -65,7 +65,6 @@ test('Deno: wgpu and naga, on lavapipe', async () => {
     {
       env: { ...process.env, VK_ICD_FILENAMES: icd, XDG_RUNTIME_DIR: tmpdir(), DENO_NO_UPDATE_CHECK: '1' },
       maxBuffer: 1 << 24,
-      timeout: 50_000,
     },
   );
   check(JSON.parse(stdout), /llvmpipe|lavapipe/i);

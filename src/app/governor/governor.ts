@@ -6,6 +6,7 @@
  */
 import { DEFAULT_SETTINGS, type Settings } from '../settings.ts';
 import { loadSettings, onSettingsElsewhere, saveSettings, settingsFrom } from '../settings-store.ts';
+import { type Clock, every, systemClock } from '../../protocol/timer.ts';
 import type { LinkPath } from '../../swarm/types.ts';
 import type { AppStore } from '../store.ts';
 import { type Conditions, decide, type Decision, FRESH, type Memory, waive } from './rules.ts';
@@ -31,7 +32,8 @@ export interface GovernorOptions {
   readonly obey: (decision: Decision, settings: Settings) => void;
   readonly scope?: Surroundings;
   readonly usage?: UsageStore;
-  readonly now?: () => number;
+  /** This machine's; default the system's. */
+  readonly clock?: Clock;
 }
 
 /** What the session is about to do. */
@@ -55,7 +57,7 @@ const ALLOWED: Decision = {
 export class Governor {
   readonly #store: AppStore;
   readonly #obey: GovernorOptions['obey'];
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #usage: MonthlyUsage;
   readonly #battery: BatterySensor;
   readonly #network: NetworkSensor;
@@ -66,21 +68,21 @@ export class Governor {
   #task: Task | null = null;
   #paused = false;
   #away = true;
-  #tick: ReturnType<typeof setInterval> | undefined;
-  #alarm: ReturnType<typeof setTimeout> | undefined;
+  #stopTicking: () => void = () => {};
+  #cancelAlarm: () => void = () => {};
   #release: (() => void)[] = [];
   readonly #waiters = new Set<() => void>();
 
   constructor(options: GovernorOptions) {
     this.#store = options.store;
     this.#obey = options.obey;
-    this.#now = options.now ?? Date.now;
+    this.#clock = options.clock ?? systemClock();
     this.#usage = new MonthlyUsage(options.usage ?? new BrowserUsage());
     const scope: Surroundings = options.scope ?? globalThis;
     const look = (): void => this.#look();
     this.#battery = new BatterySensor(scope.navigator, look);
     this.#network = new NetworkSensor(scope.navigator, look);
-    this.#presence = new PresenceSensor(scope, look, this.#now);
+    this.#presence = new PresenceSensor(scope, look, () => this.#clock.now());
     this.#wake = new WakeLockKeeper(scope, () => this.#show());
     this.#adopt(loadSettings());
     this.#show({
@@ -127,7 +129,7 @@ export class Governor {
       this.#network.start();
       void this.#observePresence();
     }
-    this.#tick = setInterval(() => void this.#count(), TICK_MS);
+    this.#stopTicking = every(this.#clock, TICK_MS, () => void this.#count());
     void this.#count();
     this.#look(true);
   }
@@ -135,8 +137,8 @@ export class Governor {
   end(): void {
     if (this.#task === null) return;
     this.#task = null;
-    clearInterval(this.#tick);
-    clearTimeout(this.#alarm);
+    this.#stopTicking();
+    this.#cancelAlarm();
     for (const release of this.#release.splice(0)) release();
     this.#battery.stop();
     this.#network.stop();
@@ -204,14 +206,14 @@ export class Governor {
   }
 
   async #count(): Promise<void> {
-    await this.#usage.flush(this.#now());
+    await this.#usage.flush(this.#clock.now());
     this.#look();
   }
 
   #conditions({ roundBytes, joinBytes }: Task): Conditions {
     const { down, up } = this.#usage.month;
     return {
-      now: this.#now(),
+      now: this.#clock.now(),
       battery: this.#battery.state,
       active: this.#presence.active,
       metered: this.#network.metered,
@@ -241,12 +243,13 @@ export class Governor {
   }
 
   #setAlarm(): void {
-    clearTimeout(this.#alarm);
+    this.#cancelAlarm();
     const { until } = this.#decision;
     if (this.#task === null || until === null) return;
     // The tick looks again anyway, and a sleeping computer's timers are late.
-    const wait = until - this.#now() + AFTER_MS;
-    if (wait < TICK_MS) this.#alarm = setTimeout(() => this.#look(), Math.max(AFTER_MS, wait));
+    const wait = until - this.#clock.now() + AFTER_MS;
+    if (wait < TICK_MS)
+      this.#cancelAlarm = this.#clock.at(this.#clock.now() + Math.max(AFTER_MS, wait), () => this.#look());
   }
 
   #wakeWaiters(): void {

@@ -1,56 +1,40 @@
 /** A chain on a small run, and one certified round on it, without network or clock: for store and crash tests. */
-import { inspectorFor } from '../../gauntlet/inspect.ts';
-import { RoundBook } from '../../gauntlet/book.ts';
-import { deadlines } from '../../protocol/clock.ts';
-import { open } from '../../protocol/envelope.ts';
+import { openRun as openSigned } from '../../chain/run.ts';
 import type { Identity } from '../../protocol/identity.ts';
-import type { MessageOf } from '../../protocol/messages.ts';
-import type { SeatChain } from '../../validator/certify.ts';
-import { Chain } from '../chain.ts';
+import { PretendedContributor } from '../../sim/pretended.ts';
+import type { Appended } from '../../validator/certify.ts';
+import { HostChain } from '../chain.ts';
 import type { Store } from '../store.ts';
-import { PretendedContributor } from './fixtures.ts';
-import { openManifest } from '../../protocol/envelope.ts';
 
-export async function openChain(store: Store): Promise<Chain> {
-  const opened = await openManifest(store.manifest() as Uint8Array);
+export async function openChain(store: Store): Promise<HostChain> {
+  const opened = await openSigned(store.manifest() as Uint8Array);
   if (!opened.ok) throw new Error(opened.detail);
-  return Chain.open(opened.manifest, opened.runId, store);
+  return HostChain.open(opened.run, store);
 }
 
-/** Has two contributors do a round and certifies it. */
-export async function certifyRound(chain: SeatChain, validator: Identity, round: number) {
-  const { manifest, runId } = chain;
+/** Has two contributors do a round, accepts both, refuses a third, and certifies that. */
+export async function certifyRound(chain: HostChain, validator: Identity, round: number): Promise<Appended> {
+  const { run, head } = chain;
   const theta = await chain.theta();
-  const { commit, reveal } = deadlines(manifest.schedule, round);
-  const book = new RoundBook({
-    manifest,
-    runId,
-    round,
-    baseRoot: () => chain.head.root,
-    ...inspectorFor(manifest),
-    evaluate: null,
-  });
+  const accepted = [];
+  const work: Uint8Array[] = [];
   for (const seed of [1, 2]) {
-    const contributor = await PretendedContributor.create(seed, manifest, runId, theta);
-    const work = await contributor.work(round);
-    const key = contributor.identity.publicKey;
-    book.commit(key, (await message(work.commit)) as MessageOf<'commit'>, commit - 1);
-    book.reveal(key, (await message(work.reveal)) as MessageOf<'reveal'>, reveal - 1);
-    const receipt = await book.bytes(key, work.bytes);
-    if (!receipt.ok) throw new Error(receipt.detail);
+    const contributor = await PretendedContributor.create(seed, run, theta);
+    const { bytes, claim } = await contributor.work(round);
+    accepted.push({ contributor: contributor.identity.publicKey, claim, units: 1024, weight: 256 });
+    work.push(bytes);
   }
-  const verdict = await book.judge();
-  return chain.append({
-    verdict,
-    submissions: verdict.accepted.map((entry) => book.bytesOf(entry.contributor) as Uint8Array),
+  const refused = [
+    {
+      contributor: new Uint8Array(32).fill(9),
+      reason: 'late' as const,
+      note: { code: 'late-commit', figures: { ms: 12 } },
+    },
+  ];
+  return chain.seat.append({
+    verdict: { round, baseRoot: head.root, accepted, refused, joined: [], audits: [], scores: [] },
+    work,
     validator,
     heldOutLoss: 6 - 0.1 * round,
-    time: reveal,
   });
-}
-
-async function message(bytes: Uint8Array) {
-  const opened = await open(bytes);
-  if (!opened.ok) throw new Error(opened.detail);
-  return opened.message;
 }

@@ -15,10 +15,11 @@ struct Settings {
 @group(0) @binding(4) var<storage, read> firstBad: u32;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (firstBad != 0xffffffffu || id.x >= settings.length) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let id = (group.y * FOLD + group.x) * 64u + lane;
+  if (firstBad != 0xffffffffu || id >= settings.length) {
     return;
   }
-  let i = settings.first + id.x;
+  let i = settings.first + id;
   error[i] = settings.beta * error[i] + (f32(theta[i]) * settings.unit - parameters[i]);
 }

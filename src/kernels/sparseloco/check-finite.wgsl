@@ -3,7 +3,6 @@
 
 struct Settings {
   length: u32, // vec4s
-  gridX: u32,  // workgroups in x; a long buffer needs y too
 }
 
 @group(0) @binding(0) var<uniform> settings: Settings;
@@ -12,7 +11,7 @@ struct Settings {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * settings.gridX + group.x) * 256u + lane;
+  let i = (group.y * FOLD + group.x) * 256u + lane;
   if (i >= settings.length) {
     return;
   }

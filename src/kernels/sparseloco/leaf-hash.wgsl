@@ -2,7 +2,6 @@
 // order. One thread a chunk: the blocks of a hash are sequential, and a model has thousands of chunks.
 
 struct Settings {
-  gridX: u32,
   chunks: u32,
 }
 
@@ -30,7 +29,7 @@ fn rotr(x: u32, n: u32) -> u32 {
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let chunk = (group.y * settings.gridX + group.x) * 32u + lane;
+  let chunk = (group.y * FOLD + group.x) * 32u + lane;
   if (chunk >= settings.chunks) {
     return;
   }

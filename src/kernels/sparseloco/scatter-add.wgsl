@@ -2,7 +2,6 @@
 // into, or takes them out of, the error feedback, and makes a validator's trial model. One workgroup a chunk.
 
 struct Settings {
-  gridX: u32,
   chunks: u32,
 }
 
@@ -18,7 +17,7 @@ struct Settings {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let chunk = group.y * settings.gridX + group.x;
+  let chunk = group.y * FOLD + group.x;
   if (chunk >= settings.chunks) {
     return;
   }

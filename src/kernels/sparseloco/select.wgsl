@@ -11,7 +11,6 @@ struct Settings {
   topK: u32,
   // 0: raw values out, e <- a (the host quantises and subtracts); 1: sign1; 2: sign2.
   mode: u32,
-  gridX: u32,
   chunks: u32,
 }
 
@@ -106,7 +105,7 @@ fn chooseTable(count: u32) {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let chunk = group.y * settings.gridX + group.x;
+  let chunk = group.y * FOLD + group.x;
   if (chunk >= settings.chunks || firstBad != 0xffffffffu) {
     return;
   }

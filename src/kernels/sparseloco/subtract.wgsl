@@ -2,7 +2,6 @@
 // Exact integer arithmetic; sparseloco/outer-step.ts has combined the submissions into one change per coordinate.
 
 struct Settings {
-  gridX: u32,
   chunks: u32,
 }
 
@@ -19,7 +18,7 @@ struct Settings {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let chunk = group.y * settings.gridX + group.x;
+  let chunk = group.y * FOLD + group.x;
   if (chunk >= settings.chunks) {
     return;
   }

@@ -2,7 +2,7 @@
 import { type ContributionDraft, Contributions } from '../../app/contributions.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import type { ShownProfile } from '../../protocol/profile-book.ts';
-import { testChain, type TestChain } from '../../protocol/testing-chain.ts';
+import { testChain, type TestChain } from '../../chain/testing.ts';
 import { testIdentity } from '../../protocol/testing.ts';
 
 const ROUNDS = 24;
@@ -13,8 +13,9 @@ export const galleryChain = async (): Promise<TestChain> =>
 
 export async function fakeContribution(profile: ShownProfile): Promise<ContributionDraft | null> {
   const identity = await testIdentity('gallery');
-  const { manifest, manifestBytes, runId, certificates, account } = await galleryChain();
-  const contributions = new Contributions({ identity, runId, manifestBytes });
+  const { run, certificates, account } = await galleryChain();
+  const { manifest } = run;
+  const contributions = new Contributions({ identity, run });
   for (const certificate of certificates) contributions.add(certificate);
   const shown = {
     ...profile,

@@ -1,6 +1,8 @@
 /** Made-up but plausible states, the same at every load. */
 import type { AppState, PeerView, Phase, RoundRecord, RunInfo } from '../../app/state.ts';
+import { note } from '../../gauntlet/notes.ts';
 import type { AdapterReport } from '../../kernels/gpu.ts';
+import type { Note } from '../../protocol/messages.ts';
 import type { LinkPath } from '../../swarm/types.ts';
 import { picture } from './fake-picture.ts';
 import { hex, peerId, random } from './seeded.ts';
@@ -125,7 +127,7 @@ export const ownRound = (round: number, at: number, heldOutLoss: number): RoundR
   own: {
     outcome: 'accepted',
     reason: null,
-    detail: '',
+    note: null,
     innerSteps: 14 + (round % 5),
     tokens: 57_344 + 4096 * (round % 5),
     credits: 181_250 + 1_337 * (round % 7),
@@ -146,7 +148,7 @@ export const refusedRound = (
   round: number,
   at: number,
   reason: NonNullable<RoundRecord['own']>['reason'],
-  detail = '',
+  found: Note | null = null,
 ): RoundRecord => {
   const accepted = ownRound(round, at, heldOutAt(round));
   return {
@@ -156,7 +158,7 @@ export const refusedRound = (
       ...accepted.own!,
       outcome: reason === 'no-certificate' ? 'lost' : 'refused',
       reason,
-      detail,
+      note: found,
       credits: 0,
       share: null,
     },
@@ -197,7 +199,7 @@ export function training(): Partial<AppState> {
     rounds: Array.from({ length: rounds }, (_, i) => {
       const round = i + 1;
       const at = start + round * run.roundMs;
-      if (round === 38) return refusedRound(round, at, 'late', 'committed 412 ms after the deadline');
+      if (round === 38) return refusedRound(round, at, 'late', note('late-commit', { ms: 412 }));
       if (round === 40) return refusedRound(round, at, 'no-certificate');
       if (round === 36) return { ...ownRound(round, at, heldOutAt(round)), own: null };
       return ownRound(round, at, heldOutAt(round));

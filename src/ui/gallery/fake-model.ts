@@ -8,6 +8,17 @@ import { hex } from './fake-data.ts';
 const state = { root: hex(5), height: 42 };
 const greedy = { temperature: 0, topP: 1 };
 
+const noHost = {
+  code: 'trouble',
+  trouble: {
+    code: 'host-unreachable',
+    recovering: true,
+    why: 'unreachable',
+    url: 'https://example.org',
+    status: null,
+  },
+} as const;
+
 const text = (id: number, prompt: string, written: string, rest: Partial<ChatText> = {}): ChatText => ({
   id,
   prompt,
@@ -59,7 +70,7 @@ const CHATS: Readonly<Record<string, ChatView>> = {
   'chat-fell-back': { ...ready, fellBack: true, texts: [] },
   'chat-problem': {
     ...off,
-    problem: 'The host at https://example.org cannot be reached.',
+    problem: noHost,
     texts: ready.texts,
   },
 };
@@ -85,7 +96,7 @@ const SAMPLES: Readonly<Record<string, Partial<SamplesView>>> = {
     })),
   },
   'chat-loading': { enabled: true, writing: true },
-  'chat-problem': { problem: 'The host at https://example.org cannot be reached.' },
+  'chat-problem': { problem: noHost },
 };
 
 /** `name` of the gallery's state; unknown ones have everything off. The buttons answer at once. */

@@ -73,7 +73,7 @@ export function picture(now: number, peers: readonly PeerView[]): PictureState {
       forfeitedRounds: [],
       auditsPassed: 4,
       auditsFailed: 0,
-      lastAudit: { round: 38, outcome: 'passed', detail: '' },
+      lastAudit: { round: 38, outcome: 'passed', note: null },
       admittedRound: 0,
       vestRounds: 4,
       awaitsAudit: false,

@@ -1,34 +1,60 @@
 /** The states of the gallery by name. Each is a function, so that its times are fresh at every load. */
 import type { AppState, Problem } from '../../app/state.ts';
+import { note } from '../../gauntlet/notes.ts';
+import type { Waiting } from '../../peer/reasons.ts';
 import { linksOf, membersAround } from './fake-picture.ts';
 import { controlScenarios } from './control-scenarios.ts';
 import { adapter, hex, longRun, peers, refusedRound, run, softwareAdapter, training } from './fake-data.ts';
 import { truthScenarios } from './truth-scenarios.ts';
 
-const MESSAGES: Readonly<Record<Problem['code'], readonly [message: string, recovering: boolean]>> = {
-  'no-webgpu': ['', false],
-  'insecure-page': ['This page was opened at http://192.168.1.20:8443.', false],
-  framed: [
-    'Another site shows this page inside its own. Open https://example.org in a tab of its own.',
-    false,
-  ],
-  'no-adapter': ['The browser answered a request for a graphics card with none.', false],
-  'adapter-too-small': [
-    'The run needs 2.48 GB in one graphics card; this one (Intel HD Graphics 520) offers 1.07 GB.',
-    false,
-  ],
-  'device-lost': ['The driver said: “Device was lost during execution (TDR)”.', true],
-  'host-unreachable': ['No answer from 192.168.1.20; the next try is in 8 s.', true],
-  'bad-manifest': ['The field “schedule” is missing.', false],
-  'protocol-version': ['This tab speaks version 1, the host version 2.', false],
-  'corrupt-data': ['Shard 12 (3f9ac0…) from peer …k7Qw2e9x.', true],
-  'no-validator': ['', true],
-  'out-of-sync': ['At round 42 this tab had fingerprint 91bc…, the certificate 3d20….', true],
-  internal: ['Cannot read properties of undefined (reading “layers”).', false],
+const MIB = 2 ** 20;
+
+/** One problem of each code. */
+const PROBLEMS: { readonly [C in Problem['code']]: Problem & { readonly code: C } } = {
+  'no-webgpu': { code: 'no-webgpu', recovering: false },
+  'insecure-page': { code: 'insecure-page', recovering: false },
+  framed: { code: 'framed', recovering: false },
+  'no-adapter': { code: 'no-adapter', recovering: false },
+  'adapter-too-small': {
+    code: 'adapter-too-small',
+    recovering: false,
+    misfit: { of: 'buffer', name: 'gradients', bytes: 2480 * MIB, most: 1024 * MIB },
+    batch: 4,
+    sequence: 1024,
+    largest: 'small',
+  },
+  'device-lost': {
+    code: 'device-lost',
+    recovering: true,
+    detail: 'the GPU was lost (unknown): Device was lost during execution (TDR)',
+  },
+  'host-unreachable': {
+    code: 'host-unreachable',
+    recovering: true,
+    why: 'unreachable',
+    url: 'https://swarm.example.org',
+    status: null,
+  },
+  'blob-missing': {
+    code: 'blob-missing',
+    recovering: true,
+    hash: hex(12),
+    reasons: 'the host sent other bytes; nobody serves it',
+  },
+  'bad-manifest': { code: 'bad-manifest', recovering: false, detail: 'the field “schedule” is missing' },
+  'protocol-version': { code: 'protocol-version', recovering: false, ours: 3, theirs: 4 },
+  'corrupt-data': { code: 'corrupt-data', recovering: true, source: 'cache', hash: hex(13) },
+  'no-validator': { code: 'no-validator', recovering: true },
+  'out-of-sync': { code: 'out-of-sync', recovering: true, why: 'root-differs', height: 42 },
+  internal: {
+    code: 'internal',
+    recovering: false,
+    detail: 'Cannot read properties of undefined (reading “layers”)',
+  },
 };
 
 const firstVisit = (): Partial<AppState> => ({ run });
-const waiting = (waitingFor: string) => (): Partial<AppState> => ({
+const waiting = (waitingFor: Waiting) => (): Partial<AppState> => ({
   ...training(),
   activity: 'waiting',
   waitingFor,
@@ -48,8 +74,7 @@ const idleCodes: readonly Problem['code'][] = [
 
 /** A problem as it shows where it usually strikes: before Start or during training. */
 const problem = (code: Problem['code']) => (): Partial<AppState> => {
-  const [message, recovering] = MESSAGES[code];
-  const problems = [{ code, message, recovering }];
+  const problems = [PROBLEMS[code]];
   if (code === 'bad-manifest') return { run: null, problems };
   if (idleCodes.includes(code)) return { ...firstVisit(), problems };
   const base = training();
@@ -90,15 +115,15 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
     heldOutLoss: [],
     totals: { innerSteps: 0, tokens: 0, accepted: 0, refused: 0, credits: 0 },
     tokensPerSecond: 0,
-    waitingFor: 'Fetching the checkpoint of round 40 from 3 peers: 2.1 of 4.3 MB.',
+    waitingFor: { why: 'model' },
   }),
   training,
   'software-adapter': () => ({ ...training(), adapter: softwareAdapter, tokensPerSecond: 61.4 }),
-  'waiting-certificate': waiting(
-    'The validators are testing this round’s work; the certificate is due in 3 s.',
-  ),
-  'waiting-round': waiting('You joined in mid-round; the next round starts in 18 s.'),
-  'waiting-peers': waiting('Nobody else is connected; the host alone certifies your work.'),
+  'waiting-certificate': waiting({ why: 'verdict' }),
+  'waiting-round': waiting({ why: 'no-step' }),
+  'waiting-admission': waiting({ why: 'admission', inMs: 18_400 }),
+  'waiting-audit': waiting({ why: 'audit' }),
+  'waiting-trouble': waiting({ why: 'trouble', trouble: PROBLEMS['blob-missing'] }),
   paused: () => ({ ...training(), intent: 'paused', activity: 'paused', tokensPerSecond: 0 }),
   watching: () => ({
     ...training(),
@@ -114,7 +139,7 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
     activity: 'idle',
     adapter: null,
     trainLoss: [],
-    problems: [{ code: 'no-webgpu', message: '', recovering: false }],
+    problems: [PROBLEMS['no-webgpu']],
   }),
   refused: () => ({
     ...training(),
@@ -124,7 +149,7 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
         i + 1,
         Date.now() - (8 - i) * 30_000,
         reason,
-        reason === 'norm' ? 'norm 41.2, median 0.9, limit 10x' : '',
+        reason === 'norm' ? note('norm-far', { norm: 41.2, median: 0.9, limit: 10 }) : null,
       ),
     ),
   }),
@@ -174,16 +199,12 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
   'long-names-landing': () => ({ run: longRun }),
   ...controlScenarios,
   ...Object.fromEntries(
-    (Object.keys(MESSAGES) as Problem['code'][]).map((code) => [`problem-${code}`, problem(code)]),
+    (Object.keys(PROBLEMS) as Problem['code'][]).map((code) => [`problem-${code}`, problem(code)]),
   ),
   'problem-several': () => ({
     ...training(),
     host: 'unreachable',
     activity: 'syncing',
-    problems: (['host-unreachable', 'corrupt-data', 'protocol-version'] as const).map((code) => ({
-      code,
-      message: MESSAGES[code][0],
-      recovering: MESSAGES[code][1],
-    })),
+    problems: [PROBLEMS['host-unreachable'], PROBLEMS['corrupt-data'], PROBLEMS['protocol-version']],
   }),
 };

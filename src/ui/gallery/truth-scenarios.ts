@@ -1,5 +1,6 @@
 /** States about truth: an audit that failed, one that is to come, and a place far down a board of names that test its edges. */
 import type { AppState } from '../../app/state.ts';
+import { note } from '../../gauntlet/notes.ts';
 import { training } from './fake-data.ts';
 import { hex } from './seeded.ts';
 
@@ -25,7 +26,7 @@ export const truthScenarios: Readonly<Record<string, () => Partial<AppState>>> =
         lastAudit: {
           round: 39,
           outcome: 'failed',
-          detail: 'cosine 0.12 to the replay, at least 0.9 needed',
+          note: note('replayed', { work: 0.88, moment1: 0.031, moment2: 0.017, sent: 0, steps: 0 }),
         },
       },
     };

@@ -34,6 +34,8 @@ const isInstallPrompt = (event: Event): event is InstallPrompt => 'prompt' in ev
 
 const PREFERENCE = 'tabswarm.notifications';
 const UPDATE_CHECK_MS = 60 * 60_000;
+/** A service worker that is not ours never answers; ours may have to be started first, on a busy machine. */
+const ANSWER_MS = 60_000;
 
 /** Title and text of a notice, from the page's strings. */
 export type NoticeText = (notice: Notice) => { readonly title: string; readonly text: string };
@@ -118,7 +120,7 @@ function shellFiles(worker: ServiceWorker | null): Promise<readonly string[] | n
   if (worker === null) return Promise.resolve(null);
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    const timer = setTimeout(() => resolve(null), 5000);
+    const timer = setTimeout(() => resolve(null), ANSWER_MS);
     port1.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
       clearTimeout(timer);
       port1.close();

@@ -7,11 +7,15 @@ import { noticesOf } from './notices.ts';
 
 const idle = createAppStore().getState();
 const running: AppState = { ...idle, intent: 'running', activity: 'training' };
-const problem = (code: AppState['problems'][number]['code'], recovering: boolean) => ({
-  code,
-  recovering,
-  message: '',
-});
+const lostDevice = { code: 'device-lost', recovering: true, detail: 'a driver reset' } as const;
+const otherVersion = { code: 'protocol-version', recovering: false, ours: 3, theirs: 4 } as const;
+const noHost = {
+  code: 'host-unreachable',
+  recovering: true,
+  why: 'unreachable',
+  url: 'https://host.test',
+  status: null,
+} as const;
 
 describe('noticesOf', () => {
   it('tells that the last round was handed in, once', () => {
@@ -21,16 +25,16 @@ describe('noticesOf', () => {
   });
 
   it('tells of problems that need a person, or why work stopped, and of each only once', () => {
-    const lost = { ...running, problems: [problem('device-lost', true)] };
-    const both = { ...running, problems: [...lost.problems, problem('protocol-version', false)] };
+    const lost = { ...running, problems: [lostDevice] };
+    const both = { ...running, problems: [...lost.problems, otherVersion] };
     expect(noticesOf(running, lost, 0)).toEqual([{ kind: 'problem', code: 'device-lost' }]);
     expect(noticesOf(lost, both, 0)).toEqual([{ kind: 'problem', code: 'protocol-version' }]);
     expect(noticesOf(both, { ...both, problems: [...both.problems] }, 0)).toEqual([]);
   });
 
   it('is silent about what mends itself, and before Start', () => {
-    expect(noticesOf(running, { ...running, problems: [problem('host-unreachable', true)] }, 0)).toEqual([]);
-    expect(noticesOf(idle, { ...idle, problems: [problem('no-webgpu', false)] }, 0)).toEqual([]);
+    expect(noticesOf(running, { ...running, problems: [noHost] }, 0)).toEqual([]);
+    expect(noticesOf(idle, { ...idle, problems: [{ code: 'no-webgpu', recovering: false }] }, 0)).toEqual([]);
   });
 
   it('tells of new milestones, not of those of a chain that is read again', () => {

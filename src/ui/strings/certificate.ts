@@ -1,5 +1,6 @@
 /** What the page says about contribution certificates: making one, and checking one. */
-import type { Falsehood, Unreadable } from '../../app/verify-contribution.ts';
+import * as format from '../format.ts';
+import type { Falsehood, Unreadable } from '../../peer/verify-contribution.ts';
 
 export const certificateStrings = {
   heading: 'Certificate to show',
@@ -48,14 +49,31 @@ const unreadable: Readonly<Record<Unreadable, string>> = {
   'no-link': 'This is no verify link.',
 };
 
-const falsehoods: Readonly<Record<Falsehood, string>> = {
-  malformed: 'What it carries cannot be read as a certificate.',
-  signature: 'The contributor’s signature does not fit: something was changed after signing.',
-  version: 'It was made by another version of Tabswarm. Ask for a new one.',
-  picture: 'The picture was changed after it was signed.',
-  evidence: 'The proof inside does not hold: it is missing, changed, or of another run.',
-  chain: 'The run’s own record says otherwise.',
-};
+/** Which claim is false, and what is known of it, in words. */
+export function falsehoodText(falsehood: Falsehood): string {
+  switch (falsehood.is) {
+    case 'malformed':
+      return `What it carries cannot be read as a certificate. (${falsehood.detail})`;
+    case 'signature':
+      return `The contributor’s signature does not fit: something was changed after signing. (${falsehood.detail})`;
+    case 'version':
+      return `It was made by another version of Tabswarm. Ask for a new one. (${falsehood.detail})`;
+    case 'evidence':
+      return `The proof inside does not hold: it is changed, or of another run. (${falsehood.detail})`;
+    case 'no-evidence':
+      return 'The proof inside is missing: somebody took it out of the picture.';
+    case 'picture':
+      return 'The picture was changed after it was signed.';
+    case 'other-certificate':
+      return `The run’s own record says otherwise. (Its certificate at height ${falsehood.height} is another one.)`;
+    case 'no-work':
+      return 'The run’s own record says otherwise. (This key has no accepted work in the run.)';
+    case 'other-figures': {
+      const { credits, accepted } = falsehood.figures;
+      return `The run’s own record says otherwise. (Its certificates add up to ${format.credits(credits)} credits from ${format.count(accepted)} accepted submissions.)`;
+    }
+  }
+}
 
 export const verifyStrings = {
   pageTitle: 'Check a certificate · Tabswarm',
@@ -69,11 +87,9 @@ export const verifyStrings = {
   checking: 'Checking…',
   progress: (checked: string, of: string) => `Checked ${checked} of ${of} certificates of the run.`,
   unreadable,
-  falsehoods,
   notGenuine: 'Not genuine',
   notReadable: 'Nothing to check',
   otherVersion: 'Another version',
-  detail: (detail: string) => `(${detail})`,
   verdict: {
     all: 'Genuine',
     part: 'Genuine, proven in part',

@@ -1,7 +1,27 @@
 /** What the page says about the model in use: the chat box and the texts it writes as it learns. */
+import type { ChatProblem } from '../../app/chat-problem.ts';
 import type { ChatBackend } from '../../worker/chat-api.ts';
+import { troubleText } from './problems.ts';
 
 const backends: Readonly<Record<ChatBackend, string>> = { wasm: 'Processor', webgpu: 'Graphics card' };
+
+/** Why the model cannot be used, in words. */
+export function chatProblemText(problem: ChatProblem): string {
+  switch (problem.code) {
+    case 'run-unknown':
+      return 'The run is not known yet; try again in a moment.';
+    case 'no-runtime': {
+      const where = problem.backend === 'webgpu' ? 'the graphics card' : 'the processor';
+      return `The model could not be opened on ${where}: ${problem.error}`;
+    }
+    case 'uncertified':
+      return `This state has the fingerprint ${problem.root.slice(0, 12)}, which no certificate vouches for.`;
+    case 'not-finite':
+      return 'The model gives numbers that are no numbers.';
+    case 'trouble':
+      return troubleText(problem.trouble, false);
+  }
+}
 
 export const chatStrings = {
   heading: 'Try the model',

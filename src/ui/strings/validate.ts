@@ -1,71 +1,7 @@
 /** What the page of a validator's tab says. */
-import type { AuditChoice, ValidationProblem } from '../../app/validation-state.ts';
 import type { WakeState } from '../../app/governor/sensors/wake-lock.ts';
 import type { EntryState } from '../../gauntlet/book.ts';
-import type { Explained } from '../strings.ts';
-
-const problems: Readonly<Record<ValidationProblem, Explained>> = {
-  'no-key': {
-    title: 'This is no key',
-    text: 'A key is 64 hex digits. Choose the file validator.key from the host’s data folder, or paste what it holds.',
-  },
-  'no-seat': {
-    title: 'This key holds no seat in this run',
-    text: 'Only validator.key of the data folder that this run was made in can certify its rounds. organizer.key and node.key cannot.',
-  },
-  'no-quorum': {
-    title: 'This key cannot certify alone',
-    text: 'Its weight is not more than two thirds of all validators’, and a tab does not gather signatures of others.',
-  },
-  'host-validates': {
-    title: 'This host validates itself',
-    text: 'Two validators with one key would contradict each other. To validate here, restart the host with --validator tab.',
-  },
-  'other-tab': {
-    title: 'Another tab of this browser validates',
-    text: 'Only one may sign. Go on there, or press Stop there and start here.',
-  },
-  elsewhere: {
-    title: 'Another browser validates with this key',
-    text: 'Only one may sign. Stop it there; it is forgotten 20 seconds later, then start here.',
-  },
-  'no-storage': {
-    title: 'This browser stores nothing',
-    text: 'A validator must remember the last certificate that it signed. Leave private mode, or allow this site to store data.',
-  },
-  insecure: {
-    title: 'This address is not secure',
-    text: 'Do not enter a key here. Open the https:// address of this run, or http://localhost on the host’s own machine.',
-  },
-  framed: {
-    title: 'This page is inside another site',
-    text: 'Do not enter a key here. Open this run’s own address in a tab.',
-  },
-  'host-unreachable': {
-    title: 'The host does not answer as it should',
-    text: 'Check that the address is a Tabswarm host of this version, then start again.',
-  },
-  'bad-run': {
-    title: 'The host’s run cannot be used',
-    text: 'Reload the page; it may be older than the host.',
-  },
-  'host-behind': {
-    title: 'The host has lost certified rounds',
-    text: 'This tab signed later rounds and signs none of them a second time. Restore the newest copy of the host’s data folder and restart the host.',
-  },
-  forked: {
-    title: 'The host shows another chain',
-    text: 'Its certificates contradict what this tab signed. This tab signs nothing on top of that. Restore the host’s data folder.',
-  },
-  refused: {
-    title: 'The host does not take the certificate',
-    text: 'Nobody else has heard of it. Read the host’s log; if another validator was at work with this key, start again.',
-  },
-  internal: {
-    title: 'Something unexpected went wrong',
-    text: 'Start again. What was certified is kept.',
-  },
-};
+import type { AuditChoice } from '../../peer/validating.ts';
 
 const states: Readonly<Record<EntryState, string>> = {
   committed: 'Announced',
@@ -111,7 +47,6 @@ export const validateStrings = {
   running: 'Validating',
   stay: 'Keep this tab open and in view. In the background the browser slows it down, and it may be put to sleep; while it is away no round is certified and nobody is credited.',
   tooLong: (file: string) => `${file} is too long to be a key.`,
-  problems,
   waiting: 'Waiting',
   facts: {
     heading: 'State',

@@ -1,0 +1,41 @@
+/**
+ * What a chain of certificates has come to: head, ledger and members, advanced together and nowhere else.
+ *
+ * Pure: a state is a value, and {@link advance} gives the next one. A certificate gets here only through
+ * {@link CheckedCertificate}, so that nothing unchecked can move a head.
+ */
+import { bytesEqual } from '../protocol/bytes.ts';
+import { type ChainHead, type CheckedCertificate, genesisHead } from './certificate.ts';
+import { applyToLedger, emptyLedger, type Ledger } from './ledger.ts';
+import { foldMembers, isMember, type Members } from './members.ts';
+import type { Run } from './run.ts';
+
+export interface ChainState {
+  readonly head: ChainHead;
+  readonly ledger: Ledger;
+  /** Who is admitted, and the round of each one's last entry. */
+  readonly members: Members;
+}
+
+export const genesisState = (run: Run): ChainState => ({
+  head: genesisHead(run),
+  ledger: emptyLedger(),
+  members: new Map(),
+});
+
+/** The state after a checked certificate. Throws RangeError when it does not follow the state's head. */
+export function advance(run: Run, state: ChainState, { body, head }: CheckedCertificate): ChainState {
+  if (!bytesEqual(body.previous, state.head.hash))
+    throw new RangeError(
+      `the certificate of height ${body.height} does not follow height ${state.head.height}`,
+    );
+  return {
+    head,
+    ledger: applyToLedger(state.ledger, body, run.manifest.credits),
+    members: foldMembers(state.members, body, run.manifest.admission),
+  };
+}
+
+/** Whether the chain up to a state admits a contributor to `round`. */
+export const admits = (run: Run, state: ChainState, contributor: Uint8Array, round: number): boolean =>
+  isMember(state.members, contributor, round, run.manifest.admission);

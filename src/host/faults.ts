@@ -1,0 +1,77 @@
+/** Everything that keeps a host from starting or going on, typed: a code and its facts. Words for people: cli/say.ts. */
+
+type NoFacts = Readonly<Record<string, never>>;
+
+export interface FaultFacts {
+  // the data folder
+  'folder-unusable': { readonly dir: string; readonly error: string };
+  'folder-not-empty': { readonly dir: string; readonly found: string };
+  'folder-in-use': { readonly dir: string };
+  'database-foreign': { readonly path: string };
+  'database-unreadable': { readonly path: string; readonly error: string };
+  'format-newer': { readonly dir: string; readonly format: number; readonly known: number };
+  'format-older': { readonly dir: string; readonly format: number; readonly known: number };
+  // keys
+  'key-unreadable': { readonly path: string; readonly error: string };
+  'key-not-written': { readonly path: string; readonly error: string };
+  'key-malformed': { readonly path: string };
+  'no-validator-key': { readonly dir: string };
+  'other-validator-key': { readonly dir: string };
+  'other-organizer': { readonly dir: string; readonly organizer: string };
+  // the run and its chain
+  'manifest-unusable': { readonly dir: string; readonly detail: string };
+  'blobs-missing': { readonly dir: string; readonly count: number; readonly first: string };
+  'chain-broken': { readonly dir: string; readonly height: number; readonly detail: string };
+  'no-state': { readonly dir: string; readonly detail: string };
+  'blob-not-rebuilt': { readonly hash: string };
+  // a new run
+  'settings-invalid': { readonly where: string; readonly why: string };
+  'round-too-short': NoFacts;
+  'corpus-not-installed': NoFacts;
+  'corpus-unreadable': { readonly path: string; readonly error: string };
+  'corpus-without-text': { readonly path: string };
+  'corpus-too-large': { readonly path: string };
+  'corpus-file-too-large': { readonly path: string };
+  'corpus-too-short': { readonly path: string };
+  'corpus-not-utf8': { readonly path: string };
+  'too-few-tokens': {
+    readonly of: 'training' | 'held-out';
+    readonly tokens: number;
+    readonly sequence: number;
+  };
+  // the network
+  'page-not-built': { readonly folder: string };
+  'tls-unusable': { readonly error: string };
+  'cannot-listen': {
+    readonly code: string;
+    readonly address: string;
+    readonly port: number;
+    readonly error: string;
+  };
+}
+export type FaultCode = keyof FaultFacts;
+
+/** One fault with the facts of its code. */
+export type Fault = { [C in FaultCode]: { readonly code: C; readonly facts: FaultFacts[C] } }[FaultCode];
+
+/** A {@link Fault} as it is thrown. The message is for programmers. */
+export class HostFault extends Error {
+  static override readonly name = 'HostFault';
+  override readonly name = 'HostFault';
+  readonly fault: Fault;
+
+  constructor(fault: Fault, options?: ErrorOptions) {
+    super(`${fault.code} ${JSON.stringify(fault.facts)}`, options);
+    this.fault = fault;
+  }
+
+  get code(): FaultCode {
+    return this.fault.code;
+  }
+}
+
+/** The error of a code, with the facts that it needs. */
+export function fault<C extends FaultCode>(code: C, facts: FaultFacts[C], cause?: unknown): HostFault {
+  // The union is over pairs, and this is one: TypeScript cannot see that for a generic code.
+  return new HostFault({ code, facts } as unknown as Fault, cause === undefined ? undefined : { cause });
+}

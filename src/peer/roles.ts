@@ -1,0 +1,116 @@
+/** The two roles without a seat: a watcher, which only follows the chain, and a contributor, which works in it. */
+import type { AdapterReport } from '../kernels/gpu.ts';
+import type { RefusalReason } from '../protocol/messages.ts';
+import type { PretrainClaim } from '../work/pretrain/claim.ts';
+import { PretrainPerforming } from '../work/pretrain/performing.ts';
+import type { RoundWork, TrainerClient, TrainProgress } from '../work/pretrain/trainer-api.ts';
+import { fetchKept } from './blobs.ts';
+import { Contributor, type ContributorEvents, type OwnRound } from './contributor.ts';
+import type { Participant, Self, Stay } from './participant.ts';
+
+/** Checks and counts every certificate until `signal` aborts; holds no state. */
+export async function watch(
+  participant: Participant,
+  hooks: { readonly show: () => Self; readonly entered: (stay: Stay) => () => void },
+  signal: AbortSignal,
+): Promise<void> {
+  const self = { role: 'watcher', show: hooks.show } as const;
+  await participant.stay(
+    { self },
+    async (stay) => {
+      const left = hooks.entered(stay);
+      try {
+        const { follower } = stay;
+        await participant.retrying(signal, () => follower.catchUp(signal));
+        while (!signal.aborted) {
+          follower.followOnly();
+          await follower.waitForNew(signal);
+        }
+      } finally {
+        left();
+      }
+    },
+    signal,
+  );
+}
+
+export interface ContributeHooks extends ContributorEvents {
+  show(): Self;
+  /** The stay began; what is returned is called when it ends. */
+  entered(stay: Stay): () => void;
+  startTrainer(): TrainerClient;
+  /** The trainer is open, or (null) gone. */
+  working(at: { readonly contributor: Contributor; readonly trainer: TrainerClient } | null): void;
+  adapter(adapter: AdapterReport): void;
+  progress(round: number, progress: TrainProgress): void;
+  work(round: number, claim: PretrainClaim, work: RoundWork): void;
+  lost(own: OwnRound, reason: RefusalReason | null): void;
+}
+
+/** Works in the run until `signal` aborts or the last round is settled. */
+export async function contribute(
+  participant: Participant,
+  hooks: ContributeHooks,
+  signal: AbortSignal,
+): Promise<void> {
+  const self = { role: 'contributor', show: () => hooks.show() } as const;
+  await participant.stay(
+    { self },
+    async (stay) => {
+      const left = hooks.entered(stay);
+      try {
+        await participant.retrying(signal, () => stay.follower.catchUp(signal));
+        const told: ContributeHooks = {
+          ...hooks,
+          activity: (activity, waiting) => {
+            if (activity === 'training') participant.gotOn();
+            hooks.activity(activity, waiting);
+          },
+        };
+        await participant.retrying(signal, () => work(stay, told, signal));
+      } finally {
+        left();
+      }
+    },
+    signal,
+  );
+}
+
+/** The trainer ends in any case, whatever it is doing then, and be it hanging in the driver. */
+async function work(stay: Stay, hooks: ContributeHooks, signal: AbortSignal): Promise<void> {
+  const { run, follower, sources, clock, identity, swarm, workload, blobs } = stay;
+  const trainer = hooks.startTrainer();
+  const end = (): void => trainer.terminate();
+  signal.addEventListener('abort', end);
+  try {
+    const { adapter } = await trainer.open(run.manifest);
+    hooks.adapter(adapter);
+    const performer = new PretrainPerforming({
+      run,
+      trainer,
+      clock,
+      fetch: (ref, until) => fetchKept(ref, sources, until),
+      onProgress: (round, progress) => hooks.progress(round, progress),
+      onWork: (...done) => hooks.work(...done),
+    });
+    const contributor = new Contributor({
+      identity,
+      swarm,
+      workload,
+      performer,
+      follower,
+      blobs,
+      clock,
+      events: hooks,
+    });
+    stay.onAudit = (message) => void contributor.audit(message).catch(() => {});
+    hooks.working({ contributor, trainer });
+    await contributor.run(signal);
+  } finally {
+    signal.removeEventListener('abort', end);
+    stay.onAudit = () => {};
+    hooks.working(null);
+    follower.forgetState();
+    end();
+  }
+}

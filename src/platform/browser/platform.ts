@@ -1,0 +1,38 @@
+/** A browser's tab as a participant's platform, and as a seat's. */
+import { adapterLine } from '../../kernels/gpu.ts';
+import type { IceServer } from '../../peer/host.ts';
+import type { Platform } from '../../peer/platform.ts';
+import type { SeatPlatform } from '../../peer/validating.ts';
+import { systemClock } from '../../protocol/timer.ts';
+import { createTabSwarm } from '../../swarm/tab-node.ts';
+import { openWorkerReplays, WorkerLossMeter } from '../../worker/validator-client.ts';
+import { browserBlobCache } from './blob-cache.ts';
+import { claimIdentity } from './identities.ts';
+import { openSeatMemory } from './seat-memory.ts';
+import { tryLock } from './tab-lock.ts';
+
+const TICK_MS = 500;
+
+export const browserPlatform = (): Platform => ({
+  clock: systemClock(),
+  cache: browserBlobCache(),
+  claimIdentity,
+  joinSwarm: ({ iceServers, ...options }) =>
+    createTabSwarm({ ...options, iceServers: iceServers.map(asRtc) }),
+});
+
+const asRtc = ({ urls, ...rest }: IceServer): RTCIceServer => ({ urls, ...rest });
+
+export const browserSeat = (): SeatPlatform => ({
+  lock: tryLock,
+  openMemory: openSeatMemory,
+  async openMeter(manifest, tick) {
+    const meter = new WorkerLossMeter(manifest, 'auto', { ms: TICK_MS, callback: tick });
+    const { name, fallback } = await meter.opened();
+    return { meter, name, fallback };
+  },
+  async openReplays(manifest, software) {
+    const opened = await openWorkerReplays(manifest, software);
+    return 'replays' in opened ? { ...opened, adapter: adapterLine(opened.adapter) } : opened;
+  },
+});

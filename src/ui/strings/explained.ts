@@ -1,0 +1,7 @@
+/** The form of most explanations on the page. */
+
+/** A short name and one sentence of explanation. */
+export interface Explained {
+  readonly title: string;
+  readonly text: string;
+}

@@ -1,0 +1,168 @@
+/**
+ * What stands in the way, in words: for each problem a title and advice, and what is known about this one case. Complete by
+ * type: a problem without words does not compile.
+ */
+import type { Problem } from '../../app/state.ts';
+import type { Trouble } from '../../peer/reasons.ts';
+import type { Explained } from './explained.ts';
+
+/** Title and what a person can do. {@link problemText} says what is known beside it. */
+export const problems: Readonly<Record<Problem['code'], Explained>> = {
+  'no-webgpu': {
+    title: 'This browser has no WebGPU',
+    text: 'Training needs it: Chrome or Edge 113 or newer on a computer, Chrome 121 or newer on Android, Safari 26 or newer, Firefox 141 or newer on Windows. Here you can still watch.',
+  },
+  'insecure-page': {
+    title: 'This address is not secure',
+    text: 'Browsers allow WebGPU only on https:// pages and on localhost. Open the https:// address of this run, or ask the organizer for it.',
+  },
+  framed: {
+    title: 'This page is inside another site',
+    text: 'Only you may start Tabswarm, so it starts nothing inside a page that somebody else made. Open this run’s own address in a tab.',
+  },
+  'no-adapter': {
+    title: 'No graphics card was offered',
+    text: 'Turn on hardware acceleration in the browser’s settings, update the graphics driver, then reload. Chrome on Linux, or without a graphics card, needs chrome://flags/#enable-unsafe-webgpu turned on. Until then you can watch.',
+  },
+  'adapter-too-small': {
+    title: 'This graphics card is too small for the run',
+    text: 'You can watch, or take part from another computer.',
+  },
+  'device-lost': {
+    title: 'The graphics card was taken away',
+    text: 'That happens when the driver restarts or the computer sleeps. Only the current round’s work is lost.',
+  },
+  'host-unreachable': {
+    title: 'The organizer’s server cannot be reached',
+    text: 'Check your connection, or ask the organizer. Certified work and credits are safe.',
+  },
+  'blob-missing': {
+    title: 'Part of the model or the text is missing',
+    text: 'Check your connection, or ask the organizer. Certified work and credits are safe.',
+  },
+  'bad-manifest': {
+    title: 'The description of this run is broken',
+    text: 'It does not match its own fingerprint, so nothing was started. Reload; if it stays, tell the organizer.',
+  },
+  'protocol-version': {
+    title: 'This page is from another version',
+    text: 'The swarm speaks a newer or older protocol than this tab. Reload to get the matching page.',
+  },
+  'corrupt-data': {
+    title: 'Some downloaded data was damaged',
+    text: 'Its fingerprint was wrong, so it was thrown away and is fetched from somewhere else.',
+  },
+  'no-validator': {
+    title: 'Waiting for the validator',
+    text: 'Nobody judges the rounds at the moment: none is certified, nobody new is admitted, and nothing is credited. You may start and wait; your tab goes on by itself when the organizer’s validator is back.',
+  },
+  'out-of-sync': {
+    title: 'This tab’s model differs from the swarm’s',
+    text: 'It is replaced by the certified one before work goes on.',
+  },
+  internal: {
+    title: 'Something went wrong in this tab',
+    text: 'Certified work and credits are safe. If it does not pass, reload the page.',
+  },
+};
+
+const MIB = 2 ** 20;
+const mib = (bytes: number): string => `${(bytes / MIB).toFixed(bytes < 100 * MIB ? 1 : 0)} MiB`;
+
+type MisfitFacts = Trouble & { readonly code: 'adapter-too-small' };
+
+const MISFITS: Readonly<
+  Record<MisfitFacts['misfit']['of'], (name: string, bytes: string, most: string) => string>
+> = {
+  buffer: (name, bytes, most) =>
+    `its buffer “${name}” takes ${bytes} and this device allows ${most} a buffer`,
+  binding: (name, bytes, most) =>
+    `its buffer “${name}” takes ${bytes} and shaders of this device reach ${most}; a smaller batch or sequence needs less`,
+  matrix: (_, bytes, most) => `one of its matrices takes ${bytes} and shaders of this device reach ${most}`,
+  budget: (_, bytes, most) => `it takes ${bytes} and ${most} are granted`,
+  memory: (_, bytes) => `the graphics card has no ${bytes} left for it; other programs may be using it`,
+};
+
+/** Why a model does not fit a device, with the numbers. */
+export function misfitText({
+  misfit: { of, name, bytes, most },
+  batch,
+  sequence,
+  largest,
+}: MisfitFacts): string {
+  const reason = MISFITS[of](name, mib(bytes), most === null ? '' : mib(most));
+  const advice = largest === null ? '' : ` The largest preset that fits is “${largest}”.`;
+  return `The model (batch ${batch}, sequence ${sequence}) does not fit: ${reason}.${advice}`;
+}
+
+function hostText({ why, url, status }: Trouble & { readonly code: 'host-unreachable' }): string {
+  switch (why) {
+    case 'unreachable':
+      return url === ''
+        ? 'The connection to the host is lost. Tabs that are connected go on.'
+        : `The host at ${url} cannot be reached.`;
+    case 'broken-off':
+      return `The download from ${url} broke off.`;
+    case 'status':
+      return `The host answered ${status ?? 'with an error'} for ${url}.`;
+    case 'no-json':
+      return `The answer of ${url} is no JSON. The address may not be a Tabswarm host.`;
+    case 'other-form':
+      return `The answer of ${url} has another form than this page expects. The page may be older than the host.`;
+    case 'no-base64':
+      return `The host at ${url} sent bytes that are not base64. Reload the page.`;
+  }
+}
+
+/** A text in the middle of a sentence: without its own full stop. */
+const inner = (text: string): string => text.replace(/\.$/, '');
+
+/** What is known about one case of a trouble, as sentences. `again`: whether it is tried again without being asked. */
+export function troubleText(trouble: Trouble, again = trouble.recovering): string {
+  switch (trouble.code) {
+    case 'host-unreachable':
+      return `${hostText(trouble)}${again ? ' This tab tries again.' : ''}`;
+    case 'blob-missing': {
+      const which = trouble.hash === '' ? '' : ` (${trouble.hash.slice(0, 12)})`;
+      return `This tab cannot get a part of the model or the training text${which}: ${inner(trouble.reasons)}.${again ? ' It tries again.' : ''}`;
+    }
+    case 'protocol-version':
+      return trouble.theirs === null
+        ? 'Other tabs speak another version of Tabswarm.'
+        : `This page speaks protocol ${trouble.ours}, the host speaks ${trouble.theirs}.`;
+    case 'bad-manifest':
+      return `The host’s run description is not valid: ${inner(trouble.detail)}.`;
+    case 'out-of-sync':
+      return trouble.why === 'root-differs'
+        ? `At height ${trouble.height} this tab’s state root is not the certificate’s.`
+        : `The host offers no state that the certificates up to height ${trouble.height} cover. This tab asks again.`;
+    case 'corrupt-data': {
+      const source = trouble.source === 'host' ? 'the host' : 'this browser’s cache';
+      return `Bytes from ${source} were damaged (${trouble.hash.slice(0, 12)}).`;
+    }
+    case 'gpu-unavailable':
+      return `${problems[trouble.lack].title}.`;
+    case 'adapter-too-small':
+      return misfitText(trouble);
+    case 'device-lost':
+      return `The browser reports: ${inner(trouble.detail)}. This tab opens the graphics card again and starts from the certified model.`;
+    case 'no-validator':
+      return problems['no-validator'].text;
+    case 'internal':
+      return `Something unexpected went wrong: ${inner(trouble.detail)}.`;
+  }
+}
+
+/** The same for what the page shows as a problem, beside its title and advice; '' when these say it all. */
+export function problemText(problem: Problem): string {
+  switch (problem.code) {
+    case 'no-webgpu':
+    case 'insecure-page':
+    case 'no-adapter':
+    case 'framed':
+    case 'no-validator':
+      return '';
+    default:
+      return troubleText(problem);
+  }
+}

@@ -1,0 +1,29 @@
+/** Why a tab computes nothing right now, in words. Complete by type. */
+import type { Waiting } from '../../peer/reasons.ts';
+import { troubleText } from './problems.ts';
+
+export function waitingText(waiting: Waiting): string {
+  switch (waiting.why) {
+    case 'connecting':
+      return 'This tab connects to the host.';
+    case 'model':
+      return 'This tab fetches the current model.';
+    case 'text':
+      return 'This tab fetches training text.';
+    case 'admission': {
+      const { inMs } = waiting;
+      const when = inMs === null ? 'in a few seconds' : `in about ${Math.ceil(inMs / 1000)} s`;
+      return `This tab joins. The next certificate, ${when}, decides which text it trains on. Training starts then.`;
+    }
+    case 'last-round':
+      return 'The round before is not certified yet; this tab waits for its certificate.';
+    case 'no-step':
+      return 'No inner step fitted this round; this tab waits for the next.';
+    case 'verdict':
+      return 'The validators judge this round; this tab waits for the certificate.';
+    case 'audit':
+      return 'This tab stays a moment: a validator may ask to see the last round’s work.';
+    case 'trouble':
+      return troubleText(waiting.trouble);
+  }
+}
