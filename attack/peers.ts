@@ -1,9 +1,9 @@
 /** The two kinds of peers of a run: honest contributors, which are what ships, and identities that follow a behaviour. */
 import type { ChainHead } from '../src/chain/certificate.ts';
-import { fetchKept } from '../src/peer/blobs.ts';
-import { Contributor } from '../src/peer/contributor.ts';
+import type { Contributor } from '../src/peer/contributor.ts';
 import { Participant, type Stay } from '../src/peer/participant.ts';
 import type { Trouble } from '../src/peer/reasons.ts';
+import { workWith } from '../src/peer/roles.ts';
 import { bytesEqual, sha256Sync, toHex } from '../src/protocol/bytes.ts';
 import { seal } from '../src/protocol/envelope.ts';
 import type { Identity } from '../src/protocol/identity.ts';
@@ -18,7 +18,6 @@ import { randomSource } from '../src/sparseloco/testing.ts';
 import type { Swarm } from '../src/swarm/types.ts';
 import { partBytes } from '../src/training/carry.ts';
 import { encodeAnswer, encodeClaim } from '../src/work/pretrain/claim.ts';
-import { PretrainPerforming } from '../src/work/pretrain/performing.ts';
 import type { AttackRound, Attacker, OthersWork, SubmitOptions } from './behaviour.ts';
 import type { Workshop } from './lab.ts';
 import { LabTrainer } from './trainer.ts';
@@ -101,37 +100,18 @@ export class HonestPeer {
     return { contributor: this.identity.publicKey, bytes, tokens, innerSteps, carry };
   }
 
-  async #work(stay: Stay): Promise<void> {
-    const { run, follower, sources, clock, identity, swarm, workload, blobs } = stay;
+  #work(stay: Stay): Promise<void> {
     const { lab } = this.#world;
-    const performer = new PretrainPerforming({
-      run,
-      trainer: this.#trainer,
-      clock,
-      fetch: (ref, signal) => fetchKept(ref, sources, signal),
-      onProgress: () => {},
-      onWork: () => {},
-      beacon: (round) => lab.beacon(round),
-    });
-    const events = { activity: () => {}, submitted: () => {}, lost: () => {} };
-    const contributor = new Contributor({
-      identity,
-      swarm,
-      workload,
-      performer,
-      follower,
-      blobs,
-      clock,
-      events,
-    });
-    this.#contributor = contributor;
-    stay.onAudit = (message) => void contributor.audit(message).catch(() => {});
-    try {
-      await contributor.run(this.#leaving.signal);
-    } finally {
-      this.#contributor = null;
-      follower.forgetState();
-    }
+    const hooks = {
+      activity: () => {},
+      lost: () => {},
+      progress: () => {},
+      work: () => {},
+      working: (at: { readonly contributor: Contributor } | null) => {
+        this.#contributor = at?.contributor ?? null;
+      },
+    };
+    return workWith(stay, this.#trainer, hooks, this.#leaving.signal, (round) => lab.beacon(round));
   }
 }
 

@@ -134,7 +134,8 @@ export interface Ledger {
 
 export const emptyLedger = (): Ledger => ({ height: 0, issued: 0, lastAudit: null, accounts: new Map() });
 
-const newAccount = (contributor: Uint8Array): Account => ({
+/** Of a contributor that the chain has not named yet. */
+export const newAccount = (contributor: Uint8Array): Account => ({
   contributor,
   credits: 0,
   vested: 0,

@@ -2,7 +2,7 @@
 import { buildCertificateBody, certify, checkCertificate, type CheckedCertificate } from './certificate.ts';
 import { seal, signManifest } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Account, Ledger } from './ledger.ts';
+import { type Account, type Ledger, newAccount } from './ledger.ts';
 import { advance, type ChainState, genesisState } from './state.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { openRun, type Run, runOf } from './run.ts';
@@ -76,20 +76,7 @@ export const testRun = (manifest: Manifest, id: Uint8Array = testHash('run')): R
 
 /** An account of a contributor as a ledger would hold it. */
 export const testAccount = (contributor: Uint8Array, change: Partial<Account> = {}): Account => ({
-  contributor,
-  credits: 0,
-  vested: 0,
-  provisional: 0,
-  forfeited: 0,
-  awards: [],
-  accepted: 0,
-  refused: 0,
-  units: 0,
-  verified: 0,
-  auditsPassed: 0,
-  auditsFailed: 0,
-  proven: false,
-  lastRound: 0,
+  ...newAccount(contributor),
   ...change,
 });
 

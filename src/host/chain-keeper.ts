@@ -171,8 +171,8 @@ export class ChainKeeper implements RoundsView {
       }
     }, until.signal);
     until.cancel();
-    for (const link of stored) {
-      await this.#stored(link);
+    for (const { link, work } of stored) {
+      await this.#stored(link, work);
       if (from === null) continue;
       for (const one of [...link.opinions, link.sealed]) await swarm.publish(one).catch(() => {});
     }
@@ -210,16 +210,15 @@ export class ChainKeeper implements RoundsView {
   }
 
   /** Serves and reports what was stored. */
-  async #stored({ certificate, opinions }: Link): Promise<void> {
+  async #stored({ certificate, opinions }: Link, work: readonly Uint8Array[]): Promise<void> {
     const { chain, report } = this.#o;
     const { body } = certificate;
     this.#hear(body.round);
     const said = await opinionsOn(chain.run, body.round, opinions);
     for (const { opinion } of said) this.#measured(opinion);
     const refs = chain.workOf(certificate);
-    const work = await Promise.all(refs.map((ref) => chain.store.readBlob(ref)));
     this.#prefetch.release(refs.map(({ hash }) => hash));
-    this.served.add(refs.map(({ hash }, i) => [hash, work[i] ?? undefined]));
+    this.served.add(refs.map(({ hash }, i) => [hash, work[i]]));
     report({
       is: 'certified',
       body,

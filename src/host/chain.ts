@@ -38,6 +38,12 @@ import type { Store } from './store.ts';
 /** Fetches certified work that is not on this disk. Rejects when it cannot be had. */
 export type FetchWork = (ref: BlobRef, signal: AbortSignal) => Promise<Uint8Array>;
 
+/** A link that is on disk, with the bytes of the work that it accepts, in the body's order. */
+export interface StoredWork {
+  readonly link: Link;
+  readonly work: readonly Uint8Array[];
+}
+
 /** Links read at a time while a chain is replayed. */
 const PAGE = 256;
 
@@ -53,8 +59,6 @@ export class HostChain {
   /** Height of the checkpoint that was read last. */
   #readFrom = 0;
   #fetch: FetchWork | null = null;
-  /** Told each link that became the head. */
-  #advanced: (link: Link) => void = () => {};
 
   private constructor(run: Run, store: Store, events: FollowerEvents) {
     this.run = run;
@@ -68,13 +72,7 @@ export class HostChain {
         states: () => this.#checkpoints(),
         work: (entry, signal) => this.#work(entry, signal),
       },
-      {
-        ...events,
-        head: (link) => {
-          this.#advanced(link);
-          events.head?.(link);
-        },
-      },
+      events,
     );
     this.seat = new SeatedChain(this.#follower, this.#state, this.#keep);
     this.#checkpoint = { ...run.manifest.genesis.checkpoint, height: 0 };
@@ -147,12 +145,14 @@ export class HostChain {
   async follow(
     fetch: FetchWork,
     signal: AbortSignal,
-  ): Promise<{ readonly stored: readonly Link[]; readonly error: unknown }> {
-    const stored: Link[] = [];
+  ): Promise<{ readonly stored: readonly StoredWork[]; readonly error: unknown }> {
+    const stored: StoredWork[] = [];
     this.#fetch = fetch;
-    this.#advanced = (link) => stored.push(link);
     try {
-      await this.#follower.applyPending(this.#state, signal, this.#keep);
+      await this.#follower.applyPending(this.#state, signal, async (link, staged, work) => {
+        await this.#keep(link, staged, work);
+        stored.push({ link, work });
+      });
       return { stored, error: null };
     } catch (error) {
       return { stored, error };

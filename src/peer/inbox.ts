@@ -155,13 +155,10 @@ export class Inbox {
 
   #commit(message: MessageOf<'commit'>, sender: Uint8Array): GossipVerdict {
     if (!this.#current(message.round)) return 'ignore';
+    // The first one counts. Saying the same again is how lost packets are made good. A second, different one is passed on
+    // too: validators must all see that a contributor said two things.
     const key = toHex(sender);
-    const sealed = toHex(message.seal);
-    const known = this.#commits.get(key);
-    // Saying the same again is how lost packets are made good. A second, different one is passed on too: validators
-    // must all see that a contributor said two things.
-    if (known !== undefined) return 'accept';
-    this.#commits.set(key, sealed);
+    if (!this.#commits.has(key)) this.#commits.set(key, toHex(message.seal));
     return 'accept';
   }
 

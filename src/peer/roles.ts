@@ -1,11 +1,10 @@
 /** The two roles without a seat: a watcher, which only follows the chain, and a contributor, which works in it. */
 import type { AdapterReport } from '../kernels/gpu.ts';
-import type { RefusalReason } from '../protocol/messages.ts';
 import type { PretrainClaim } from '../work/pretrain/claim.ts';
-import { PretrainPerforming } from '../work/pretrain/performing.ts';
+import { PretrainPerforming, type PretrainPerformingOptions } from '../work/pretrain/performing.ts';
 import type { RoundWork, TrainerClient, TrainProgress } from '../work/pretrain/trainer-api.ts';
 import { fetchKept } from './blobs.ts';
-import { Contributor, type ContributorEvents, type OwnRound } from './contributor.ts';
+import { Contributor, type ContributorEvents } from './contributor.ts';
 import type { Participant, Self, Stay } from './participant.ts';
 
 /** Checks and counts every certificate until `signal` aborts; holds no state. */
@@ -34,17 +33,20 @@ export async function watch(
   );
 }
 
-export interface ContributeHooks extends ContributorEvents {
+/** What is told of a contributor at its work. */
+export interface WorkHooks extends ContributorEvents {
+  /** The contributor is at work with an open trainer, or (null) no longer. */
+  working(at: { readonly contributor: Contributor; readonly trainer: TrainerClient } | null): void;
+  progress(round: number, progress: TrainProgress): void;
+  work(round: number, claim: PretrainClaim, work: RoundWork): void;
+}
+
+export interface ContributeHooks extends WorkHooks {
   show(): Self;
   /** The stay began; what is returned is called when it ends. */
   entered(stay: Stay): () => void;
   startTrainer(): TrainerClient;
-  /** The trainer is open, or (null) gone. */
-  working(at: { readonly contributor: Contributor; readonly trainer: TrainerClient } | null): void;
   adapter(adapter: AdapterReport): void;
-  progress(round: number, progress: TrainProgress): void;
-  work(round: number, claim: PretrainClaim, work: RoundWork): void;
-  lost(own: OwnRound, reason: RefusalReason | null): void;
 }
 
 /** Works in the run until `signal` aborts or the last round is settled. */
@@ -78,39 +80,54 @@ export async function contribute(
 
 /** The trainer ends in any case, whatever it is doing then, and be it hanging in the driver. */
 async function work(stay: Stay, hooks: ContributeHooks, signal: AbortSignal): Promise<void> {
-  const { run, follower, sources, clock, identity, swarm, workload, blobs } = stay;
   const trainer = hooks.startTrainer();
   const end = (): void => trainer.terminate();
   signal.addEventListener('abort', end);
   try {
-    const { adapter } = await trainer.open(run.manifest);
+    const { adapter } = await trainer.open(stay.run.manifest);
     hooks.adapter(adapter);
-    const performer = new PretrainPerforming({
-      run,
-      trainer,
-      clock,
-      fetch: (ref, until) => fetchKept(ref, sources, until),
-      onProgress: (round, progress) => hooks.progress(round, progress),
-      onWork: (...done) => hooks.work(...done),
-    });
-    const contributor = new Contributor({
-      identity,
-      swarm,
-      workload,
-      performer,
-      follower,
-      blobs,
-      clock,
-      events: hooks,
-    });
-    stay.onAudit = (message) => void contributor.audit(message).catch(() => {});
-    hooks.working({ contributor, trainer });
-    await contributor.run(signal);
+    await workWith(stay, trainer, hooks, signal);
   } finally {
     signal.removeEventListener('abort', end);
+    end();
+  }
+}
+
+/** A contributor's life with a trainer that is open. `beacon`: {@link PretrainPerformingOptions.beacon}. */
+export async function workWith(
+  stay: Stay,
+  trainer: TrainerClient,
+  hooks: WorkHooks,
+  signal: AbortSignal,
+  beacon?: PretrainPerformingOptions['beacon'],
+): Promise<void> {
+  const { run, follower, sources, clock, identity, swarm, workload, blobs } = stay;
+  const performer = new PretrainPerforming({
+    run,
+    trainer,
+    clock,
+    fetch: (ref, until) => fetchKept(ref, sources, until),
+    onProgress: (round, progress) => hooks.progress(round, progress),
+    onWork: (...done) => hooks.work(...done),
+    ...(beacon === undefined ? {} : { beacon }),
+  });
+  const contributor = new Contributor({
+    identity,
+    swarm,
+    workload,
+    performer,
+    follower,
+    blobs,
+    clock,
+    events: hooks,
+  });
+  stay.onAudit = (message) => void contributor.audit(message).catch(() => {});
+  hooks.working({ contributor, trainer });
+  try {
+    await contributor.run(signal);
+  } finally {
     stay.onAudit = () => {};
     hooks.working(null);
     follower.forgetState();
-    end();
   }
 }

@@ -5,6 +5,7 @@
  * A record is on disk before a byte of the certificate leaves: whatever happens then, the seat can hand over the same
  * certificate again and never signs another one of that height.
  */
+import type { NoteName } from '../validator/open-seat.ts';
 
 /** A signed certificate. */
 export interface SignedRecord {
@@ -20,7 +21,8 @@ export interface SignedRecord {
   readonly stored: boolean;
 }
 
-export type SeatNote = 'standings' | 'carries' | 'peer';
+/** What a seat notes, and the peer id of its last visit. */
+export type SeatNote = NoteName | 'peer';
 
 /** The memory of one seat: a run and a validator's key. */
 export interface SeatMemory {

@@ -200,10 +200,10 @@ export async function validate(
       machine: () => name,
       readBlob: (ref) => fetchKept(ref, sources, signal),
       notes: {
-        note: (which) => memory.note(which === 'standings' ? 'standings' : 'carries'),
+        note: (which) => memory.note(which),
         saveNote: (which, bytes) =>
           void memory
-            .saveNote(which === 'standings' ? 'standings' : 'carries', bytes)
+            .saveNote(which, bytes)
             .catch((error: unknown) => report({ is: 'memory-failed', what: which, error: messageOf(error) })),
       },
       replays: (leaving) => replays(leaving),

@@ -22,9 +22,11 @@ import { Validator, type ValidatorOptions } from './validator.ts';
 
 /** Small values that may be lost without harm to the chain; a lost one costs contributors their standing. */
 export interface NoteStore {
-  note(name: string): Promise<Uint8Array | null>;
-  saveNote(name: string, bytes: Uint8Array): void;
+  note(name: NoteName): Promise<Uint8Array | null>;
+  saveNote(name: NoteName, bytes: Uint8Array): void;
 }
+
+export type NoteName = 'standings' | 'carries';
 
 /** A seat's key, and 32 bytes that only its holder knows (seat.ts). */
 export interface SeatKey {
@@ -72,9 +74,6 @@ export interface OpenSeat {
   stop(): Promise<void>;
 }
 
-const STANDINGS_NOTE = 'standings';
-const CARRIES_NOTE = 'carries';
-
 /** A seat that is ready to start. The caller hands gossip to its validator, closes the meter, and owns the chain. */
 export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
   const { chain, swarm, key, clock, report, meter, machine, readBlob, notes, replays } = parts;
@@ -99,16 +98,16 @@ export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
     ...drawn,
   });
   const carries = run.rules.audited
-    ? new CarryBook(carryRoot(await zeroCarry(run.layout.elements)), await notes.note(CARRIES_NOTE))
+    ? new CarryBook(carryRoot(await zeroCarry(run.layout.elements)), await notes.note('carries'))
     : null;
-  const standings = decodeStandings(await notes.note(STANDINGS_NOTE));
+  const standings = decodeStandings(await notes.note('standings'));
   let current: Standings = standings;
   const work = new PretrainJudging({
     run,
     losses,
     clock,
     carries,
-    onCarries: (book) => notes.saveNote(CARRIES_NOTE, book.encode()),
+    onCarries: (book) => notes.saveNote('carries', book.encode()),
     standings: () => current,
     report,
     ...(onInspected === undefined ? {} : { onInspected }),
@@ -125,7 +124,7 @@ export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
     standings,
     onStandings: (newest) => {
       current = newest;
-      notes.saveNote(STANDINGS_NOTE, encodeStandings(newest));
+      notes.saveNote('standings', encodeStandings(newest));
     },
     onOpinion: parts.onOpinion ?? (() => {}),
     onHeldOut: parts.onHeldOut ?? (() => {}),
