@@ -233,7 +233,7 @@ describe('the rules', () => {
   test('a metered line: the round in hand is settled, then the tab leaves, and comes back', async () => {
     const s = await swarmOf({ contributors: 1 });
     const page = await open(s);
-    page.session.actions.changeSettings({ metered: 'pause' });
+    page.session.actions.changeSettings({ metered: 'pause', downRate: 100_000 });
     page.session.actions.start();
     await accepted(s, page);
     await until(s, () => page.state().activity === 'training');
@@ -254,6 +254,8 @@ describe('the rules', () => {
     page.browser.connect({ type: 'wifi' });
     await accepted(s, page, 3);
     expect(page.state().control.offline).toBe(false);
+    expect(page.limit.limited('in')).toBe(true);
+    expect(page.limit.limited('out')).toBe(false);
   });
 
   test('a metered line while nothing is in hand yet: the tab leaves at once', async () => {
@@ -308,5 +310,13 @@ describe('the rules', () => {
     await accepted(s, page, 4);
     expect(lastOwn(page)?.innerSteps ?? 0).toBeLessThan(0.6 * full);
     expect(page.state().control.share).toBe(0.25);
+    expect(page.limit.limited('in') || page.limit.limited('out')).toBe(false);
+    page.session.actions.changeSettings({ downRate: 100_000, upRate: 50_000 });
+    // A second's worth is saved up; what is more than that waits.
+    expect(page.limit.delay('in', 200_000)).toBeCloseTo(1000);
+    expect(page.limit.delay('out', 100_000)).toBeCloseTo(1000);
+    page.session.actions.changeSettings({ downRate: null });
+    expect(page.limit.limited('in')).toBe(false);
+    expect(page.limit.limited('out')).toBe(true);
   });
 });

@@ -89,6 +89,8 @@ export interface Page {
   readonly session: Session;
   readonly browser: FakeBrowser;
   readonly trainers: SimTrainer[];
+  /** Of its line. */
+  readonly limit: RateLimit;
   readonly state: () => AppState;
   readonly codes: () => string[];
   /** Everything of this page's activity so far, without repeats. */
@@ -122,10 +124,11 @@ async function openPage(s: SimSwarm, options: PageOptions): Promise<Page> {
     if (arrived === null) throw new HostError('status', false, { url: hash, status: 404 });
     return arrived;
   };
+  const limit = new RateLimit(() => platform.clock.now());
   const session = createSession({
     platform,
     host,
-    limit: new RateLimit(() => platform.clock.now()),
+    limit,
     startTrainer: () => {
       const made = { layout: s.run.layout, clock: platform.clock };
       const trainer = options.trainer?.(made, trainers.length) ?? new SimTrainer(made);
@@ -158,6 +161,7 @@ async function openPage(s: SimSwarm, options: PageOptions): Promise<Page> {
     session,
     browser,
     trainers,
+    limit,
     activities,
     state: () => session.store.getState(),
     codes: () => session.store.getState().problems.map(({ code }) => code),

@@ -1,6 +1,6 @@
 /** What the page of a validator's tab shows, as one serialisable value, and what it may ask for. */
 import type { EntryState } from '../gauntlet/book.ts';
-import type { SeatConflict } from '../peer/handed-chain.ts';
+import type { SeatConflict, SeatConflictError } from '../peer/handed-chain.ts';
 import type { Trouble } from '../peer/reasons.ts';
 import type { AuditChoice, MeterFallback, NoReplays, SeatEvent, SeatProblem } from '../peer/validating.ts';
 import type { Note, RefusalReason } from '../protocol/messages.ts';
@@ -13,7 +13,7 @@ import type { Phase, RunInfo } from './state.ts';
 export type ValidationProblem =
   | { readonly code: 'no-key' | 'insecure' | 'framed' }
   | { readonly code: SeatProblem; readonly detail: string }
-  | { readonly code: SeatConflict; readonly height: number; readonly why: HandoverCode | null }
+  | ({ readonly code: SeatConflict } & SeatConflictError['facts'])
   | { readonly code: 'trouble'; readonly trouble: Trouble };
 
 /** `starting`: follows the chain, opens the meter. */

@@ -449,7 +449,10 @@ describe('the chain is not what it signed', () => {
     await s.host.loseNewest(2);
     tab.start();
     await later(s, 3000);
-    expect(tab.state()).toMatchObject({ stage: 'failed', problem: { code: 'host-behind', height: 2 } });
+    expect(tab.state()).toMatchObject({
+      stage: 'failed',
+      problem: { code: 'host-behind', height: 2, hostHeight: 0 },
+    });
   });
 
   test('the host lost what is remembered: it gets it back', async () => {

@@ -209,8 +209,7 @@ class ValidationSession implements ValidationActions {
   #failWith(error: unknown): void {
     if (error instanceof SeatError)
       this.#fail({ code: error.code, detail: error.message === error.code ? '' : error.message });
-    else if (error instanceof SeatConflictError)
-      this.#fail({ code: error.conflict, height: error.facts.height, why: error.facts.why ?? null });
+    else if (error instanceof SeatConflictError) this.#fail({ code: error.conflict, ...error.facts });
     else this.#fail({ code: 'trouble', trouble: toTrouble(error) });
   }
 

@@ -253,6 +253,14 @@ test('totals that start again at zero are added, and a store that fails counts f
   }
 });
 
+test('a changed setting is kept: a page that is opened later begins with it', async () => {
+  tab({ gpuShare: 0.4 });
+  const later = tab({});
+  await later.begin();
+  expect(later.store.getState().settings.gpuShare).toBe(0.4);
+  expect(later.obeyed.at(-1)?.share).toBe(0.4);
+});
+
 test('settings changed in another tab take effect here', async () => {
   const t = tab({ gpuShare: 0.5 });
   await t.begin();

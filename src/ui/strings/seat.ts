@@ -87,6 +87,9 @@ function codeOf(problem: ValidationProblem): SeatCode {
   }
 }
 
+const endOf = (height: number | undefined): string =>
+  height === undefined ? 'before it' : `at height ${height}`;
+
 function detailOf(problem: ValidationProblem): string {
   switch (problem.code) {
     case 'no-key':
@@ -96,11 +99,11 @@ function detailOf(problem: ValidationProblem): string {
     case 'trouble':
       return troubleText(problem.trouble);
     case 'host-behind':
-      return `This tab signed height ${problem.height}. The host’s chain ends before it, and this tab does not remember all between.`;
+      return `This tab signed height ${problem.height}. The host’s chain ends ${endOf(problem.hostHeight)}. This tab does not remember all between.`;
     case 'forked':
       return `The host’s chain does not go with the certificate of height ${problem.height} that this tab signed.`;
     case 'refused':
-      return problem.why === null
+      return problem.why === undefined
         ? ''
         : `The host did not store height ${problem.height}: ${handoverText(problem.why)}.`;
     case 'no-seat':
