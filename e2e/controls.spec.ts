@@ -301,10 +301,15 @@ test.describe('in a real run', () => {
 
     await test.step('the monthly limit counts over tabs and holds', async () => {
       await reaches(page, 'the month', (s) => (s.control.month?.down ?? 0) > 0);
-      // A tab that has done nothing knows what the other one has used.
+      // A tab that has done nothing knows what the other one has used. It reads that once, when it is opened; the first one
+      // shows its bytes up to a tick before it keeps them.
       const other = await page.context().newPage();
-      await other.goto(host.url);
-      await other.waitForFunction(() => (globalThis.tabswarm?.state().control.month?.down ?? 0) > 0);
+      const known = async () => {
+        await other.goto(host.url);
+        await other.waitForFunction(() => (globalThis.tabswarm?.state().run ?? null) !== null);
+        return state(other);
+      };
+      await until('the month in another tab', known, (s) => (s.control.month?.down ?? 0) > 0);
       await other.close();
       await rules(page, (dialog) =>
         dialog.getByRole('spinbutton', { name: 'Monthly limit' }).fill('0.000001'),
