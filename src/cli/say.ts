@@ -6,6 +6,7 @@ import type { Fault, FaultCode, FaultFacts } from '../host/faults.ts';
 import { HostFault } from '../host/faults.ts';
 import type { AuditsOff, HostEvent } from '../host/events.ts';
 import { PlatformError } from '../platform/node/errors.ts';
+import type { OtherEncoding } from '../protocol/decode-text.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { handoverText, validatorLine } from '../ui/strings/validator-events.ts';
 import { platformText } from './say-join.ts';
@@ -56,7 +57,7 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
   'corpus-file-too-large': ({ path }) =>
     `"${path}" is larger than 256 MiB: split it into a folder of smaller files.`,
   'corpus-too-short': ({ path }) => `"${path}" has too little text: a run needs at least a few kilobytes.`,
-  'corpus-not-utf8': ({ path }) => `"${path}" is not UTF-8 text.`,
+  'corpus-not-utf8': ({ path, found }) => `"${path}" ${encodingText(found)}.`,
   'too-few-tokens': ({ of, tokens, sequence }) =>
     `The ${of} text has ${tokens} tokens; sequences of ${sequence} need more text.`,
   'page-not-built': ({ folder }) =>
@@ -69,6 +70,20 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
 function damaged(dir: string, what: string): string {
   return `The run in "${dir}" is damaged: ${what}. Restore the folder from a backup, or ${NEW_RUN}.`;
 }
+
+const SAVE_AS_UTF8 = 'save it as UTF-8';
+
+const ENCODINGS: { readonly [E in OtherEncoding]: string } = {
+  'utf-16': `is saved as UTF-16 (as some Windows programs do), not as UTF-8: ${SAVE_AS_UTF8}`,
+  'utf-32': `is saved as UTF-32, not as UTF-8: ${SAVE_AS_UTF8}`,
+  'cut-off': 'is UTF-8 text that is cut off in the middle of its last character: restore its end',
+  'latin-1': `is not UTF-8 text; it seems to be Latin-1 or Windows-1252: ${SAVE_AS_UTF8}`,
+  legacy: `is not UTF-8 text; it seems to be in an older encoding, such as GBK or Shift-JIS: ${SAVE_AS_UTF8}`,
+  binary: 'is not text, whatever its name says',
+};
+
+/** What is wrong with a text file, to stand behind its name. */
+export const encodingText = (found: OtherEncoding): string => ENCODINGS[found];
 
 function fileProblem(error: string): string {
   if (error === 'ENOENT') return 'does not exist';

@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
+import { decodeText } from '../protocol/decode-text.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { fault } from './faults.ts';
 
@@ -83,11 +84,9 @@ function readText(path: string): string {
   const size = attempt(path, () => statSync(path)).size;
   if (size > MAX_FILE_BYTES) throw fault('corpus-file-too-large', { path });
   const bytes = attempt(path, () => readFileSync(path));
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw fault('corpus-not-utf8', { path }, cause);
-  }
+  const decoded = decodeText(bytes);
+  if (!decoded.ok) throw fault('corpus-not-utf8', { path, found: decoded.found });
+  return decoded.text;
 }
 
 /** Few large files would leave nothing to hold out, so they are cut at line ends into about 40 documents. */

@@ -1,5 +1,7 @@
 /** Everything that keeps a host from starting or going on, typed: a code and its facts. Words for people: cli/say.ts. */
 
+import type { OtherEncoding } from '../protocol/decode-text.ts';
+
 type NoFacts = Readonly<Record<string, never>>;
 
 export interface FaultFacts {
@@ -33,7 +35,7 @@ export interface FaultFacts {
   'corpus-too-large': { readonly path: string };
   'corpus-file-too-large': { readonly path: string };
   'corpus-too-short': { readonly path: string };
-  'corpus-not-utf8': { readonly path: string };
+  'corpus-not-utf8': { readonly path: string; readonly found: OtherEncoding };
   'too-few-tokens': {
     readonly of: 'training' | 'held-out';
     readonly tokens: number;
