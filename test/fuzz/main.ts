@@ -1,8 +1,18 @@
-/** `npm run fuzz -- codec [--runs N] [--seed N] [--json]`: hostile inputs until one is not handled. Exits 1 on a finding. */
+/**
+ * `npm run fuzz -- TARGET [--runs N] [--seed N] [--json]`: hostile inputs until one is not handled. Each file in targets/
+ * is one target; its name is the file's. Exits 1 on a finding.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { fuzzCodec } from './codec.ts';
+import type { Fuzz } from './report.ts';
 
-const FUZZERS = { codec: fuzzCodec } as const;
+const FOLDER = join(import.meta.dirname, 'targets');
+const targets = readdirSync(FOLDER)
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => file.slice(0, -3))
+  .sort();
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -13,23 +23,21 @@ const { values, positionals } = parseArgs({
   },
 });
 const name = positionals[0] ?? '';
-if (!Object.hasOwn(FUZZERS, name)) {
-  console.error(`usage: npm run fuzz -- ${Object.keys(FUZZERS).join('|')} [--runs N] [--seed N] [--json]`);
+const [runs, seed] = [Number(values.runs), Number(values.seed)];
+if (!targets.includes(name) || !Number.isInteger(runs) || runs < 1 || !Number.isInteger(seed)) {
+  console.error(`usage: npm run fuzz -- ${targets.join('|')} [--runs N] [--seed N] [--json]`);
   process.exit(2);
 }
-const report = await FUZZERS[name as keyof typeof FUZZERS](Number(values.runs), Number(values.seed));
-if (values.json) {
-  for (const key of ['runs', 'refused', 'decoded'] as const) {
-    console.log(JSON.stringify({ name: `fuzz.${name}.${key}`, value: report[key], unit: 'inputs' }));
-  }
-  console.log(
-    JSON.stringify({ name: `fuzz.${name}.findings`, value: report.findings.length, unit: 'inputs' }),
-  );
-  console.log(JSON.stringify({ name: `fuzz.${name}.slowest`, value: report.slowestMs, unit: 'ms' }));
-} else {
-  console.log(
-    `${report.runs} inputs: ${report.refused} refused, ${report.decoded} decoded, slowest ${report.slowestMs.toFixed(1)} ms`,
-  );
+const { fuzz } = (await import(pathToFileURL(join(FOLDER, `${name}.ts`)).href)) as { fuzz: Fuzz };
+const { figures, findings } = await fuzz(runs, seed);
+const all = [
+  { name: 'runs', value: runs, unit: 'inputs' },
+  ...figures,
+  { name: 'findings', value: findings.length, unit: 'inputs' },
+];
+for (const figure of all) {
+  if (values.json) console.log(JSON.stringify({ ...figure, name: `fuzz.${name}.${figure.name}` }));
+  else console.log(`${figure.name}: ${figure.value} ${figure.unit}`);
 }
-for (const finding of report.findings.slice(0, 20)) console.error(finding);
-process.exit(report.findings.length === 0 ? 0 : 1);
+for (const finding of findings.slice(0, 20)) console.error(finding);
+process.exit(findings.length === 0 ? 0 : 1);

@@ -2,30 +2,27 @@
  * Hostile bytes for the submission decoder: mutated, truncated, spliced and random ones. Each must either decode to an
  * update that is well formed, or be refused with SubmissionError; anything else is a finding.
  */
-import { parameterLayout } from '../../src/model/layout.ts';
-import { bytesEqual } from '../../src/protocol/bytes.ts';
-import type { SparseLoco } from '../../src/protocol/manifest.ts';
-import { CpuReplica } from '../../src/sparseloco/cpu-replica.ts';
-import { MAX_LEVEL } from '../../src/sparseloco/levels.ts';
+import { parameterLayout } from '../../../src/model/layout.ts';
+import { bytesEqual } from '../../../src/protocol/bytes.ts';
+import type { SparseLoco } from '../../../src/protocol/manifest.ts';
+import { CpuReplica } from '../../../src/sparseloco/cpu-replica.ts';
+import { MAX_LEVEL } from '../../../src/sparseloco/levels.ts';
 import {
   randomDelta,
   randomSource,
   smallConfig,
   testHeader,
   testSettings,
-} from '../../src/sparseloco/testing.ts';
-import { SubmissionError } from '../../src/sparseloco/types.ts';
-import { chunkPlaces, type SparseUpdate } from '../../src/sparseloco/update.ts';
-import { decodeSubmission, encodeSubmission, HEADER_BYTES, maxEntries } from '../../src/sparseloco/wire.ts';
-
-export interface FuzzReport {
-  readonly runs: number;
-  readonly refused: number;
-  /** Mutations that still decode: a flipped bit late in the stream changes signs, not the form. */
-  readonly decoded: number;
-  readonly slowestMs: number;
-  readonly findings: readonly string[];
-}
+} from '../../../src/sparseloco/testing.ts';
+import { SubmissionError } from '../../../src/sparseloco/types.ts';
+import { chunkPlaces, type SparseUpdate } from '../../../src/sparseloco/update.ts';
+import {
+  decodeSubmission,
+  encodeSubmission,
+  HEADER_BYTES,
+  maxEntries,
+} from '../../../src/sparseloco/wire.ts';
+import type { FuzzReport } from '../report.ts';
 
 /** Eight tiles and three vectors: small, so that a million inputs take minutes. */
 const layout = parameterLayout({ ...smallConfig, vocabSize: 64, intermediateSize: 64, layers: 1 });
@@ -104,8 +101,7 @@ function mutate(bytes: Uint8Array, other: Uint8Array, random: () => number): Uin
   }
 }
 
-/** Runs `runs` inputs from `seed`; the same seed gives the same inputs. */
-export async function fuzzCodec(runs: number, seed: number): Promise<FuzzReport> {
+export async function fuzz(runs: number, seed: number): Promise<FuzzReport> {
   const corpus = await seeds();
   const random = randomSource(seed);
   const findings: string[] = [];
@@ -132,5 +128,13 @@ export async function fuzzCodec(runs: number, seed: number): Promise<FuzzReport>
     }
     slowestMs = Math.max(slowestMs, performance.now() - begin);
   }
-  return { runs, refused, decoded, slowestMs, findings };
+  return {
+    figures: [
+      { name: 'refused', value: refused, unit: 'inputs' },
+      // A flipped bit late in the stream changes signs, not the form.
+      { name: 'decoded', value: decoded, unit: 'inputs' },
+      { name: 'slowest', value: slowestMs, unit: 'ms' },
+    ],
+    findings,
+  };
 }
