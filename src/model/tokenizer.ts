@@ -46,6 +46,8 @@ const utf8 = new TextEncoder();
 /** Words seen before are looked up; the cap keeps a hostile text from filling memory. */
 const CACHE_WORDS = 1 << 17;
 const CACHE_WORD_LENGTH = 64;
+/** More than bytes in a word, and exact in a double with any rank before it. */
+const PLACES = 2 ** 32;
 
 export class Tokenizer {
   readonly vocabSize: number;
@@ -188,17 +190,16 @@ export class Tokenizer {
       const j = next[i];
       return j < 0 ? undefined : this.#ranks.get(symbols[i] * MAX_VOCABULARY + symbols[j]);
     };
-    const heap = new BinaryHeap<readonly [rank: number, at: number]>((a, b) =>
-      a[0] === b[0] ? a[1] < b[1] : a[0] < b[0],
-    );
+    // Rank and place in one number: a long word has millions of them.
+    const heap = new BinaryHeap<number>((a, b) => a < b);
     const offer = (i: number): void => {
       const rank = rankAt(i);
-      if (rank !== undefined) heap.push([rank, i]);
+      if (rank !== undefined) heap.push(rank * PLACES + i);
     };
     for (let i = 0; i + 1 < n; i++) offer(i);
     let length = n;
     for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
-      const [rank, i] = top;
+      const [rank, i] = [Math.floor(top / PLACES), top % PLACES];
       if (alive[i] === 0 || rankAt(i) !== rank) continue;
       const gone = next[i];
       const after = next[gone];
