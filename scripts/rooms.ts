@@ -19,6 +19,7 @@ export const ROOMS: Rooms = {
       'platform/node',
       'peer',
       'work/pretrain',
+      'swarm',
       'sparseloco',
       'model',
       'chain',
@@ -156,7 +157,15 @@ export const ROOMS: Rooms = {
   swarm: {
     is: 'libp2p: discovery, gossip, fetching blobs by hash, byte counters; knows bytes only',
     rooms: ['protocol'],
-    packages: ['@libp2p/*', '@multiformats/multiaddr', 'libp2p', 'node:http', 'node:stream', 'valibot'],
+    packages: [
+      '@libp2p/*',
+      '@multiformats/multiaddr',
+      'libp2p',
+      'node:http',
+      'node:net',
+      'node:stream',
+      'valibot',
+    ],
   },
   measure: {
     is: 'losses on a GPU and on the CPU, and replays of inner steps',

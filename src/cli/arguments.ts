@@ -1,6 +1,7 @@
 /** The command line: what each command takes, with help. Parsed by node:util, so that a typo is an error. */
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { PRESET_NAMES } from '../model/presets.ts';
+import { TrustedProxies } from '../swarm/address-share.ts';
 import { complaints } from './say.ts';
 
 /** A command line that makes no sense; the message says what is wrong. */
@@ -17,6 +18,7 @@ const OPTIONS = {
     cert: { type: 'string' },
     key: { type: 'string' },
     'public-url': { type: 'string' },
+    'trusted-proxy': { type: 'string', multiple: true },
     data: { type: 'string' },
     'round-seconds': { type: 'string' },
     corpus: { type: 'string' },
@@ -49,7 +51,9 @@ const COMMANDS = {
   --port N               default 8780
   --listen ADDRESS       127.0.0.1 (default): this machine only; 0.0.0.0: your networks too
   --cert FILE --key FILE PEM certificate and key; browsers need HTTPS for WebGPU except on localhost
-  --public-url URL       what tabs use when a proxy is in front of this host
+  --public-url URL       what tabs use when a proxy is in front of this host; may have a path, https://example.org/app/
+  --trusted-proxy IP     address or CIDR block of the proxy, whose X-Forwarded-For is then believed (default: this
+                         machine; none: no proxy); may be repeated
   --data DIR             where the run lives (default .tabswarm); a new run needs an empty or new folder
   --round-seconds N      length of a round, 5 to 86400 (the 1m preset: 30); each must fit training and judging
   --corpus FILE|DIR      your own text (default: State of the Union addresses)
@@ -159,6 +163,48 @@ export const numberOption = (
   min: number,
   max: number,
 ): number | undefined => (text === undefined ? undefined : wholeFrom(name, text, min, max));
+
+/**
+ * The address of `--public-url`, without a trailing slash. It may have a path, and nothing else: a page cannot be
+ * served under a query, and credentials would be public.
+ */
+export function publicUrlOption(value: string): string {
+  const text = urlOption('--public-url', value);
+  const { username, password, search, hash, pathname } = new URL(text);
+  const complain = (why: string) =>
+    new UsageError(
+      `--public-url ${why}; write only the address of the page, for example https://example.org/app/.`,
+    );
+  if (username !== '' || password !== '')
+    throw complain('has a user name or password, which everybody would see');
+  if (search !== '' || hash !== '' || /[?#]/.test(value)) throw complain(`"${value}" has a "?" or "#" in it`);
+  const [, first = ''] = pathname.split('/');
+  if (RESERVED.has(first.toLowerCase()))
+    throw complain(`"${value}" has a path that begins with a name of the host's own ("${first}")`);
+  if (!/^[\w./~-]*$/.test(pathname))
+    throw complain(`"${value}" has a path with other than letters, digits and -._~/`);
+  if (pathname.includes('//')) throw complain(`"${value}" has an empty part in its path`);
+  return text;
+}
+
+/** First parts of a path that the host itself answers: a path of these could not be told from its own. */
+const RESERVED = new Set(['api', 'assets', 'metrics']);
+
+/** Entries of `--trusted-proxy`; undefined: the default. `none` stands alone and trusts nobody. */
+export function trustedProxiesOption(values: readonly string[] | undefined): readonly string[] | undefined {
+  if (values === undefined) return undefined;
+  if (values.includes('none')) {
+    if (values.length > 1) throw new UsageError('--trusted-proxy none goes with no other --trusted-proxy.');
+    return [];
+  }
+  for (const value of values) {
+    if (!TrustedProxies.isEntry(value))
+      throw new UsageError(
+        `--trusted-proxy "${value}" is no address or CIDR block, such as 10.0.0.2 or 10.0.0.0/8.`,
+      );
+  }
+  return values;
+}
 
 /** An http(s) URL without a trailing slash. `name`: of the option or word, as an error says it. */
 export function urlOption(name: string, value: string): string {

@@ -70,6 +70,31 @@ test('start: what a host without a seat would never use is refused', async () =>
   expect((await cli('start', '--validator', 'phone')).err).toContain('--validator is host or tab');
 });
 
+test.each([
+  ['--public-url', 'https://user:word@example.org/', 'user name or password'],
+  ['--public-url', 'https://example.org/?a=b', '"?" or "#"'],
+  ['--public-url', 'https://example.org/?', '"?" or "#"'],
+  ['--public-url', 'https://example.org/#x', '"?" or "#"'],
+  ['--public-url', 'https://example.org/api/', 'name of the host'],
+  ['--public-url', 'https://example.org/a b/', 'letters, digits'],
+  ['--public-url', 'https://example.org//a', 'empty part'],
+  ['--public-url', 'example.org', 'is no URL'],
+  ['--trusted-proxy', 'example.org', 'CIDR block'],
+  ['--trusted-proxy', '10.0.0.0/40', 'CIDR block'],
+  ['--trusted-proxy', '', 'CIDR block'],
+])('start %s "%s" is refused', async (option, value, why) => {
+  const { code, err } = await cli('start', option, value);
+  expect(code).toBe(2);
+  expect(err).toContain(why);
+  expect(err).not.toContain('user:word');
+});
+
+test('start --trusted-proxy none goes alone', async () => {
+  const { code, err } = await cli('start', '--trusted-proxy', 'none', '--trusted-proxy', '10.0.0.1');
+  expect(code).toBe(2);
+  expect(err).toContain('none goes with no other');
+});
+
 test('verify: a model that is no preset needs the manifest, and says so', async () => {
   const alone = await cli('verify', checkpoint);
   expect(alone.code).toBe(1);

@@ -127,6 +127,8 @@ export const complaints = {
   unreadableFile: (path: string, code: string) => `"${path}" cannot be read (${code}).`,
   noAnswer: (url: string, why: string) =>
     `No host answers at ${url} (${why}). Is it running, and is the address right?`,
+  noTrustedProxy: (listen: string) =>
+    `tabswarm: --public-url says that a proxy is in front, and --listen ${listen} lets others come past it. Only a proxy on this machine is believed about its clients' addresses: name another one with --trusted-proxy ADDRESS.`,
   stillPreparing: (url: string) => `The host at ${url} is still preparing its run. Try again soon.`,
   noHost: (url: string, why: string | null) =>
     `What answers at ${url} is no Tabswarm host of this version${why === null ? '' : ` (${why})`}.`,

@@ -8,8 +8,15 @@ import { SEAT_PLACES } from '../host/view.ts';
 import { MAX_AUDITS } from '../protocol/limits.ts';
 import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
 import type { PrepareProgress } from '../host/prepare.ts';
-import { numberOption, parseCommand, UsageError, urlOption } from './arguments.ts';
+import {
+  numberOption,
+  parseCommand,
+  publicUrlOption,
+  trustedProxiesOption,
+  UsageError,
+} from './arguments.ts';
 import type { Output } from './output.ts';
+import { isLoopback } from '../swarm/address-share.ts';
 import { complaints, eventText } from './say.ts';
 
 /** A --config file: sections of the manifest, checked in full when the manifest is made. */
@@ -95,6 +102,9 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
     for (const line of reachLines(host.otherUrls, options)) out(`  ${line}`);
     out('  Stop       Ctrl-C; the next start continues where this one ended');
     out('');
+    const { publicUrl, trustedProxies, listen = '127.0.0.1' } = options;
+    if (publicUrl !== undefined && trustedProxies === undefined && !isLoopback(listen))
+      err(complaints.noTrustedProxy(listen));
     const idle = newRunOptions(args);
     if (!created && idle.length > 0) {
       err(
@@ -188,9 +198,8 @@ function hostOptions(args: readonly string[]): HostOptions {
     evaluator,
     ...(audits === undefined ? {} : { audits }),
     ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),
-    ...(values['public-url'] === undefined
-      ? {}
-      : { publicUrl: urlOption('--public-url', values['public-url']) }),
+    ...(values['public-url'] === undefined ? {} : { publicUrl: publicUrlOption(values['public-url']) }),
+    trustedProxies: trustedProxiesOption(values['trusted-proxy']),
     ...(values.cert === undefined || values.key === undefined
       ? {}
       : { tls: { cert: readFile('cert', values.cert), key: readFile('key', values.key) } }),

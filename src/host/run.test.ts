@@ -18,6 +18,7 @@ import { loadSeed } from './seeds.ts';
 import { createApp, parseRange } from './server.ts';
 import { Store } from './store.ts';
 import { cert, key } from './testing/localhost-tls.ts';
+import { TrustedProxies } from '../swarm/address-share.ts';
 import { PretendedLosses } from '../sim/pretended.ts';
 import { smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { certifyRound, openChain } from './testing/one-round.ts';
@@ -225,15 +226,24 @@ test('hostile paths and methods reach no file', async () => {
 });
 
 test('a flood from one address is slowed down, and only that address', async () => {
-  const app = createApp({ view: host.view, files: null, report: () => {} });
-  const from = (remoteAddress: string) =>
-    app.request('http://localhost/api/time', {}, { incoming: { socket: { remoteAddress } } });
-  let status = 200;
-  let asked = 0;
-  while (status === 200 && asked++ < 20_000) status = (await from('203.0.113.1')).status;
-  expect(status).toBe(429);
-  expect(asked).toBeGreaterThan(3999);
-  expect((await from('203.0.113.2')).status).toBe(200);
+  const app = createApp({ view: host.view, files: null, trusted: new TrustedProxies(), report: () => {} });
+  const from = async (remoteAddress: string, forwarded?: string) => {
+    const headers = new Headers(forwarded === undefined ? [] : [['x-forwarded-for', forwarded]]);
+    const env = { incoming: { socket: { remoteAddress } } };
+    return (await app.request('http://localhost/api/time', { headers }, env)).status;
+  };
+  const flood = async (ask: (i: number) => Promise<number>): Promise<number> => {
+    for (let i = 0; i < 20_000; i++) if ((await ask(i)) === 429) return i;
+    return Number.POSITIVE_INFINITY;
+  };
+  expect(await flood(() => from('203.0.113.1'))).toBeGreaterThan(3999);
+  expect(await from('203.0.113.2')).toBe(200);
+  // A stranger may name any addresses before it, and has the 2^64 of its own network.
+  expect(await flood((i) => from('203.0.113.3', `10.0.${i >> 8}.${i & 255}`))).toBeLessThan(20_000);
+  expect(await flood((i) => from(`2001:db8::${i.toString(16)}`))).toBeLessThan(20_000);
+  expect(await from('2001:db8:0:1::1')).toBe(200);
+  // A proxy on this machine serves many, and each has its own.
+  expect(await flood((i) => from('127.0.0.1', `10.0.${i >> 8}.${i & 255}`))).toBe(Number.POSITIVE_INFINITY);
 });
 
 test('metrics in Prometheus text, each name once with help and type', async () => {
@@ -343,6 +353,7 @@ test('a file that is not what its hash says is not served, and that is reported'
   const app = createApp({
     view: { ...host.view, chain: await damaged() },
     files: null,
+    trusted: new TrustedProxies(),
     report: (event) => events.push(event),
   });
   const response = await app.request(`http://localhost/api/blob/${toHex(tokenizer.hash)}`);

@@ -8,6 +8,7 @@ import { getRequestListener } from '@hono/node-server';
 import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
 import { type Clock, every, systemClock } from '../protocol/timer.ts';
+import { TrustedProxies } from '../swarm/address-share.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
 import { HostChain } from './chain.ts';
 import { ChainKeeper } from './chain-keeper.ts';
@@ -36,6 +37,8 @@ export interface HostOptions extends Omit<NewRun, 'preset'> {
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   /** What tabs reach this host by when a proxy is in front of it. */
   readonly publicUrl?: string | undefined;
+  /** Addresses and CIDR blocks of proxies whose `X-Forwarded-*` headers are believed. Default: loopback. */
+  readonly trustedProxies?: readonly string[] | undefined;
   readonly iceServers?: readonly IceServer[];
   /** Default `1m`. */
   readonly preset?: PresetName | Preset;
@@ -85,6 +88,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const report = options.report ?? (() => {});
   const clock = systemClock();
   const files = options.appDir === null ? null : new StaticFiles(options.appDir ?? DEFAULT_APP);
+  const trusted = new TrustedProxies(options.trustedProxies);
   const server = createServer(options);
   const stops: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
@@ -139,7 +143,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       publicUrl: options.publicUrl ?? null,
       startedAt: clock.now(),
     };
-    app = createApp({ view, files, report });
+    app = createApp({ view, files, trusted, report });
     followed.begin();
     if (key === null) stops.push(watchValidator(view, report));
 

@@ -9,6 +9,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { PROTOCOL_VERSION } from '../protocol/limits.ts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
+import { addressShare, clientAddress, type TrustedProxies } from '../swarm/address-share.ts';
 import { hostMultiaddr } from '../swarm/addresses.ts';
 import { TokenBucket } from '../swarm/token-bucket.ts';
 import type { HostReport } from './events.ts';
@@ -22,12 +23,14 @@ export interface ServerOptions {
   readonly view: HostView;
   /** Null: no page, only the API. */
   readonly files: StaticFiles | null;
+  /** Proxies that are believed about where a request comes from. */
+  readonly trusted: TrustedProxies;
   readonly report: HostReport;
 }
 
 /** Links in one answer: about 2 KB each with one opinion, so that an answer stays near a megabyte. */
 const MAX_LINKS = 256;
-/** Requests a second and burst of one IP address: a class room behind one address loads the page at once. */
+/** Requests a second and burst of one address or IPv6 /64: a class room behind one address loads the page at once. */
 const REQUEST_RATE = 200;
 const REQUEST_BURST = 4000;
 const MAX_CLIENTS = 10_000;
@@ -35,13 +38,13 @@ const IMMUTABLE = 'public, max-age=31536000, immutable';
 /** Host header: name or address with optional port. Anything else is answered as if it were localhost. */
 const HOST = /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
-export function createApp({ view, files, report }: ServerOptions): Hono<Env> {
+export function createApp({ view, files, trusted, report }: ServerOptions): Hono<Env> {
   const app = new Hono<Env>();
   const responses = new Map<number, number>();
   const clients = new Clients();
 
   app.use('*', async (c, next) => {
-    if (!clients.take(clientAddress(c, view))) {
+    if (!clients.take(addressShare(addressOf(c, trusted)))) {
       c.res = new Response('too many requests; try again in a second\n', {
         status: 429,
         headers: { 'retry-after': '1' },
@@ -228,10 +231,9 @@ function securityHeaders(base: URL): Record<string, string> {
   };
 }
 
-/** Behind the proxy that a public URL implies, the address that the proxy saw. */
-function clientAddress(c: Context<Env>, view: HostView): string {
-  const forwarded = view.publicUrl === null ? undefined : c.req.header('x-forwarded-for')?.split(',').at(-1);
-  return (forwarded ?? c.env?.incoming?.socket.remoteAddress ?? 'local').trim().slice(0, 64);
+function addressOf(c: Context<Env>, trusted: TrustedProxies): string {
+  const remoteAddress = c.env?.incoming?.socket.remoteAddress;
+  return clientAddress({ headers: c.req.header(), socket: { remoteAddress } }, trusted);
 }
 
 class Clients {
