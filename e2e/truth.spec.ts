@@ -144,7 +144,7 @@ test('credits say how they came about, and an estimate says that it is one', asy
   const accepted = page.locator('[data-testid=round-row][data-round="42"]');
   await accepted.getByRole('button', { name: 'How the credits of round 42 came about' }).click();
   const derivation = page.getByTestId('derivation');
-  for (const part of ['1 of 5 by weight', '181 of 1,000', '18.1 %', 'Provisional'])
+  for (const part of ['1 of 5 by weight', '181 of 1,000', '18.1 %', 'Pending'])
     await expect(derivation).toContainText(part);
   await expect(page.locator('[data-testid=round-row][data-round="40"]')).toContainText(
     'no credit was issued to anyone',

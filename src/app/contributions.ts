@@ -26,6 +26,8 @@ export interface ContributionDraft extends Figures, ShownProfile {
   readonly contributor: string;
   readonly runName: string;
   readonly organizer: string;
+  /** Micro-credits among them that a failed audit could still take back. */
+  readonly pending: number;
   /** Height up to which the figures count. */
   readonly height: number;
   readonly time: number;
@@ -90,6 +92,7 @@ export class Contributions {
     return {
       ...shown,
       ...figures,
+      pending: account.provisional,
       height,
       time,
       finish: async (picture) => {

@@ -4,19 +4,17 @@ import type { Manifest } from '../protocol/manifest.ts';
 import { LINK_TAIL, MAX_LINKS_SHOWN, type MessageOf } from '../protocol/messages.ts';
 import type { Self } from '../peer/participant.ts';
 import { estimateMemory } from '../training/memory.ts';
+import { firstTextBytes } from '../work/pretrain/text-ahead.ts';
 import type { AppState, RunInfo } from './state.ts';
 
 /** Submission bytes per parameter to expect: the budget; the real ones are shown once there are some. */
 const WIRE_BYTES_PER_PARAMETER = 0.0185;
 /** Other contributors whose submissions a tab fetches each round, for the estimate. */
 const EXPECTED_PEERS = 4;
-/** Shards a contributor reads in one round. */
-const SHARDS_PER_ROUND = 2;
 
 export function runInfo({ name, manifest, layout }: Run): RunInfo {
   const { data, training } = manifest.task;
   const submission = layout.elements * WIRE_BYTES_PER_PARAMETER;
-  const shard = data.train[0]?.size ?? 0;
   return {
     id: name,
     name: manifest.name,
@@ -25,10 +23,11 @@ export function runInfo({ name, manifest, layout }: Run): RunInfo {
     parameters: layout.elements,
     dataSource: data.source,
     dataLicence: data.licence,
+    validators: manifest.validators.length,
     roundMs: manifest.schedule.roundMs,
     phaseMs: phaseLengths(manifest.schedule),
     gpuBytes: estimateMemory(manifest.model, training.batch, training.sequence).total,
-    downloadBytes: manifest.genesis.checkpoint.size + SHARDS_PER_ROUND * shard,
+    downloadBytes: manifest.genesis.checkpoint.size + firstTextBytes(data.train),
     bytesPerRound: Math.round(submission * (1 + EXPECTED_PEERS)),
   };
 }

@@ -1,6 +1,7 @@
 /**
  * Keeps the volunteer's settings in localStorage, shared by all tabs of the browser. Whatever is read back is checked
- * field by field: one bad field falls back to its default and costs none of the others.
+ * field by field: one bad field falls back to its default and costs none of the others. A limit that cannot be read never
+ * becomes "no limit": it becomes the tightest one, which the page shows, and the volunteer sets it anew.
  */
 import * as v from 'valibot';
 import {
@@ -22,7 +23,21 @@ const number = v.pipe(
 );
 const within = (min: number, max: number) => v.pipe(number, v.minValue(min), v.maxValue(max));
 const minutes = v.pipe(number, v.integer(), v.minValue(0), v.maxValue(1439));
-const limit = (min: number) => v.fallback(v.nullable(v.pipe(number, v.finite(), v.minValue(min))), null);
+/** Absent or null: no limit. A number below the least is the least; what is no number is the tightest limit there is. */
+const limit = (least: number) =>
+  v.optional(
+    v.fallback(
+      v.nullable(
+        v.pipe(
+          number,
+          v.finite(),
+          v.transform((value) => Math.max(least, value)),
+        ),
+      ),
+      least,
+    ),
+    null,
+  );
 
 const Window: v.GenericSchema<unknown, ClockWindow> = v.object({
   days: v.pipe(v.array(v.boolean()), v.length(7)),
@@ -31,15 +46,18 @@ const Window: v.GenericSchema<unknown, ClockWindow> = v.object({
 });
 
 const fallback = DEFAULT_SETTINGS;
+/** What was never set is the default; what was set and cannot be read is as careful as it may have been. */
+const careful = <T>(schema: v.GenericSchema<unknown, T>, unread: T, unset: T) =>
+  v.optional(v.fallback(schema, unread), unset as never);
 const Stored = v.object({
-  gpuShare: v.fallback(within(MIN_SHARE, 1), fallback.gpuShare),
-  whenActive: v.fallback(v.picklist(['run', 'slow', 'pause']), fallback.whenActive),
-  activeShare: v.fallback(within(MIN_SHARE, 1), fallback.activeShare),
+  gpuShare: careful(within(MIN_SHARE, 1), MIN_SHARE, fallback.gpuShare),
+  whenActive: careful(v.picklist(['run', 'slow', 'pause']), 'pause', fallback.whenActive),
+  activeShare: careful(within(MIN_SHARE, 1), MIN_SHARE, fallback.activeShare),
   idleMinutes: v.fallback(within(1, 120), fallback.idleMinutes),
-  battery: v.fallback(v.picklist(['run', 'thresholds', 'mains']), fallback.battery),
+  battery: careful(v.picklist(['run', 'thresholds', 'mains']), 'mains', fallback.battery),
   pauseBelow: v.fallback(within(0, 1 - MIN_BATTERY_GAP), fallback.pauseBelow),
   resumeAbove: v.fallback(within(MIN_BATTERY_GAP, 1), fallback.resumeAbove),
-  metered: v.fallback(v.picklist(['run', 'pause']), fallback.metered),
+  metered: careful(v.picklist(['run', 'pause']), 'pause', fallback.metered),
   keepAwake: v.fallback(v.boolean(), fallback.keepAwake),
   // A schedule that cannot be read must not become "at any time": it becomes "never", which the page shows.
   schedule: v.optional(v.fallback(v.nullable(v.pipe(v.array(Window), v.maxLength(MAX_WINDOWS))), []), null),
@@ -58,12 +76,28 @@ export function settingsFrom(value: unknown): Settings {
 }
 
 export function loadSettings(): Settings {
+  let text: string | null;
   try {
-    return settingsFrom(JSON.parse(localStorage.getItem(KEY) ?? '{}'));
+    text = localStorage.getItem(KEY);
   } catch {
+    // Storage is off: there is nothing that could have been set.
     return DEFAULT_SETTINGS;
   }
+  return text === null ? DEFAULT_SETTINGS : (parsed(text) ?? UNREADABLE);
 }
+
+/** Null when the text is no JSON object. */
+function parsed(text: string): Settings | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? settingsFrom(value) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Of what cannot be read at all nobody knows which limits it held: no hours until the volunteer chooses some. */
+const UNREADABLE: Settings = { ...DEFAULT_SETTINGS, schedule: [] };
 
 export function saveSettings(settings: Settings): void {
   try {
@@ -76,7 +110,9 @@ export function saveSettings(settings: Settings): void {
 /** Told when another tab of this browser changed the settings; returns the undo. */
 export function onSettingsElsewhere(listener: (settings: Settings) => void): () => void {
   const heard = (event: StorageEvent): void => {
-    if (event.key === KEY) listener(loadSettings());
+    // Cleared or unreadable: what this tab knows already is better.
+    const settings = event.key === KEY && event.newValue !== null ? parsed(event.newValue) : null;
+    if (settings !== null) listener(settings);
   };
   addEventListener('storage', heard);
   return () => removeEventListener('storage', heard);

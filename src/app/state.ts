@@ -27,11 +27,14 @@ export interface RunInfo {
   readonly parameters: number;
   readonly dataSource: string;
   readonly dataLicence: string;
+  /** Validators that the manifest names. */
+  readonly validators: number;
   readonly roundMs: number;
   /** How long each phase of a round lasts, for the round's clock face; the page guesses when it is absent. */
   readonly phaseMs?: Readonly<Record<Phase, number>>;
   /** Estimates shown before Start. */
   readonly gpuBytes: number;
+  /** The model, and the text that is fetched ahead and for the first round. */
   readonly downloadBytes: number;
   readonly bytesPerRound: number;
 }

@@ -58,13 +58,12 @@ export function addHeldOutLoss(store: AppStore, at: number, loss: number): void 
   store.setState((s) => ({ heldOutLoss: appended(s.heldOutLoss, [at, loss] as const, MAX_POINTS) }));
 }
 
+/** By their number, oldest first: a round may be heard of before the chain that came before it is read. */
 export function addRound(store: AppStore, record: AppState['rounds'][number]): void {
   store.setState((s) => ({
-    rounds: appended(
-      s.rounds.filter((r) => r.round !== record.round),
-      record,
-      MAX_ROUNDS,
-    ),
+    rounds: [...s.rounds.filter((r) => r.round !== record.round), record]
+      .sort((a, b) => a.round - b.round)
+      .slice(-MAX_ROUNDS),
   }));
 }
 

@@ -44,7 +44,7 @@ export function loadCorpus(path?: string): Corpus {
     };
   }
   const documents = readDocuments(path);
-  return { source: basename(path).slice(0, 200), licence: 'as stated by the organizer', ...split(documents) };
+  return { source: basename(path).slice(0, 200), licence: 'no licence stated', ...split(documents) };
 }
 
 function builtInFolder(): string {

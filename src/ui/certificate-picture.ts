@@ -104,7 +104,11 @@ function words(
   pen.lineTo(MARGIN + TEXT_WIDTH, 352);
   pen.stroke();
   const columns = [
-    [format.credits(draft.credits), t.credits, ACCENT],
+    [
+      format.credits(draft.credits),
+      t.credits(draft.pending > 0 ? format.credits(draft.pending) : null),
+      ACCENT,
+    ],
     [format.compact(draft.units), t.tokens, INK],
   ] as const;
   columns.forEach(([value, term, colour], i) => {

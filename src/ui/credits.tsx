@@ -45,13 +45,15 @@ export function CreditSummary() {
   const audited = auditsPassed + auditsFailed > 0;
   return (
     <div className="credit-summary" data-testid="credit-summary">
-      <ul>
-        {rank !== null && <li>{t.place(format.count(rank), format.count(of))}</li>}
-        {rank !== null && <li>{t.vested(format.credits(vested))}</li>}
-        {provisional > 0 && <li>{t.provisional(format.credits(provisional), vestsIn)}</li>}
-        {forfeited > 0 && <li className="credit-bad">{t.forfeited(format.credits(forfeited))}</li>}
-        {audited && <li>{t.audits(format.count(auditsPassed), format.count(auditsFailed))}</li>}
-      </ul>
+      {(rank !== null || audited) && (
+        <ul>
+          {rank !== null && <li>{t.place(format.count(rank), format.count(of))}</li>}
+          {rank !== null && <li>{t.vested(format.credits(vested))}</li>}
+          {provisional > 0 && <li>{t.provisional(format.credits(provisional), vestsIn)}</li>}
+          {forfeited > 0 && <li className="credit-bad">{t.forfeited(format.credits(forfeited))}</li>}
+          {audited && <li>{t.audits(format.count(auditsPassed), format.count(auditsFailed))}</li>}
+        </ul>
+      )}
       {lastAudit?.outcome === 'failed' && (
         <p className="credit-bad" data-testid="failed-audit">
           {t.failedAudit(lastAudit.round)}{' '}

@@ -23,6 +23,11 @@ const Usage = lazy(async () => ({ default: (await import('./usage.tsx')).Usage }
 /** Draws and signs: not needed before somebody has given something. */
 const Certificate = lazy(async () => ({ default: (await import('./certificate.tsx')).Certificate }));
 
+/** The room of a panel whose code is on its way, so that nothing below it jumps. */
+const Coming = ({ className }: { readonly className: string }) => (
+  <div className={className} aria-hidden="true" />
+);
+
 export function Dashboard() {
   const name = useApp((s) => s.run?.name);
   const watching = useApp((s) => s.intent === 'watching');
@@ -42,18 +47,18 @@ export function Dashboard() {
         <ChatBox />
         <SamplesPanel />
         <Rounds />
-        <Suspense fallback={null}>
+        <Suspense fallback={<Coming className="block coming coming-graph" />}>
           <SwarmGraph />
         </Suspense>
         <Peers />
       </div>
       <div className="column-side">
         <TrafficPanel />
-        <Suspense fallback={null}>
+        <Suspense fallback={<Coming className="block coming coming-usage" />}>
           <Usage />
         </Suspense>
         {!watching && (
-          <Suspense fallback={null}>
+          <Suspense fallback={<Coming className="block coming coming-certificate" />}>
             <Certificate />
           </Suspense>
         )}

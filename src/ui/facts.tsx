@@ -22,6 +22,7 @@ export function Facts() {
         <Fact term={t.model}>{run && t.parameters(format.compact(run.parameters))}</Fact>
         <Fact term={t.roundLength}>{run && format.duration(run.roundMs)}</Fact>
         <Fact term={t.data}>{run && strings.landing.dataText(run.dataSource, run.dataLicence)}</Fact>
+        <Fact term={t.judges}>{run && t.judgesText(run.validators)}</Fact>
         <Fact term={t.height} name="height" value={String(height)}>
           {format.count(height)}
         </Fact>

@@ -145,6 +145,12 @@ const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'lon
 export const day = (epochMs: number): string =>
   Number.isFinite(epochMs) && epochMs > 0 ? dayFormat.format(epochMs) : UNKNOWN;
 
+const shortDayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+
+/** Day and month of an epoch-ms instant in short, this machine's zone: "3 Dec". */
+export const shortDay = (epochMs: number): string =>
+  Number.isFinite(epochMs) && epochMs > 0 ? shortDayFormat.format(epochMs) : UNKNOWN;
+
 /** The start of a hash or key; the whole when it is short. */
 export const shortId = (id: string | null | undefined, length = 8): string =>
   id === null || id === undefined || id === ''

@@ -22,7 +22,10 @@ export function Landing() {
         <Pitch />
         <Invitation />
       </section>
-      <SwarmFigure />
+      <figure className="figure-box">
+        <SwarmFigure />
+        <figcaption className="hint">{t.figureNote}</figcaption>
+      </figure>
       <section className="amount" aria-label={controlStrings.heading}>
         <PresetChoice />
         <GpuShare />
@@ -49,7 +52,8 @@ function Invitation() {
   const startable = useApp(canStart) && actions !== null;
   const watchable = useApp(canWatch) && actions !== null;
   const blocked = useApp(trainingBlocked);
-  const totals = useApp((s) => s.totals);
+  const accepted = useApp((s) => s.totals.accepted);
+  const { vested, provisional } = useApp((s) => s.standing);
   const finishedRound = useApp((s) => s.control.finishedRound);
   return (
     <div className="invitation">
@@ -58,9 +62,13 @@ function Invitation() {
           {controlStrings.finished(format.count(finishedRound))}
         </p>
       )}
-      {totals.accepted > 0 && (
+      {accepted > 0 && (
         <p className="returning">
-          {t.returning(format.credits(totals.credits), format.count(totals.accepted))}
+          {t.returning(
+            format.count(accepted),
+            format.credits(vested),
+            provisional > 0 ? format.credits(provisional) : null,
+          )}
         </p>
       )}
       <div className="invitation-buttons">

@@ -40,6 +40,7 @@ export function ProfileForm() {
               value={draft[key]}
               maxLength={2 * MAX_NAME}
               autoComplete="off"
+              dir="auto"
               onChange={(event) => change({ [key]: event.currentTarget.value })}
             />
           </div>

@@ -25,7 +25,8 @@ export function describe(
   if (intent === 'watching' && (activity === 'idle' || activity === 'waiting'))
     return { title: t.watching, text: reason ?? t.watchingText };
   const title = strings.activities[activity];
-  if (activity === 'training') return { title, text: t.trainingText(adapter?.description ?? null) };
+  if (activity === 'training')
+    return { title, text: t.trainingText(adapter?.description ?? null, adapter?.software === true) };
   if (activity === 'paused') return { title, text: reason ?? t.pausedText };
   return { title, text: reason ?? t.routine[activity] };
 }

@@ -97,7 +97,7 @@ const phases: Readonly<Record<Phase, Explained>> = {
   train: { title: 'Train', text: 'Every tab trains on its own piece of the text.' },
   commit: { title: 'Commit', text: 'Tabs announce the fingerprint of their work, so nobody can copy it.' },
   reveal: { title: 'Reveal', text: 'Now the work itself travels from tab to tab.' },
-  judge: { title: 'Judge', text: 'Validators test each piece of work and sign what counts.' },
+  judge: { title: 'Judge', text: 'The run’s validation tests each piece of work and signs what counts.' },
 };
 
 const paths: Readonly<Record<LinkPath, Explained>> = {
@@ -139,7 +139,8 @@ export const strings = {
     watch: 'Just watch',
     promise: 'Nothing runs until you press Start.',
     after: 'Pause, slow down or stop whenever you like. Closing the tab stops everything.',
-    watchNote: 'Watching shows the run live and computes nothing.',
+    watchNote:
+      'Watching shows the run live and computes nothing. Other tabs and the server see your IP address meanwhile.',
     cannotStart: 'Start is off because of the problem above.',
     facts: 'What it takes',
     what: 'What runs',
@@ -157,30 +158,33 @@ export const strings = {
       `About ${perRound} per round of ${round}, up to ${hour} an hour`,
     power: 'Power and noise',
     powerText:
-      'Your graphics card works as hard as in a game: it draws power, warms up and may be heard. A lower share means less of all three.',
+      'While it works, your graphics card draws more power, gets warmer and may be heard. A lower share means less of all three. A browser can measure none of them.',
     leave: 'Leaving',
     leaveText:
-      'Whenever you like, also by closing the tab. Certified work and credits stay; at most the round in hand is lost.',
+      'Whenever you like, also by closing the tab. At most the round in hand is lost. Certified work stays in the model, and final credits stay yours. Pending credits can be taken back by a failed audit.',
     data: 'Training text',
     dataText: (source: string, licence: string) => `${source}; ${licence}`,
     seen: 'What others see',
     seenText:
-      'Your IP address, as in any video call, the name of your graphics card and a random key. No account, and no name unless you give one.',
+      'Other tabs and the server see your IP address, as in any video call. Everybody can see a random key with its hours of work, its credits, your graphics card’s name, your speed, what the tab is doing, its links and the bytes on them. No account, and no name unless you give one.',
     kept: 'Kept on this device',
     keptText:
-      'That key, which owns your credits and is used again on your next visit, your settings, how many bytes you used this month, the training text, this page’s own files and text samples you asked for. Clearing this site’s data deletes it all.',
-    returning: (credits: string, accepted: string) =>
-      `Thank you. This tab’s key owns ${credits} credits from ${accepted === '1' ? 'one accepted submission' : `${accepted} accepted submissions`}.`,
+      'That key, which your credits belong to and which is used again on your next visit, your settings, how many bytes you used this month, the training text, this page’s own files and text samples you asked for. Clearing this site’s data deletes it all.',
+    returning: (accepted: string, final: string, pending: string | null) =>
+      `Thank you for ${accepted === '1' ? 'one accepted submission' : `${accepted} accepted submissions`}. ${final} credits of this tab’s key are final${pending === null ? '' : `, ${pending} are pending: a failed audit could take them back`}.`,
     figure: 'Seven browser tabs around the ring of a training round',
+    figureNote: 'A drawing of how tabs work together, not figures of this run.',
   },
   controls: controlStrings,
   status: {
     watching: 'Watching',
     watchingText: 'You see the run live. This tab computes nothing.',
-    trainingText: (adapter: string | null) =>
-      adapter === null
-        ? 'Your graphics card works on this round.'
-        : `Your graphics card (${adapter}) works on this round.`,
+    trainingText: (adapter: string | null, software: boolean) =>
+      software
+        ? `This computer’s processor works on this round${adapter === null ? '' : ` (${adapter})`}.`
+        : adapter === null
+          ? 'Your graphics card works on this round.'
+          : `Your graphics card (${adapter}) works on this round.`,
     pausedText: 'Nothing is computed. Press Resume to go on.',
     routine: {
       idle: 'Press Start to take part.',
@@ -193,7 +197,7 @@ export const strings = {
       failed: 'See the message above.',
     },
     softwareAdapter:
-      'This computer offers no real graphics card to the browser: a processor stands in for it, so training is slow.',
+      'The browser was offered no graphics card, so the processor stands in for one, and training is slow.',
   },
   round: {
     heading: 'Round',
@@ -212,7 +216,7 @@ export const strings = {
     accepted: 'Accepted',
     refused: 'Refused',
     speed: 'Tokens per second',
-    swarmSpeed: (speed: string) => `whole swarm: ${speed}`,
+    swarmSpeed: (speed: string) => `${speed} together with linked tabs, as they report it`,
     lastRefusal: 'Last refusal',
     noRefusal: 'No submission was refused.',
     sinceOpened:
@@ -263,7 +267,7 @@ export const strings = {
     less: 'Show fewer',
   },
   peers: {
-    heading: 'Peers',
+    heading: 'Connections',
     caption: 'Who this tab is connected to',
     peer: 'Peer',
     path: 'Path',
@@ -296,6 +300,9 @@ export const strings = {
     identity: 'My key',
     peer: 'My peer id',
     data: 'Training text',
+    judges: 'Judged by',
+    judgesText: (n: number) =>
+      n === 1 ? 'one validator, named by the organizer' : `${n} validators, named by the organizer`,
   },
   leaderboard: {
     heading: 'Leaderboard',

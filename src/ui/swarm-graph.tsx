@@ -49,7 +49,9 @@ function Painting() {
     const pen = canvas?.getContext('2d') ?? null;
     if (canvas === null || pen === null) return;
     const still = matchMedia('(prefers-reduced-motion: reduce)');
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
+    const schemes = ['(prefers-color-scheme: dark)', '(forced-colors: active)'].map((query) =>
+      matchMedia(query),
+    );
     let visible = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let inputs: readonly unknown[] = [];
@@ -103,7 +105,7 @@ function Painting() {
     const resized = new ResizeObserver(paint);
     resized.observe(canvas);
     seen.observe(canvas);
-    scheme.addEventListener('change', recolour);
+    for (const scheme of schemes) scheme.addEventListener('change', recolour);
     still.addEventListener('change', tick);
     document.addEventListener('visibilitychange', tick);
     return () => {
@@ -111,7 +113,7 @@ function Painting() {
       clearTimeout(timer);
       seen.disconnect();
       resized.disconnect();
-      scheme.removeEventListener('change', recolour);
+      for (const scheme of schemes) scheme.removeEventListener('change', recolour);
       still.removeEventListener('change', tick);
       document.removeEventListener('visibilitychange', tick);
     };

@@ -37,7 +37,9 @@ export function TimeChart({ spec }: { readonly spec: ChartSpec }) {
   useEffect(() => {
     const element = host.current;
     if (element === null) return;
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
+    const schemes = ['(prefers-color-scheme: dark)', '(forced-colors: active)'].map((query) =>
+      matchMedia(query),
+    );
     let chart: uPlot | null = null;
     let drawn: readonly unknown[] | null = null;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -58,7 +60,7 @@ export function TimeChart({ spec }: { readonly spec: ChartSpec }) {
     /** Colours come from the stylesheet, so a change of scheme needs a new chart. */
     const build = () => {
       chart?.destroy();
-      const width = Math.max(200, Math.floor(element.clientWidth));
+      const width = widthFor(element.clientWidth);
       const options = chartOptions(spec, width, readStyle(element, spec));
       chart = new uPlot(options, spec.data(store.getState()), element);
       drawn = null;
@@ -67,25 +69,29 @@ export function TimeChart({ spec }: { readonly spec: ChartSpec }) {
     build();
     const resize = new ResizeObserver(([entry]) => {
       if (entry !== undefined && chart !== null)
-        chart.setSize({ width: Math.floor(entry.contentRect.width), height: spec.height });
+        chart.setSize({ width: widthFor(entry.contentRect.width), height: spec.height });
     });
     resize.observe(element);
-    scheme.addEventListener('change', build);
+    for (const scheme of schemes) scheme.addEventListener('change', build);
     document.addEventListener('visibilitychange', draw);
     const release = store.subscribe(later);
     return () => {
       release();
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', draw);
-      scheme.removeEventListener('change', build);
+      for (const scheme of schemes) scheme.removeEventListener('change', build);
       resize.disconnect();
       chart?.destroy();
     };
   }, [store, spec]);
 
+  const label = spec.label(store.getState());
   // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- uPlot's canvas stands inside
-  return <div ref={host} className="canvas" role="img" aria-label={spec.label(store.getState())} />;
+  return <div ref={host} className="canvas" style={{ height: spec.height }} role="img" aria-label={label} />;
 }
+
+/** Whole pixels; uPlot needs room for its axis. */
+const widthFor = (room: number): number => Math.max(120, Math.floor(room));
 
 /** What the stylesheet gives at this moment, for {@link chartOptions}. */
 function readStyle(element: HTMLElement, spec: ChartSpec) {
@@ -123,9 +129,7 @@ function chartOptions(
         space: 80,
         size: 28,
         grid: { show: false },
-        // Ticks closer than a minute need their seconds, or several read the same.
-        values: (_, times, _axis, _space, step) =>
-          times.map((time) => format.clock(time * 1000).slice(0, step < 60 ? 8 : 5)),
+        values: (_, times, _axis, _space, step) => timeLabels(times, step),
       },
       {
         ...axis,
@@ -137,4 +141,21 @@ function chartOptions(
     ...(scales === undefined ? {} : { scales }),
     series: [{}, ...series],
   };
+}
+
+/**
+ * Labels of the time axis. `times`, `step`: seconds. Ticks closer than a minute need their seconds, or several read the
+ * same; the first label of each further day says the day.
+ */
+export function timeLabels(times: readonly number[], step: number): string[] {
+  const first = times[0] ?? 0;
+  let day = format.shortDay(first * 1000);
+  return times.map((time) => {
+    const of = format.shortDay(time * 1000);
+    const clock = format.clock(time * 1000).slice(0, step < 60 ? 8 : 5);
+    if (step >= 86_400) return of;
+    if (of === day) return clock;
+    day = of;
+    return of;
+  });
 }

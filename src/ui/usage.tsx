@@ -114,7 +114,10 @@ function Watts() {
           inputMode="decimal"
           value={watts ?? ''}
           aria-describedby={`${id}-hint`}
-          onChange={(event) => setWatts(saveWatts(event.currentTarget.valueAsNumber))}
+          onChange={({ currentTarget: input }) => {
+            // What cannot be read as a number leaves the figure as it is.
+            if (!input.validity.badInput) setWatts(saveWatts(input.valueAsNumber));
+          }}
         />
         {t.wattsUnit}
       </span>

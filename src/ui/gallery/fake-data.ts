@@ -23,6 +23,7 @@ export const run: RunInfo = {
   organizer: 'Lakeside Library',
   parameters: 1_081_472,
   dataSource: 'State of the Union addresses, 1790 to 2021',
+  validators: 1,
   dataLicence: 'public domain',
   roundMs: 30_000,
   phaseMs: PHASE_MS,

@@ -105,7 +105,7 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
   ...truthScenarios,
   loading: () => ({}),
   'first-visit': firstVisit,
-  returning: () => ({ ...firstVisit(), totals: training().totals! }),
+  returning: () => ({ ...firstVisit(), totals: training().totals!, standing: training().standing! }),
   connecting: () => ({ run, intent: 'running', activity: 'connecting' }),
   syncing: () => ({
     ...training(),

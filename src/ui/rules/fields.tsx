@@ -1,5 +1,6 @@
 /** The few kinds of fields that the rules need. A number counts when the field is left, so that half of it never does. */
 import { type ReactNode, useId, useState } from 'react';
+import { controlStrings } from '../strings/controls.ts';
 
 interface RadiosProps<T extends string> {
   readonly legend: string;
@@ -56,13 +57,14 @@ export function NumberField(props: NumberFieldProps) {
   const { label, unit, value, min, max, step, empty, onCommit, describedBy } = props;
   const id = useId();
   const [draft, setDraft] = useState<string | null>(null);
-  const commit = () => {
-    if (draft === null) return;
+  const [kept, setKept] = useState(false);
+  const commit = (input: HTMLInputElement) => {
+    // A browser gives '' for what it cannot read as a number: that is no wish for "no limit".
+    const entry = entryOf(input.value, input.validity.badInput, empty !== undefined);
+    setKept(entry === 'unreadable');
+    if (entry === 'unreadable') input.value = '';
+    else if (draft !== null) onCommit(entry === null ? null : Math.min(max, Math.max(min, entry)));
     setDraft(null);
-    const typed = draft.trim() === '' ? null : Number(draft);
-    if (typed === null) {
-      if (empty !== undefined) onCommit(null);
-    } else if (Number.isFinite(typed)) onCommit(Math.min(max, Math.max(min, typed)));
   };
   return (
     <div className="number-field">
@@ -78,16 +80,26 @@ export function NumberField(props: NumberFieldProps) {
           placeholder={empty}
           value={draft ?? value ?? ''}
           aria-describedby={describedBy}
+          aria-invalid={kept}
           onChange={(event) => setDraft(event.currentTarget.value)}
-          onBlur={commit}
+          onBlur={(event) => commit(event.currentTarget)}
           onKeyDown={(event) => {
-            if (event.key === 'Enter') commit();
+            if (event.key === 'Enter') commit(event.currentTarget);
           }}
         />
         <span className="unit">{unit}</span>
       </span>
+      <output className="field-kept">{kept ? controlStrings.dialog.kept : ''}</output>
     </div>
   );
+}
+
+/** What a left field says: a number, null for "none", or nothing that can be read. */
+export function entryOf(text: string, badInput: boolean, mayBeEmpty: boolean): number | null | 'unreadable' {
+  if (badInput) return 'unreadable';
+  if (text.trim() === '') return mayBeEmpty ? null : 'unreadable';
+  const typed = Number(text);
+  return Number.isFinite(typed) ? typed : 'unreadable';
 }
 
 /** A share or a charge, shown in percent and kept as 0 to 1. */

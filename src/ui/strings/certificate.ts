@@ -30,7 +30,8 @@ export const certificateStrings = {
     anonymous: 'a volunteer',
     team: (team: string) => `Team ${team}`,
     for: (run: string, organizer: string) => `for training “${run}” with ${organizer}`,
-    credits: 'credits',
+    credits: (pending: string | null) =>
+      pending === null ? 'credits' : `credits, ${pending} of them pending`,
     accepted: 'accepted submissions',
     tokens: 'tokens of accepted work',
     rounds: (first: string, last: string) =>

@@ -14,9 +14,12 @@ interface Choice {
 const presets: Readonly<Record<Preset, Choice>> = {
   eco: {
     label: 'Eco',
-    text: 'Quiet and cool: 40 % of the GPU, half of that while you are active, only on mains.',
+    text: 'The gentlest: 40 % of the GPU, half of that while you are active, only on mains.',
   },
-  balanced: { label: 'Balanced', text: 'You can go on working: 70 % of the GPU, and it spares the battery.' },
+  balanced: {
+    label: 'Balanced',
+    text: '70 % of the GPU, and it spares the battery. Other programs may feel slower.',
+  },
   full: { label: 'Full', text: 'All of the GPU, on battery too, and the screen stays awake.' },
 };
 
@@ -73,7 +76,8 @@ export const controlStrings = {
   share: 'GPU share',
   shareHint: 'How much of the graphics card’s time this tab may use. Lower is quieter and cooler.',
   slowed: (share: string) => `Slowed to ${share} while you are active.`,
-  pauseHint: 'Pausing or stopping keeps every credit and all certified work.',
+  pauseHint:
+    'Pausing or stopping takes no credit away. Pending credits become final by an audit or with time; your first audit needs this tab running.',
   watchHint: 'Watching uses a little bandwidth and no graphics card.',
   preset: 'How much',
   presets,
@@ -188,6 +192,7 @@ export const controlStrings = {
     up: 'Upload limit',
     rateUnit: 'kB/s',
     noLimit: 'no limit',
+    kept: 'This is no number, so the setting stays as it was.',
     needs: (rate: string) =>
       `This run needs about ${rate} each way on average. With less, work arrives late and may not count.`,
     tooLow: (rate: string) => `Below the ${rate} that this run needs: rounds will be missed.`,

@@ -23,27 +23,27 @@ export const creditStrings = {
     'Weight follows the tokens you trained on; it rises over a newcomer’s first rounds and is capped, so that nobody takes a round alone.',
   source: 'From the round’s certificate, whose signatures this tab has checked.',
   states: {
-    vested: { title: 'Vested', text: 'Nothing can take it back.' },
+    vested: { title: 'Final', text: 'Nothing can take it back.' },
     provisional: {
-      title: 'Provisional',
-      text: 'It vests at once when an audit passes, or after some more certified rounds; not before your first audit where the run holds them. A failed audit takes it back.',
+      title: 'Pending',
+      text: 'It is final at once when an audit passes, or after some more certified rounds; not before your first audit where the run holds them. A failed audit takes it back.',
     },
     forfeited: {
       title: 'Forfeited',
-      text: 'An audit of your work failed, which took back what was provisional.',
+      text: 'An audit of your work failed, which took back what was pending.',
     },
   },
-  vested: (credits: string) => `${credits} vested`,
+  vested: (credits: string) => `${credits} final`,
   /** `rounds` null: by nothing but a passed audit. */
   provisional: (credits: string, rounds: number | null) =>
     rounds === null
-      ? `${credits} provisional until your first audit`
-      : `${credits} provisional for up to ${rounds} ${plural(rounds, 'round', 'rounds')}`,
+      ? `${credits} pending until your first audit`
+      : `${credits} pending for up to ${rounds} ${plural(rounds, 'round', 'rounds')}`,
   forfeited: (credits: string) => `${credits} forfeited`,
   audits: (passed: string, failed: string) =>
     failed === '0' ? `${passed} audits passed` : `${passed} audits passed, ${failed} failed`,
   failedAudit: (round: number) =>
-    `The audit of your work of round ${round} failed, so all provisional credits were taken back. A faulty graphics driver or memory can cause that; update the driver before you go on.`,
+    `The audit of your work of round ${round} failed, so all pending credits were taken back. A faulty graphics driver or memory can cause that; update the driver before you go on.`,
   admitted: 'This round admitted your key to the run; work counts from the next one.',
   place: (rank: string, of: string) => `Place ${rank} of ${of}`,
   checked: (height: string) => `Added up from ${height} certificates that this tab has checked itself.`,
@@ -76,7 +76,7 @@ export const graphStrings = {
   hint: 'Lines are links, dots on them are bytes. Dashed lines go through the relay.',
   alone: 'This tab and the host, so far. Open this page on another computer and watch it appear.',
   summary: (peers: string, links: string, direct: string, relayed: string) =>
-    `Graph of the swarm: this tab, ${peers} others and ${links} links among them. This tab’s own links: ${direct} direct, ${relayed} through the relay.`,
+    `Graph of the swarm: this tab, ${peers === '1' ? 'one other' : `${peers} others`} and ${links === '1' ? 'one link' : `${links} links`} among them. This tab’s own links: ${direct} direct, ${relayed} through the relay.`,
   table: 'Show the links as a table',
   caption: 'Links of the swarm as far as this tab has heard',
   from: 'From',

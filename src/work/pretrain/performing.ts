@@ -14,6 +14,7 @@ import { assignedShards, assignmentSeed } from '../../training/assignment.ts';
 import { partBytes } from '../../training/carry.ts';
 import type { Done, PerformHooks, Performer, PerformRound, Settlement, Shown } from '../workload.ts';
 import { encodeAnswer, encodeClaim, type PretrainClaim } from './claim.ts';
+import { textAhead } from './text-ahead.ts';
 import type { RoundWork, TrainerClient, TrainProgress } from './trainer-api.ts';
 
 export interface PretrainPerformingOptions {
@@ -32,8 +33,6 @@ export interface PretrainPerformingOptions {
 /** Before the first compression was measured: a share of the round, but not more than compiling kernels takes. */
 const FIRST_FINISH_SHARE = 0.05;
 const FIRST_FINISH_MAX_MS = 4000;
-/** Training text fetched ahead, bytes: which of it this peer will need is drawn only when it is admitted. */
-const WARM_BYTES = 4 << 20;
 
 export class PretrainPerforming implements Performer {
   /** A GPU cannot go back to the state before: a wrong root means a checkpoint. */
@@ -62,13 +61,11 @@ export class PretrainPerforming implements Performer {
   }
 
   async prepare(signal: AbortSignal): Promise<void> {
-    let left = WARM_BYTES;
     const shards = this.#o.run.manifest.task.data.train
       .map((shard) => ({ shard, lot: Math.random() }))
       .sort((a, b) => a.lot - b.lot);
-    for (const { shard } of shards) {
-      left -= shard.size;
-      if (left < 0 || signal.aborted) return;
+    for (const shard of textAhead(shards.map((one) => one.shard))) {
+      if (signal.aborted) return;
       // What cannot be had now is asked for again when it is needed.
       await this.#o.fetch(shard, signal).catch(() => {});
     }
