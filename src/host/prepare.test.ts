@@ -59,6 +59,7 @@ describe('corpus', () => {
     const corpus = loadCorpus(path);
     expect(corpus.heldOut.map((d) => d.name)).toEqual(['09.txt', '19.txt']);
     expect(corpus.train.length).toBe(18);
+    expect(corpus.licence).toBe('no licence stated');
   });
 
   it('one file, cut in pieces without losing or splitting anything', () => {

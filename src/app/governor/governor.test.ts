@@ -264,8 +264,9 @@ test('a changed setting is kept: a page that is opened later begins with it', as
 test('settings changed in another tab take effect here', async () => {
   const t = tab({ gpuShare: 0.5 });
   await t.begin();
-  localStorage.setItem('tabswarm.settings', JSON.stringify({ gpuShare: 0.2 }));
-  dispatchEvent(Object.assign(new Event('storage'), { key: 'tabswarm.settings' }));
+  const newValue = JSON.stringify({ gpuShare: 0.2 });
+  localStorage.setItem('tabswarm.settings', newValue);
+  dispatchEvent(Object.assign(new Event('storage'), { key: 'tabswarm.settings', newValue }));
   expect(t.obeyed.at(-1)?.share).toBe(0.2);
   expect(t.store.getState().settings.gpuShare).toBe(0.2);
 });
