@@ -11,9 +11,9 @@ import { open } from '../protocol/envelope.ts';
 import type { AcceptedEntry, MessageOf } from '../protocol/messages.ts';
 import { type ChainHead, type CheckedCertificate, checkCertificate } from './certificate.ts';
 import type { Ledger } from './ledger.ts';
-import type { Members } from './members.ts';
+import { foldMembers, isMember, type Members } from './members.ts';
 import type { Run } from './run.ts';
-import { admits, advance, type ChainState, genesisState } from './state.ts';
+import { admits, advance, type ChainState, genesisState, knows } from './state.ts';
 
 type Certificate = MessageOf<'certificate'>;
 
@@ -116,6 +116,8 @@ export class ChainFollower {
   #queue: Promise<unknown> = Promise.resolve();
   /** Height of the state that the holder has; null until one was loaded. */
   #loaded: number | null = null;
+  /** Who is admitted at the tip, and at which tip that was found. */
+  #tipMembers: { readonly tip: ChainHead; readonly members: Members } | null = null;
 
   constructor(run: Run, ports: ChainPorts, events: FollowerEvents = {}) {
     this.run = run;
@@ -159,6 +161,31 @@ export class ChainFollower {
   /** Whether the chain up to the head admits a contributor to `round`. */
   admits(contributor: Uint8Array, round: number): boolean {
     return admits(this.run, this.#state, contributor, round);
+  }
+
+  /**
+   * Whether the chain up to the tip admits a contributor to `round`. Applying a certificate can take seconds; whom it admits is
+   * known as soon as it is checked, and whoever is heard meanwhile must not be taken for a stranger.
+   */
+  tipAdmits(contributor: Uint8Array, round: number): boolean {
+    return isMember(this.#membersAtTip(), contributor, round, this.run.manifest.admission);
+  }
+
+  /** Whether a key has a place in the run, by the chain up to the tip. */
+  tipKnows(key: Uint8Array): boolean {
+    return knows(this.run, { members: this.#membersAtTip(), ledger: this.ledger }, key);
+  }
+
+  #membersAtTip(): Members {
+    const { tip } = this;
+    if (this.#tipMembers?.tip === tip) return this.#tipMembers.members;
+    const { admission } = this.run.manifest;
+    const members = this.#pending.reduce(
+      (known, { certificate }) => foldMembers(known, certificate.body, admission),
+      this.members,
+    );
+    this.#tipMembers = { tip, members };
+    return members;
   }
 
   /** What one of the newest certificates says of a contributor's round; null when none of them is of that round. */

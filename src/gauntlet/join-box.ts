@@ -20,13 +20,20 @@ export class JoinBox {
   }
 
   /** Checks a join with one hash and keeps it. `head`: the newest certificate; joins over older ones are dropped. */
-  take(contributor: Uint8Array, join: MessageOf<'join'>, head: ChainHead): JoinReceipt {
+  take(
+    contributor: Uint8Array,
+    join: MessageOf<'join'>,
+    head: Pick<ChainHead, 'hash' | 'joinBits'>,
+  ): JoinReceipt {
     this.#enter(head);
     if (!bytesEqual(join.run, this.#run) || !bytesEqual(join.certificate, head.hash)) return 'stale';
     const key = toHex(contributor);
-    if (this.#joins.has(key)) return 'known';
+    const known = this.#joins.get(key);
+    if (known?.entry.nonce === join.nonce) return 'known';
     const hash = joinHash({ run: this.#run, certificate: head.hash, contributor }, join.nonce);
     if (leadingZeroBits(hash) < head.joinBits) return 'weak';
+    // Other work of the same key is no second place.
+    if (known !== undefined) return 'known';
     this.#joins.set(key, { entry: { contributor, nonce: join.nonce }, hash });
     if (this.#joins.size <= MAX_JOINED) return 'taken';
     const [least] = [...this.#joins].reduce((a, b) => (compareBytes(a[1].hash, b[1].hash) >= 0 ? a : b));
@@ -42,7 +49,7 @@ export class JoinBox {
       .sort((a, b) => compareBytes(a.contributor, b.contributor));
   }
 
-  #enter({ hash }: ChainHead): void {
+  #enter({ hash }: Pick<ChainHead, 'hash'>): void {
     if (bytesEqual(hash, this.#over)) return;
     this.#over = hash;
     this.#joins.clear();

@@ -98,6 +98,9 @@ async function world() {
   };
 }
 
+/** By gossip, from whoever it is. */
+const hear = (w: Awaited<ReturnType<typeof world>>, bytes: Uint8Array) => w.keeper.handle(bytes, 'somebody');
+
 async function bodyOf(sealed: Uint8Array, { run }: Awaited<ReturnType<typeof world>>) {
   const opened = await open(sealed);
   if (!opened.ok || opened.message.kind !== 'certificate') throw new Error('no certificate');
@@ -140,18 +143,18 @@ test('a link that is handed over is applied, stored and only then told on', asyn
 test('a certificate that others brought is taken from gossip too, with the opinion before it', async () => {
   const w = await world();
   w.serve(0);
-  expect(await w.keeper.handle(w.first.opinion)).toBe('accept');
-  expect(await w.keeper.handle(w.first.message)).toBe('accept');
+  expect(await hear(w, w.first.opinion)).toBe('accept');
+  expect(await hear(w, w.first.message)).toBe('accept');
   await w.keeper.settled();
   expect(w.chain.head.height).toBe(1);
   expect(w.store.links(1, 1)[0].opinions).toEqual([w.first.opinion]);
-  expect(await w.keeper.handle(w.first.message)).toBe('ignore');
+  expect(await hear(w, w.first.message)).toBe('ignore');
 });
 
 test('a gap is refused and mends itself once the missing certificate comes', async () => {
   const w = await world();
   expect(await w.offer(1)).toEqual({ stored: false, retry: false, code: 'gap', height: 0 });
-  expect(await w.keeper.handle(w.second.message)).toBe('accept'); // genuine; others may be able to use it
+  expect(await hear(w, w.second.message)).toBe('accept'); // genuine; others may be able to use it
   expect(w.chain.head.height).toBe(0);
   expect(w.events).toEqual([{ is: 'behind', certified: 2, height: 0 }]);
   expect(await w.offer(0)).toEqual({ stored: true });
@@ -170,7 +173,7 @@ test('a second certificate of one height, and one that a stranger signed, change
       retry: false,
       code: 'bad-certificate',
     });
-    expect(await w.keeper.handle(other)).toBe('reject');
+    expect(await hear(w, other)).toBe('reject');
   }
   const presence = await (await PretendedContributor.create(1, w.run, await w.chain.theta())).join(
     w.chain.head,
@@ -246,14 +249,16 @@ test('revealed work of members is fetched ahead, and what a validator says of an
   const author = w.network.join('author');
   const work = await stranger.work(1);
   author.serve(work.submission.hash, work.bytes);
-  expect(await w.keeper.handle(work.commit)).toBe('accept');
-  expect(await w.keeper.handle(work.reveal)).toBe('accept');
+  expect(await hear(w, work.commit)).toBe('ignore');
+  expect(await hear(w, work.reveal)).toBe('ignore');
   const member = await PretendedContributor.create(1, w.run, theta, 'author');
-  vi.spyOn(w.chain, 'admits').mockImplementation((key) => toHex(key) === toHex(member.identity.publicKey));
+  const isMember = (key: Uint8Array): boolean => toHex(key) === toHex(member.identity.publicKey);
+  vi.spyOn(w.chain, 'tipAdmits').mockImplementation(isMember);
+  vi.spyOn(w.chain, 'tipKnows').mockImplementation(isMember);
   const own = await member.work(1);
   author.serve(own.submission.hash, own.bytes);
-  expect(await w.keeper.handle(own.commit)).toBe('accept');
-  expect(await w.keeper.handle(own.reveal)).toBe('accept');
+  expect(await hear(w, own.commit)).toBe('accept');
+  expect(await hear(w, own.reveal)).toBe('accept');
   await expect.poll(() => served.mock.calls.length).toBe(1);
   expect(served.mock.calls.map(([hash]) => toHex(hash))).toEqual([toHex(own.submission.hash)]);
 
@@ -261,9 +266,9 @@ test('revealed work of members is fetched ahead, and what a validator says of an
   const refused = [{ contributor, reason: 'not-member' as const }];
   const word = { kind: 'no-certificate' as const, run: w.run.id, round: 1, refused };
   const heard = w.events.length;
-  expect(await w.keeper.handle(await seal(stranger.identity, word))).toBe('reject');
+  expect(await hear(w, await seal(stranger.identity, word))).toBe('reject');
   expect(w.events).toHaveLength(heard);
-  expect(await w.keeper.handle(await seal(w.key.identity, word))).toBe('accept');
+  expect(await hear(w, await seal(w.key.identity, word))).toBe('accept');
   expect(w.events.at(-1)).toEqual({ is: 'nothing-certified', round: 1, refused, opinion: null });
   // Rounds 0 and 1 were spoken of; nobody said anything about the three after them.
   w.at(START + 5 * roundMs + 100);

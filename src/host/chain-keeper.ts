@@ -9,7 +9,7 @@ import { bodyHash, checkAnchor, roundOf } from '../chain/certificate.ts';
 import { type Link, type Offer, OutOfSyncError } from '../chain/follower.ts';
 import { decodeLink, opinionsOn } from '../chain/links.ts';
 import { bytesPerParameter } from '../validator/validator.ts';
-import { bytesEqual, toHex } from '../protocol/bytes.ts';
+import { bytesEqual } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { MessageOf } from '../protocol/messages.ts';
@@ -80,9 +80,8 @@ export class ChainKeeper implements RoundsView {
         this.#opinion = opinion;
         this.#measured(opinion);
       },
-      fetchesFrom: (contributor, round) => chain.admits(contributor, round),
-      // Keys are free: only names that stand in the ledger are kept, or a flood of others would leave no room.
-      keepsName: (contributor) => chain.ledger.accounts.has(toHex(contributor)),
+      admits: (contributor, round) => chain.tipAdmits(contributor, round),
+      knows: (key) => chain.tipKnows(key),
     });
   }
 
@@ -100,8 +99,8 @@ export class ChainKeeper implements RoundsView {
   }
 
   /** A gossip message. Never throws. */
-  handle(bytes: Uint8Array): Promise<GossipVerdict> {
-    return this.#inbox.receive(bytes);
+  handle(bytes: Uint8Array, from: string): Promise<GossipVerdict> {
+    return this.#inbox.receive(bytes, from);
   }
 
   /** A link that a validator's tab hands over. Never rejects; resolves when the round is on disk, or cannot be. */

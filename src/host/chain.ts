@@ -124,6 +124,16 @@ export class HostChain {
     return this.#follower.admits(contributor, round);
   }
 
+  /** The same by the newest checked certificate, whose work may still be on its way here. */
+  tipAdmits(contributor: Uint8Array, round: number): boolean {
+    return this.#follower.tipAdmits(contributor, round);
+  }
+
+  /** Whether a key has a place in the run, by the newest checked certificate. */
+  tipKnows(key: Uint8Array): boolean {
+    return this.#follower.tipKnows(key);
+  }
+
   /** Takes a certificate that somebody else signed; {@link follow} stores it. */
   offer(
     message: MessageOf<'certificate'>,

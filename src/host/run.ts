@@ -276,7 +276,7 @@ function followRounds(
 ): Rounds {
   const keeper = new ChainKeeper({ chain, swarm, clock, report });
   onStop(() => keeper.stop());
-  swarm.onMessage((message) => keeper.handle(message));
+  swarm.onMessage((message, from) => keeper.handle(message, from));
   const begin = () => swarm.onHandover((link, from) => keeper.take(link, from));
   return { rounds: keeper, served: keeper.served, begin };
 }

@@ -192,18 +192,31 @@ export class Participant {
       onCorrupt: (source, hash) => events.trouble({ code: 'corrupt-data', recovering: true, source, hash }),
     };
     const blobs = new RoundBlobs(swarm);
+    let catching: Promise<unknown> | null = null;
     const follower = new ChainFollower(run, chainPorts({ run, workload, sources, blobs }), {
       head: (link) => events.head?.(link),
-      gap: () => void follower.catchUp(signal).catch(() => {}),
+      gap: () => {
+        // One at a time, however often a certificate is repeated that does not follow.
+        catching ??= follower
+          .catchUp(signal)
+          .catch(() => {})
+          .finally(() => (catching = null));
+      },
     });
     const inbox = new Inbox({
       run,
       clock,
       workload,
-      chain: follower,
+      chain: {
+        get head() {
+          return follower.tip;
+        },
+        offer: (...link) => follower.offer(...link),
+      },
       blobs,
       ownKey: identity.publicKey,
-      fetchesFrom: (contributor, round) => follower.admits(contributor, round),
+      admits: (contributor, round) => follower.tipAdmits(contributor, round),
+      knows: (key) => follower.tipKnows(key),
       onAudit: (message) => stay.onAudit(message),
       onNoCertificate: (message) => events.noCertificate?.(message),
       onOpinion: (opinion) => events.opinion?.(opinion),
@@ -215,7 +228,7 @@ export class Participant {
           theirs: null,
         }),
     });
-    swarm.onMessage((bytes) => inbox.receive(bytes));
+    swarm.onMessage((bytes, from) => inbox.receive(bytes, from));
     const stay: Stay = {
       served,
       run,

@@ -51,30 +51,46 @@ test('signed bytes that are no message open as their kind only, unaltered, withi
   expect(await openSigned(Uint8Array.of(0xff), 'claim', limit)).toMatchObject({
     ok: false,
     reason: 'malformed',
-    detail: expect.stringContaining('not DAG-CBOR'),
+    detail: 'not the canonical list of version, key, signature and body',
   });
 });
 
-test('a list of another form is malformed, and says where in at most 160 characters', async () => {
-  const good = parts(await seal(alice, profile));
-  const forms: [unknown, RegExp][] = [
-    [[...good, 1], /./],
-    [good.slice(0, 3), /./],
-    [[good[0], new Uint8Array(31), good[2], good[3]], /^1: a key must be 32 bytes$/],
-    [[good[0], good[1], new Uint8Array(63), good[3]], /^2: a signature must be 64 bytes$/],
-    [[good[0], good[1], good[2], 'text'], /^3: /],
-    [['2', good[1], good[2], good[3]], /^0: /],
-    [[-1], /^0: /],
-    [{}, /^[^:]*: /],
+test('a list of another form is malformed, and a refusal quotes at most 160 characters', async () => {
+  const bytes = await seal(alice, profile);
+  const good = parts(bytes);
+  const forms: unknown[] = [
+    [...good, 1],
+    good.slice(0, 3),
+    [good[0], new Uint8Array(31), good[2], good[3]],
+    [good[0], good[1], new Uint8Array(63), good[3]],
+    [good[0], good[1], good[2], 'text'],
+    ['2', good[1], good[2], good[3]],
+    [-1],
+    [],
+    {},
   ];
-  for (const [form, detail] of forms) {
-    const opened = await open(encodeCanonical(form));
-    expect(opened).toMatchObject({ ok: false, reason: 'malformed', detail: expect.stringMatching(detail) });
-  }
+  for (const form of forms)
+    expect(await open(encodeCanonical(form))).toMatchObject({
+      ok: false,
+      reason: 'malformed',
+      detail: 'not the canonical list of version, key, signature and body',
+    });
+  // The same list in another encoding: the version, and then the body's length, in more bytes than they need.
+  const [head, version, ...rest] = bytes;
+  const bodyAt = 2 + 34 + 66;
+  expect([...bytes.subarray(bodyAt, bodyAt + 1)]).toEqual([0x58]);
+  for (const twin of [
+    Uint8Array.of(head, 0x18, version, ...rest),
+    Uint8Array.of(...bytes.subarray(0, bodyAt), 0x59, 0, ...bytes.subarray(bodyAt + 1)),
+    Uint8Array.of(...bytes, 0),
+    bytes.subarray(0, -1),
+  ])
+    expect(await open(twin)).toMatchObject({ ok: false, reason: 'malformed' });
   const quoting = await open(
-    await signBytes(alice, 'x', encodeCanonical({ ...profile, kind: 'y'.repeat(5000) })),
+    await signBytes(alice, 'profile', encodeCanonical({ ...profile, ['y'.repeat(5000)]: 1 })),
   );
-  expect(quoting).toMatchObject({ ok: false, detail: expect.stringMatching(/^kind: .{154}$/) });
+  expect(quoting).toMatchObject({ ok: false });
+  expect(quoting.ok ? '' : quoting.detail).toMatch(/^.{1,160}$/);
 });
 
 test('gossip and manifests have limits of their own, and the last byte is within them', async () => {
@@ -89,8 +105,11 @@ test('gossip and manifests have limits of their own, and the last byte is within
   expect(await openManifest(new Uint8Array(MAX_MANIFEST_BYTES + 1))).toMatchObject({ reason: 'too-large' });
   // A body that is no CBOR, in an envelope that is.
   const body = await signBytes(alice, 'manifest', Uint8Array.of(0xff));
-  for (const opened of [await open(body), await openManifest(body)])
-    expect(opened).toMatchObject({ reason: 'malformed', detail: expect.stringContaining('not DAG-CBOR') });
+  expect(await open(body)).toMatchObject({ reason: 'malformed' });
+  expect(await openManifest(body)).toMatchObject({
+    reason: 'malformed',
+    detail: expect.stringContaining('not DAG-CBOR'),
+  });
 });
 
 test('a manifest with as many and as large shards as it may have is signed and opens', async () => {

@@ -8,6 +8,22 @@ export const PROTOCOL_VERSION = 3;
  * with the longest claims, 64 refused, 64 audits, 256 joined, 64 signatures) stays below it; an ordinary one is under 8 KiB.
  */
 export const MAX_GOSSIP_BYTES = 96 * 1024;
+/**
+ * Most bytes of a sealed message by its kind, which can be read before anything is decoded. A little above the largest legal
+ * one: texts of three bytes a character, every list full. Opinions and certificates may fill what gossip carries.
+ */
+export const MAX_SEALED_BYTES = {
+  join: 256,
+  commit: 256,
+  reveal: 1152,
+  audit: 2560,
+  answer: 1152,
+  presence: 1664,
+  profile: 512,
+  opinion: MAX_GOSSIP_BYTES,
+  certificate: MAX_GOSSIP_BYTES,
+  'no-certificate': 5120,
+} as const;
 /** A manifest names every data shard; 1 MiB is about 10,000 of them. */
 export const MAX_MANIFEST_BYTES = 1 << 20;
 /** Contributors whose work one certificate may apply; past that, merged aggregates are smaller. */

@@ -1,5 +1,5 @@
 /** Profiles: the newest of each key, for this run, sealed as it came. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { toHex } from './bytes.ts';
 import { encodeCanonical } from './codec.ts';
 import { seal } from './envelope.ts';
@@ -41,17 +41,53 @@ test('a name with hidden characters cannot be sealed', async () => {
   await expect(seal(await testIdentity('ada'), profile('A\u202Eda', 1))).rejects.toThrow('hidden');
 });
 
-test('a flood of keys does not push out those that are known, and known ones may still change', () => {
-  const book = new ProfileBook(run);
+describe('two shelves', () => {
+  let now = 0;
   const key = (i: number) => testHash(i);
-  const offer = (i: number, time: number) =>
-    book.offer(key(i), { kind: 'profile', run, name: `n${i}`, team: '', time }, Uint8Array.of(i));
-  for (let i = 0; i < 4096; i++) expect(offer(i, 1)).toBe(true);
-  expect(offer(4096, 1)).toBe(false);
-  expect(book.get(toHex(key(4096)))).toBeNull();
-  expect(offer(0, 2)).toBe(true);
-  expect(book.sealed().length).toBe(4096);
-  expect(book.changes).toBe(4097);
+  const name = (i: number, time = 1) => ({ kind: 'profile', run, name: `n${i}`, team: '', time }) as const;
+
+  test('strangers never take a place of the known, are few, and are not handed on', () => {
+    const book = new ProfileBook(run, () => now);
+    for (let i = 0; i < 4096; i++) expect(book.offer(key(i), name(i), Uint8Array.of(1), true)).toBe(true);
+    const { changes } = book;
+    for (let i = 5000; i < 10_000; i++) book.offer(key(i), name(i), Uint8Array.of(2), false);
+    expect(book.sizes).toEqual({ known: 4096, strangers: 256 });
+    expect([book.changes, book.sealed().length]).toEqual([changes, 4096]);
+    expect(book.sealed().every(([of]) => of === 1)).toBe(true);
+    // Of strangers the last ones are shown, of the known all; and those may still change.
+    expect([0, 4095, 5000, 9999].map((i) => book.get(toHex(key(i)))?.name)).toEqual([
+      'n0',
+      'n4095',
+      undefined,
+      'n9999',
+    ]);
+    expect(book.offer(key(0), name(0, 2), Uint8Array.of(1), true)).toBe(true);
+    expect(book.changes).toBe(changes + 1);
+  });
+
+  test('when more are known than there is room for, whoever was silent longest goes', () => {
+    const book = new ProfileBook(run, () => now);
+    for (let i = 0; i < 4096; i++) book.offer(key(i), name(i), Uint8Array.of(1), true);
+    book.offer(key(0), name(0), Uint8Array.of(1), true);
+    book.offer(key(4096), name(4096), Uint8Array.of(1), true);
+    expect([0, 1, 4096].map((i) => book.get(toHex(key(i)))?.name)).toEqual(['n0', undefined, 'n4096']);
+  });
+
+  test('a stranger is forgotten with age, and one that is admitted moves to the known', () => {
+    const book = new ProfileBook(run, () => now);
+    book.offer(key(1), name(1), Uint8Array.of(1), false);
+    book.offer(key(2), name(2), Uint8Array.of(2), false);
+    now += 200_000;
+    expect(book.offer(key(2), name(2), Uint8Array.of(2), true)).toBe(true);
+    expect([book.changes, book.sizes]).toEqual([1, { known: 1, strangers: 1 }]);
+    now += 200_000;
+    book.offer(key(3), name(3), Uint8Array.of(3), false);
+    expect([1, 2, 3].map((i) => book.get(toHex(key(i)))?.name)).toEqual([undefined, 'n2', 'n3']);
+    // One that the chain forgot keeps the name that it had.
+    expect(book.offer(key(2), { ...name(2, 9), name: 'new' }, Uint8Array.of(2), false)).toBe(true);
+    expect(book.get(toHex(key(2)))?.name).toBe('n2');
+    expect(book.offer(key(2), { ...name(2, 0) }, Uint8Array.of(2), false)).toBe(false);
+  });
 });
 
 test('another message is no profile, and what does not read is left out', async () => {

@@ -4,9 +4,17 @@ import { type GossipSub, type Message, TopicValidatorResult } from '@libp2p/goss
 import type { PeerId } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MAX_GOSSIP_BYTES } from '../protocol/limits.ts';
+import { MAX_GOSSIP_BYTES, MAX_SEALED_BYTES } from '../protocol/limits.ts';
 import { Gossip } from './gossip.ts';
-import { AUTHOR_BURST, AUTHOR_RATE, MAX_REJECTED, NEIGHBOUR_BURST } from './limits.ts';
+import {
+  AUTHOR_BURST,
+  AUTHOR_RATE,
+  FLOOD_BURST,
+  MAX_REJECTED,
+  MAX_UNWANTED,
+  NEIGHBOUR_BURST,
+  NEIGHBOUR_BYTES_BURST,
+} from './limits.ts';
 
 const newPeer = async (): Promise<PeerId> => peerIdFromPrivateKey(await generateKeyPair('Ed25519'));
 
@@ -77,6 +85,7 @@ describe('validate', () => {
   });
 
   it('ignores an author beyond its rate, and hears it again later', async () => {
+    gossip.setHandler(() => 'accept');
     const verdicts: string[] = [];
     for (let i = 0; i < AUTHOR_BURST + 3; i++)
       verdicts.push(await gossip.validate(neighbour, message(small)));
@@ -90,13 +99,67 @@ describe('validate', () => {
   });
 
   it('ignores a neighbour beyond its rate, whatever authors it invents, and no other neighbour', async () => {
+    gossip.setHandler(() => 'accept');
     let accepted = 0;
     const authors = await Promise.all(Array.from({ length: 60 }, newPeer));
     for (let i = 0; i < NEIGHBOUR_BURST + 50; i++)
       if ((await gossip.validate(neighbour, message(small, authors[i % 60]))) === TopicValidatorResult.Accept)
         accepted++;
     expect(accepted).toBe(NEIGHBOUR_BURST);
-    expect(await gossip.validate(await newPeer(), message(small, author))).toBe('accept');
+    expect(await gossip.validate(await newPeer(), message(small, await newPeer()))).toBe('accept');
+  });
+
+  it('passes nothing on before there is somebody to judge it', async () => {
+    expect(await gossip.validate(neighbour, message(small))).toBe('ignore');
+  });
+
+  it('has a few unwanted messages of a neighbour ignored; more count as rejected, and it is reported', async () => {
+    gossip.setHandler(() => 'unwanted');
+    const verdicts: string[] = [];
+    for (let i = 0; i < MAX_UNWANTED + MAX_REJECTED; i++)
+      verdicts.push(await gossip.validate(neighbour, message(small, await newPeer())));
+    expect(verdicts.filter((v) => v === 'ignore')).toHaveLength(MAX_UNWANTED);
+    expect(verdicts.at(-1)).toBe('reject');
+    expect(abuse).toEqual([]);
+    await gossip.validate(neighbour, message(small, await newPeer()));
+    expect(abuse).toHaveLength(1);
+    // One in ten seconds, as one may bring whose page is old, does no harm; nor does another neighbour.
+    for (let i = 0; i < 50; i++) {
+      now += 10_000;
+      expect(await gossip.validate(author, message(small, await newPeer()))).toBe('ignore');
+    }
+  });
+
+  it('rejects what is large for long, unread, and leaves ordinary bytes alone', async () => {
+    let read = 0;
+    gossip.setHandler(() => {
+      read++;
+      return 'ignore';
+    });
+    const full = new Uint8Array(MAX_GOSSIP_BYTES);
+    const most = Math.floor(NEIGHBOUR_BYTES_BURST / MAX_GOSSIP_BYTES);
+    for (let i = 0; i < most + MAX_REJECTED + 1; i++)
+      await gossip.validate(neighbour, message(full, await newPeer()));
+    expect(read).toBe(most);
+    expect(abuse).toEqual([`${neighbour.toString()} brought more than ${MAX_REJECTED} invalid messages`]);
+    // The largest work of all members at the full rate of messages, for a minute.
+    abuse = [];
+    const authors = await Promise.all(Array.from({ length: 30 }, newPeer));
+    const work = new Uint8Array(MAX_SEALED_BYTES.reveal);
+    for (let i = 0; i < 6000; i++) {
+      now += 10;
+      expect(await gossip.validate(author, message(work, authors[i % 30]))).toBe('ignore');
+    }
+    expect(abuse).toEqual([]);
+  });
+
+  it('reports a flood, which is far more than the busiest honest neighbour brings', async () => {
+    gossip.setHandler(() => 'ignore');
+    const flood = NEIGHBOUR_BURST + FLOOD_BURST;
+    for (let i = 0; i < flood; i++) await gossip.validate(neighbour, message(small));
+    expect(abuse).toEqual([]);
+    await gossip.validate(neighbour, message(small));
+    expect(abuse).toEqual([`${neighbour.toString()} flooded the gossip`]);
   });
 
   it('reports a neighbour that brings rejected messages again and again', async () => {

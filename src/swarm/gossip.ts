@@ -73,6 +73,9 @@ export interface GossipOptions {
 
 interface Neighbour {
   readonly messages: TokenBucket;
+  readonly flood: TokenBucket;
+  readonly bytes: TokenBucket;
+  readonly unwanted: TokenBucket;
   readonly rejected: TokenBucket;
 }
 
@@ -124,11 +127,17 @@ export class Gossip {
     const source = neighbour.toString();
     const entry = this.#neighbour(source);
     if (message.data.byteLength > MAX_GOSSIP_BYTES) return this.#reject(source, entry);
-    // Over the limit is ignored, not rejected: an honest neighbour may forward another's flood.
-    if (!entry.messages.take()) return TopicValidatorResult.Ignore;
+    // Over the limit is ignored, not rejected: an honest neighbour has many neighbours of its own. Up to a point.
+    if (!entry.messages.take()) {
+      if (!entry.flood.take()) this.#onAbuse(source, 'flooded the gossip');
+      return TopicValidatorResult.Ignore;
+    }
+    // No honest neighbour's messages are so large for so long: they have limits by kind.
+    if (!entry.bytes.take(message.data.byteLength)) return this.#reject(source, entry);
     const author = message.from.toString();
     if (!this.#author(author).take()) return TopicValidatorResult.Ignore;
-    if (this.#handler === null) return TopicValidatorResult.Accept;
+    // Nobody here can tell yet what is worth passing on.
+    if (this.#handler === null) return TopicValidatorResult.Ignore;
     let verdict: GossipVerdict;
     try {
       verdict = await this.#handler(message.data, author);
@@ -136,6 +145,7 @@ export class Gossip {
       verdict = 'ignore'; // our own mistake must not cost the neighbour its score
     }
     if (verdict === 'reject') return this.#reject(source, entry);
+    if (verdict === 'unwanted' && !entry.unwanted.take()) return this.#reject(source, entry);
     return verdict === 'accept' ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
   }
 
@@ -150,6 +160,9 @@ export class Gossip {
     if (entry === undefined) {
       entry = {
         messages: new TokenBucket(limits.NEIGHBOUR_RATE, limits.NEIGHBOUR_BURST, this.#now),
+        flood: new TokenBucket(limits.FLOOD_RATE, limits.FLOOD_BURST, this.#now),
+        bytes: new TokenBucket(limits.NEIGHBOUR_BYTES_RATE, limits.NEIGHBOUR_BYTES_BURST, this.#now),
+        unwanted: new TokenBucket(limits.UNWANTED_DECAY_RATE, limits.MAX_UNWANTED, this.#now),
         rejected: new TokenBucket(limits.REJECTED_DECAY_RATE, limits.MAX_REJECTED, this.#now),
       };
       this.#neighbours.set(peer, entry);

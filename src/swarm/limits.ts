@@ -154,6 +154,21 @@ export const AUTHOR_BURST = 50;
 /** Messages a second that one neighbour may bring, of whatever author: 20 busy authors behind it. */
 export const NEIGHBOUR_RATE = 100;
 export const NEIGHBOUR_BURST = 500;
+/**
+ * Bytes a second of the messages that one neighbour brings within its rate, and the burst. A full rate of ordinary messages
+ * is 70 KiB/s; an opinion and a certificate, each of full size and said twice, are 400 KiB a round. Beyond it they are rejected.
+ */
+export const NEIGHBOUR_BYTES_RATE = 256 * KiB;
+export const NEIGHBOUR_BYTES_BURST = 4 * MiB;
+/**
+ * Messages a second that one neighbour may bring and have ignored, unread. The host of a thousand tabs may honestly exceed the
+ * rate above; ten times of it is a flood, and whoever brings one is banned.
+ */
+export const FLOOD_RATE = 10 * NEIGHBOUR_RATE;
+export const FLOOD_BURST = 10 * NEIGHBOUR_BURST;
+/** Messages of one neighbour that are unwanted (another version's, forgotten at one in 10 s); more count as rejected. */
+export const MAX_UNWANTED = 8;
+export const UNWANTED_DECAY_RATE = 0.1;
 /** Authors remembered for the rate limit. */
 export const MAX_AUTHORS = 4096;
 /** Rejected messages of one neighbour (forgotten at one in 10 s) until it is banned. Honest peers do not forward them. */

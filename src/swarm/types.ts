@@ -24,8 +24,11 @@ export interface Traffic {
 
 export type HostState = 'connecting' | 'connected' | 'unreachable';
 
-/** What a topic handler thinks of a message: gossipsub stops forwarding what is not accepted. */
-export type GossipVerdict = 'accept' | 'ignore' | 'reject';
+/**
+ * What a topic handler thinks of a message. Only what is accepted is passed on. `unwanted`: it may be nobody's fault, but no
+ * honest peer brings many of them; beyond a few they count as rejected.
+ */
+export type GossipVerdict = 'accept' | 'ignore' | 'unwanted' | 'reject';
 
 export interface SwarmEvents {
   /** Peers, paths or the host's reachability changed. */

@@ -11,16 +11,17 @@ import { JoinBox } from '../gauntlet/join-box.ts';
 import { type Refusal, refusal } from '../gauntlet/notes.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { hasCertificate } from '../chain/certificate.ts';
-import { admits } from '../chain/state.ts';
+import { admits, knows } from '../chain/state.ts';
 import { bytesEqual, compareBytes, fromHex, toHex } from '../protocol/bytes.ts';
-import { open, seal } from '../protocol/envelope.ts';
+import { type OpenFailure, openPeeked, peek, type Peeked, seal } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { MAX_REFUSED } from '../protocol/limits.ts';
 import type { Message, MessageOf } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { type Clock, every, pause, withDeadline } from '../protocol/timer.ts';
-import { type Presence, PresenceBook } from '../swarm/presences.ts';
+import { type Presence, PresenceBook, type PresenceSource } from '../swarm/presences.ts';
+import { Repeats } from '../swarm/repeats.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { WorkValidator } from '../work/workload.ts';
 import type { Auditor } from './auditor.ts';
@@ -76,6 +77,7 @@ export class Validator {
   readonly #abort = new AbortController();
   readonly #presences: PresenceBook;
   readonly #joins: JoinBox;
+  readonly #repeats: Repeats;
   /** When the first of the joins that wait came, swarm time. */
   #joinsSince = 0;
   /** Certified work, for tabs that are late. */
@@ -98,7 +100,8 @@ export class Validator {
   constructor(options: ValidatorOptions) {
     const { chain, swarm, clock } = options;
     this.#o = options;
-    this.profiles = new ProfileBook(chain.run.id);
+    this.profiles = new ProfileBook(chain.run.id, () => clock.now());
+    this.#repeats = new Repeats(() => clock.now());
     this.served = new ServedRounds(swarm);
     this.#presences = new PresenceBook(
       () => chain.run.rounds.round(clock.now()),
@@ -153,24 +156,55 @@ export class Validator {
     return this.#round?.book.entries() ?? [];
   }
 
-  /** A gossip message. Never throws. */
-  async handle(bytes: Uint8Array, _from: string): Promise<GossipVerdict> {
-    const opened = await open(bytes);
-    if (!opened.ok) {
-      this.#o.onReceipt?.(null);
-      return opened.reason === 'version' ? 'ignore' : 'reject';
-    }
+  /** A gossip message; `from`: the peer that published it. Never throws. */
+  async handle(bytes: Uint8Array, from: string): Promise<GossipVerdict> {
+    const peeked = peek(bytes);
+    if (!peeked.ok) return this.#unopened(peeked);
+    const unheard = this.#unheard(peeked);
+    if (unheard !== null) return unheard;
+    const opened = await openPeeked(peeked);
+    if (!opened.ok) return this.#unopened(opened);
     const { message, sender } = opened;
     if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.chain.run.id)) return 'reject';
-    if (message.kind === 'profile') {
-      // Keys are free: only names that stand in the ledger are kept, or a flood of others would leave no room.
-      if (!this.#o.chain.state.ledger.accounts.has(toHex(sender))) return 'accept';
-      return this.profiles.offer(sender, message, bytes) ? 'accept' : 'ignore';
-    }
-    return this.#take(message, sender);
+    if (!this.#repeats.isFresh(peeked.outer.signature)) return 'ignore';
+    return this.#take(message, { sender, from, known: this.#knows(sender) }, bytes);
   }
 
-  #take(message: Exclude<Message, { kind: 'profile' }>, sender: Uint8Array): GossipVerdict {
+  #unopened({ reason }: OpenFailure): GossipVerdict {
+    this.#o.onReceipt?.(null);
+    return reason === 'version' ? 'unwanted' : 'reject';
+  }
+
+  #knows(key: Uint8Array): boolean {
+    const { chain } = this.#o;
+    return knows(chain.run, chain.state, key);
+  }
+
+  /** What is decided by kind and claimed sender, before anything is decoded or verified. */
+  #unheard({ kind, sender }: Peeked): GossipVerdict | null {
+    switch (kind) {
+      case 'join':
+      case 'presence':
+      case 'profile':
+        return null;
+      case 'commit':
+      case 'reveal':
+      case 'answer':
+        if (this.#knows(sender)) return null;
+        // Keys are free: a stranger's work is not even read.
+        if (kind !== 'answer') this.#o.onReceipt?.({ ok: false, ...refusal('not-member', 'not-admitted') });
+        return 'ignore';
+      // The only validator is this one, and own messages are not delivered.
+      case 'audit':
+      case 'certificate':
+      case 'no-certificate':
+      case 'opinion':
+        return 'ignore';
+    }
+  }
+
+  #take(message: Message, source: PresenceSource, sealed: Uint8Array): GossipVerdict {
+    const { sender, known } = source;
     switch (message.kind) {
       case 'join':
         return this.#join(message, sender);
@@ -180,12 +214,10 @@ export class Validator {
       case 'reveal':
         return this.#announced(message, sender);
       case 'presence':
-        return this.#presences.take(message, sender);
-      // The only validator is this one, and own messages are not delivered.
-      case 'audit':
-      case 'certificate':
-      case 'no-certificate':
-      case 'opinion':
+        return this.#presences.take(message, source);
+      case 'profile':
+        return this.profiles.offer(sender, message, sealed, known) && known ? 'accept' : 'ignore';
+      default:
         return 'ignore';
     }
   }
