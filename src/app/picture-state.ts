@@ -2,6 +2,7 @@
  * The part of the page's state that is about truth and pictures: what is owed to whom and why, who is in the swarm, and
  * how the last hours went. Serialisable like the rest of it (state.ts).
  */
+import { NO_TIME, type Times } from '../peer/time-use.ts';
 import type { Note } from '../protocol/messages.ts';
 import type { LinkPath } from '../swarm/types.ts';
 
@@ -114,6 +115,8 @@ export interface PictureState {
   readonly usage: readonly UsageSample[];
   /** Milliseconds spent in training steps since the page was opened. */
   readonly busyMs: number;
+  /** Where the time since Start went, and that of the last whole round. */
+  readonly timeUse: { readonly sum: Times; readonly lastRound: Times };
   /** Everybody heard of, this tab excepted. Bounded. */
   readonly members: readonly MemberView[];
   /** Own links with their rates. */
@@ -145,6 +148,7 @@ export const NO_PICTURE: PictureState = {
   milestones: [],
   usage: [],
   busyMs: 0,
+  timeUse: { sum: NO_TIME, lastRound: NO_TIME },
   members: [],
   links: [],
 };

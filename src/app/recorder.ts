@@ -13,6 +13,7 @@ import type { OwnRound } from '../peer/contributor.ts';
 import type { Host } from '../peer/host.ts';
 import type { Inbox } from '../peer/inbox.ts';
 import type { RunClock } from '../peer/run-clock.ts';
+import type { TimeUse } from '../peer/time-use.ts';
 import { toHex } from '../protocol/bytes.ts';
 import type { MessageOf, Note, RefusalReason } from '../protocol/messages.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
@@ -228,7 +229,7 @@ export class Recorder {
   }
 
   /** Keeps peers, traffic and the countdown up to date until the returned function is called. */
-  follow(swarm: Swarm, { rounds }: Run, inbox: Inbox): () => void {
+  follow(swarm: Swarm, { rounds }: Run, inbox: Inbox, time: Pick<TimeUse, 'sum' | 'lastRound'>): () => void {
     this.#profiles = inbox.profiles;
     const history: { bytesIn: number; bytesOut: number }[] = [];
     const tick = () => {
@@ -263,7 +264,11 @@ export class Recorder {
         busyMs: this.#busyMs,
       };
       if (this.#usage.record(this.#clock.toLocal(this.#clock.now()), counters)) {
-        this.#store.setState({ usage: this.#usage.samples, busyMs: this.#busyMs });
+        this.#store.setState({
+          usage: this.#usage.samples,
+          busyMs: this.#busyMs,
+          timeUse: { sum: time.sum, lastRound: time.lastRound },
+        });
       }
       if (inbox.profiles.changes !== this.#profilesShown) this.#showBoard();
       if (swarm.hostState === 'unreachable') {

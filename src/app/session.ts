@@ -12,6 +12,7 @@ import { Participant, type Stay } from '../peer/participant.ts';
 import type { Platform } from '../peer/platform.ts';
 import type { Activity, Trouble, TroubleCode, Waiting } from '../peer/reasons.ts';
 import { contribute, watch } from '../peer/roles.ts';
+import { TimeUse } from '../peer/time-use.ts';
 import { toTrouble } from '../peer/trouble.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { pause } from '../protocol/timer.ts';
@@ -83,6 +84,7 @@ class SessionImpl implements SessionActions {
   readonly #recorder: Recorder;
   readonly #picture: SwarmPicture;
   readonly #governor: Governor;
+  readonly #time: TimeUse;
   /** The page's life. */
   readonly #page = new AbortController();
   #contributions: Contributions | null = null;
@@ -102,6 +104,7 @@ class SessionImpl implements SessionActions {
   constructor(parts: SessionParts) {
     this.#parts = parts;
     const { platform, host, limit, governor } = parts;
+    this.#time = new TimeUse(() => platform.clock.now());
     this.#participant = new Participant({
       platform,
       host,
@@ -218,6 +221,7 @@ class SessionImpl implements SessionActions {
   }
 
   stop(): void {
+    this.#time.leaves();
     this.#abort?.abort();
     this.#abort = null;
     this.#governor.end();
@@ -257,6 +261,7 @@ class SessionImpl implements SessionActions {
     const { intent, control } = this.store.getState();
     if (intent !== 'running' && intent !== 'paused') return;
     const resting = intent === 'paused' || !decision.mayTrain;
+    this.#time.pause(resting);
     void this.trainer?.setGpuShare(decision.share).catch(() => {});
     void this.trainer?.setPaused(resting).catch(() => {});
     const leaving = control.finishing || decision.offline;
@@ -299,6 +304,7 @@ class SessionImpl implements SessionActions {
     const abort = new AbortController();
     this.#abort = abort;
     this.store.setState({ intent, activity: 'connecting', waitingFor: { why: 'connecting' } });
+    if (intent === 'running') this.#time.does('connecting', null);
     const { run } = this.store.getState();
     this.#governor.begin({
       trains: intent === 'running',
@@ -374,9 +380,13 @@ class SessionImpl implements SessionActions {
         },
         activity: (activity, waitingFor) => {
           this.#doing = { activity, waitingFor };
+          this.#time.does(activity, waitingFor);
           this.#show(this.#governor.decision);
         },
-        progress: (round, progress) => this.#recorder.progress(round, progress),
+        progress: (round, progress) => {
+          this.#time.steps(round, progress.busyMs);
+          this.#recorder.progress(round, progress);
+        },
         work: (round, { submission, innerSteps, tokens }) => {
           const own = { round, hash: toHex(submission.hash), bytes: submission.size };
           this.#recorder.submitted({ ...own, innerSteps, tokens });
@@ -393,7 +403,7 @@ class SessionImpl implements SessionActions {
     this.store.setState({ identity: toHex(identity.publicKey) });
     this.#recorder.restart();
     this.#contributions = new Contributions({ identity, run });
-    const stopRecording = this.#recorder.follow(swarm, run, inbox);
+    const stopRecording = this.#recorder.follow(swarm, run, inbox, this.#time);
     const stopPicture = this.#picture.follow({ swarm, identity, runId: run.id, inbox });
     return () => {
       stopRecording();

@@ -8,6 +8,7 @@ import { Participant, type Self, type Stay } from '../peer/participant.ts';
 import type { Platform } from '../peer/platform.ts';
 import type { Activity, Waiting } from '../peer/reasons.ts';
 import { contribute } from '../peer/roles.ts';
+import { idleShare, TimeUse } from '../peer/time-use.ts';
 import { cacheFolder, stateFolder } from '../platform/node/folders.ts';
 import type { NodePlatformOptions } from '../platform/node/platform.ts';
 import type { DeviceKind, NodeDevice } from '../platform/node/trainer.ts';
@@ -65,6 +66,7 @@ export class Contributing {
   #stay: Stay | null = null;
   #contributor: Contributor | null = null;
   #activity: Activity = 'connecting';
+  readonly #time: TimeUse;
   #tokensPerSecond = 0;
   /** What the contributor does, as it was last told. */
   #said = '';
@@ -79,7 +81,11 @@ export class Contributing {
     this.#troubles = new TroubleLines(output.err);
     this.#log = new RoundLog(
       (report) => this.#round(report),
-      () => (this.#stay?.swarm.links() ?? []).filter(({ path }) => path === 'direct').length,
+      () => ({
+        directLinks: (this.#stay?.swarm.links() ?? []).filter(({ path }) => path === 'direct').length,
+        timeUse: this.#time.sum,
+        idle: idleShare(this.#time.sum),
+      }),
     );
     this.#platform = parts.platform({
       keyFile: () => options.key ?? pathOf(stateFolder(), `${this.#run?.name ?? 'key'}.key`),
@@ -93,6 +99,7 @@ export class Contributing {
       onDirect: (direct) => this.#say(JOIN.links(direct)),
     });
     const { clock } = this.#platform;
+    this.#time = new TimeUse(() => clock.now());
     this.#ending = new Ending(clock, {
       finishing: () => this.#say(this.#finishing()),
       stopped: (how) => this.#say(JOIN.stopped[how]),
@@ -127,6 +134,7 @@ export class Contributing {
   async run(): Promise<boolean> {
     const { signal } = this.#ending;
     const off = this.#parts.onInterrupt(() => this.#ending.interrupt());
+    this.#time.does('connecting', null);
     try {
       const left = this.#contribute(signal).catch((error: unknown) => {
         if (!signal.aborted) throw error;
@@ -139,7 +147,7 @@ export class Contributing {
     } finally {
       off();
     }
-    this.#say(JOIN.ended(this.#accepted, this.#credits));
+    this.#say(JOIN.ended(this.#accepted, this.#credits, idleShare(this.#time.sum)));
     return !this.#ending.impatient;
   }
 
@@ -158,7 +166,8 @@ export class Contributing {
           void at?.trainer.setGpuShare(share / 100).catch(() => {});
         },
         activity: (activity, waiting) => this.#does(activity, waiting),
-        progress: (round, { tokensPerSecond }) => {
+        progress: (round, { tokensPerSecond, busyMs }) => {
+          this.#time.steps(round, busyMs);
           this.#tokensPerSecond = tokensPerSecond;
           this.#log.speed(round, tokensPerSecond);
         },
@@ -206,6 +215,7 @@ export class Contributing {
 
   #does(activity: Activity, waiting: Waiting | null): void {
     this.#activity = activity;
+    this.#time.does(activity, waiting);
     const line =
       waiting?.why === 'admission'
         ? JOIN.admission(waiting.inMs)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join as pathOf } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Host } from '../peer/host.ts';
+import { idleShare } from '../peer/time-use.ts';
 import { openKeyFile } from '../platform/node/key-file.ts';
 import type { NodePlatformOptions } from '../platform/node/platform.ts';
 import { toHex } from '../protocol/bytes.ts';
@@ -147,6 +148,12 @@ test('a line of JSON for each round from the admission on, and nothing else on s
     expect(report.tokensPerSecond).toBeGreaterThan(0);
     expect(report.totalCredits).toBeCloseTo(sum, 6);
   }
+  // Three quarters of the training time is rest that was asked for; judging and the rest of a round are idle time.
+  const { timeUse, idle } = worked.at(-1) as RoundReport;
+  expect(timeUse.rest).toBeGreaterThan(1.5 * timeUse.steps);
+  expect(timeUse.wait).toBeGreaterThan(0);
+  expect(idle).toBeCloseTo(idleShare(timeUse) ?? 0, 9);
+  expect(idle).toBeLessThan(1);
   expect(worked.at(-1)).toMatchObject({
     height: s.host.follower.head.height,
     root: toHex(s.host.follower.head.root),
@@ -179,7 +186,9 @@ test('a first Ctrl-C finishes the round in hand, and says how long that may take
   await ended(s, it);
   expect(it.code).toBe(0);
   expect(it.reports().at(-1)).toMatchObject({ round: 4, outcome: 'accepted' });
-  expect(it.err.at(-1)).toMatch(/^Done: \d accepted rounds since the start, \d+\.\d\d credits in all\.$/);
+  expect(it.err.at(-1)).toMatch(
+    /^Done: \d accepted rounds since the start, \d+\.\d\d credits in all\. The device was idle for \d+\.\d % of the time\.$/,
+  );
   expect(s.clock.now()).toBeLessThan(s.run.rounds.start(5) + 2000);
   await s.untilHeight(6);
   expect(s.host.follower.last?.certificate.body.accepted).toHaveLength(2);

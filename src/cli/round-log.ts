@@ -8,6 +8,7 @@ import { opinionsOn } from '../chain/links.ts';
 import { heldOutLossOf } from '../chain/opinions.ts';
 import type { Run } from '../chain/run.ts';
 import { toHex } from '../protocol/bytes.ts';
+import type { Times } from '../peer/time-use.ts';
 import type { MessageOf, Note, RefusalReason } from '../protocol/messages.ts';
 import type { PretrainClaim } from '../work/pretrain/claim.ts';
 import type { RoundWork } from '../work/pretrain/trainer-api.ts';
@@ -46,7 +47,14 @@ export interface RoundReport {
   readonly totalCredits: number;
   /** Peers linked to directly when the round was told. */
   readonly directLinks: number;
+  /** Where the time since the start went until then, ms by use. */
+  readonly timeUse: Times;
+  /** Share of that time, rests left out, that was no training step; null before there was any. */
+  readonly idle: number | null;
 }
+
+/** What is known when a round is told, whatever came of it. */
+type AtTelling = Pick<RoundReport, 'directLinks' | 'timeUse' | 'idle'>;
 
 type Own = Pick<RoundReport, 'innerSteps' | 'tokens' | 'trainLoss' | 'submissionBytes' | 'tokensPerSecond'>;
 
@@ -58,7 +66,7 @@ const KEEP_ROUNDS = 8;
 
 export class RoundLog {
   readonly #report: (report: RoundReport) => void;
-  readonly #directLinks: () => number;
+  readonly #atTelling: () => AtTelling;
   #run: Run | null = null;
   #own = '';
   /** Rounds before it are history. */
@@ -71,9 +79,9 @@ export class RoundLog {
   /** Opinions are opened one link after another, so that rounds are told in order. */
   #telling: Promise<void> = Promise.resolve();
 
-  constructor(report: (report: RoundReport) => void, directLinks: () => number) {
+  constructor(report: (report: RoundReport) => void, atTelling: () => AtTelling) {
     this.#report = report;
-    this.#directLinks = directLinks;
+    this.#atTelling = atTelling;
   }
 
   /** From now on things are said of this run and this key; rounds that are over are not told. */
@@ -169,10 +177,8 @@ export class RoundLog {
     }));
   }
 
-  #tell(make: () => Promise<Omit<RoundReport, 'directLinks'>>): void {
-    this.#telling = this.#telling.then(async () =>
-      this.#report({ ...(await make()), directLinks: this.#directLinks() }),
-    );
+  #tell(make: () => Promise<Omit<RoundReport, keyof AtTelling>>): void {
+    this.#telling = this.#telling.then(async () => this.#report({ ...(await make()), ...this.#atTelling() }));
   }
 }
 

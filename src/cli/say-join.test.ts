@@ -1,6 +1,7 @@
 /** Words of `tabswarm join`: every trouble and every fault of the machine is a sentence that says what to do or happens. */
 import { expect, test } from 'vitest';
 import type { Trouble } from '../peer/reasons.ts';
+import { NO_TIME } from '../peer/time-use.ts';
 import { PlatformError, type PlatformErrorCode } from '../platform/node/errors.ts';
 import type { RoundReport } from './round-log.ts';
 import { JOIN, platformText, roundText, troubleText } from './say-join.ts';
@@ -62,6 +63,8 @@ const report: RoundReport = {
   credits: 1.5,
   totalCredits: 4.5,
   directLinks: 1,
+  timeUse: NO_TIME,
+  idle: null,
 };
 
 test('a round is one line', () => {

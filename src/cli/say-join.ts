@@ -48,8 +48,8 @@ export const JOIN = {
     idle: 'Stopping: no round is in hand.',
     impatient: 'Stopping at once: work that was not handed in is lost.',
   },
-  ended: (rounds: number, credits: number) =>
-    `Done: ${rounds} accepted ${rounds === 1 ? 'round' : 'rounds'} since the start, ${credits.toFixed(2)} credits in all.`,
+  ended: (rounds: number, credits: number, idle: number | null) =>
+    `Done: ${rounds} accepted ${rounds === 1 ? 'round' : 'rounds'} since the start, ${credits.toFixed(2)} credits in all.${idle === null ? '' : ` The device was idle for ${(100 * idle).toFixed(1)} % of the time.`}`,
 } as const;
 
 /** A round in one line. */

@@ -1,10 +1,11 @@
 /** Line and graphics card over time: bandwidth, tokens per second, share of time in steps, and a measured power. */
 import { useId, useState } from 'react';
 import type { UsageSample } from '../app/picture-state.ts';
+import { idleShare, USES } from '../peer/time-use.ts';
 import { useApp } from './context.tsx';
 import * as format from './format.ts';
 import { usageStrings as t } from './strings/truth.ts';
-import { Cell, Row, Table } from './table.tsx';
+import { Cell, HeadCell, Row, Table } from './table.tsx';
 import { type ChartSpec, TimeChart } from './time-chart.tsx';
 import { energyUsed, loadWatts, MAX_WATTS, saveWatts } from './watts.ts';
 
@@ -90,9 +91,46 @@ export function Usage() {
           )}
         </div>
       )}
+      {!watching && <TimeUse />}
       {!watching && <Watts />}
       {!empty && <Numbers />}
     </section>
+  );
+}
+
+/** Where the time went: steps, and what held them up. */
+function TimeUse() {
+  const { sum, lastRound } = useApp((s) => s.timeUse);
+  const idle = idleShare(sum);
+  if (idle === null) return null;
+  return (
+    <div className="time-use">
+      <h3>{t.timeHeading}</h3>
+      <p data-testid="idle-share" data-value={idle}>
+        {t.idle(format.share(idle))}
+      </p>
+      <Table
+        caption={t.timeCaption}
+        hideCaption
+        columns={[
+          { label: t.timeHeading },
+          { label: t.sinceStart, number: true },
+          { label: t.lastRound, number: true },
+        ]}
+      >
+        {USES.filter((use) => sum[use] >= 500).map((use) => (
+          <Row key={use}>
+            <HeadCell label={t.timeHeading}>{t.uses[use]}</HeadCell>
+            <Cell label={t.sinceStart} number>
+              {format.duration(sum[use])}
+            </Cell>
+            <Cell label={t.lastRound} number>
+              {format.duration(lastRound[use])}
+            </Cell>
+          </Row>
+        ))}
+      </Table>
+    </div>
   );
 }
 

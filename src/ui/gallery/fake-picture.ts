@@ -97,6 +97,18 @@ export function picture(now: number, peers: readonly PeerView[]): PictureState {
     ],
     usage: usage(now),
     busyMs: 13 * MINUTE,
+    timeUse: {
+      sum: {
+        steps: 780_000,
+        rest: 334_000,
+        fetch: 9000,
+        compress: 31_000,
+        commit: 6000,
+        wait: 148_000,
+        apply: 24_000,
+      },
+      lastRound: { steps: 18_400, rest: 7900, fetch: 0, compress: 700, commit: 100, wait: 2400, apply: 500 },
+    },
     members: membersAround(peers),
     links: linksOf(peers),
   };

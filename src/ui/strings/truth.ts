@@ -1,5 +1,6 @@
 /** What the page says about credits, paths, the picture of the swarm, use, names, teams and milestones. */
 import type { MilestoneKind } from '../../app/picture-state.ts';
+import type { Use } from '../../peer/time-use.ts';
 
 const plural = (n: number, one: string, many: string) => (n === 1 ? one : many);
 
@@ -88,7 +89,23 @@ export const graphStrings = {
   key: { me: 'This tab', linked: 'Linked to you', heard: 'Heard of', host: 'Host' },
 };
 
+const uses: Readonly<Record<Use, string>> = {
+  steps: 'Training steps',
+  rest: 'Rests you asked for',
+  fetch: 'Fetching',
+  compress: 'Packing',
+  commit: 'Announcing',
+  wait: 'Waiting for others',
+  apply: 'Updating the model',
+};
+
 export const usageStrings = {
+  timeHeading: 'Where the time went',
+  uses,
+  sinceStart: 'Since Start',
+  lastRound: 'Last round',
+  timeCaption: 'Time of this tab since Start and in the last whole round, by what it was spent on',
+  idle: (share: string) => `Idle ${share} of the time that you offered.`,
   heading: 'Use over time',
   hint: 'Since Start in this tab.',
   empty: 'The curves start a few seconds after Start.',
