@@ -22,6 +22,7 @@ const OPTIONS = {
     data: { type: 'string' },
     'round-seconds': { type: 'string' },
     corpus: { type: 'string' },
+    list: { type: 'boolean' },
     name: { type: 'string' },
     audits: { type: 'string' },
     validator: { type: 'string' },
@@ -56,7 +57,8 @@ const COMMANDS = {
                          machine; none: no proxy); may be repeated
   --data DIR             where the run lives (default .tabswarm); a new run needs an empty or new folder
   --round-seconds N      length of a round, 5 to 86400 (the 1m preset: 30); each must fit training and judging
-  --corpus FILE|DIR      your own text (default: State of the Union addresses)
+  --corpus FILE|DIR      your own text (default: State of the Union addresses); it becomes public
+  --list                 print which files of the corpus would be published, and start nothing
   --name TEXT            name of the run
   --audits N             contributors whose work is replayed each round, on this machine's GPU (default: the preset's
                          number where there is a real GPU; 0: none)

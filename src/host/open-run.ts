@@ -2,26 +2,22 @@
  * The run of a data folder: reopened when there is one, else made: keys, text prepared, genesis state, signed manifest.
  */
 import * as v from 'valibot';
-import { encodeCheckpoint, GENESIS_RUN_ID } from '../model/checkpoint.ts';
-import { genesisTheta } from '../model/init.ts';
-import { parameterLayout } from '../model/layout.ts';
 import { type Preset, presetManifest, type RunParts } from '../model/presets.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { openRun as openSigned, type Run } from '../chain/run.ts';
 import { signManifest } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { stateRoot } from '../sparseloco/state.ts';
 import type { SeatKey } from '../validator/open-seat.ts';
 import { certifiesAlone, unassignedSecret } from '../validator/seat.ts';
 import { fault } from './faults.ts';
-import { prepareData, type PrepareProgress } from './prepare.ts';
+import { prepareInThread, type PrepareEvents } from './prepare-thread.ts';
 import { hasSeed, loadSeed } from './seeds.ts';
 import { Store } from './store.ts';
 import type { SeatPlace } from './view.ts';
 
 /** What a new run is made of; without effect on a run that exists. */
-export interface NewRun {
+export interface NewRun extends PrepareEvents {
   /** Sizes and rules, already with all overrides but those below. */
   readonly preset: Preset;
   readonly name?: string | undefined;
@@ -33,8 +29,6 @@ export interface NewRun {
   readonly overrides?: RunParts['overrides'] | undefined;
   /** When round 0 begins, epoch ms. Default: now, after the preparation. */
   readonly startMs?: number | undefined;
-  readonly onProgress?: ((progress: PrepareProgress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface OpenedRun {
@@ -47,7 +41,7 @@ export interface OpenedRun {
   readonly created: boolean;
 }
 
-/** Opens or makes the run. Throws HostFault, or TokenizerError for a vocabulary that cannot be. */
+/** Opens or makes the run. Throws HostFault, or the signal's reason when aborted. */
 export async function openRun(
   dataDir: string,
   wanted: NewRun,
@@ -95,21 +89,23 @@ async function makeRun(
   validator: Identity,
 ): Promise<Uint8Array> {
   const { preset, overrides } = wanted;
-  const data = await prepareData(store.dir, {
-    vocabSize: preset.model.vocabSize,
-    sequence: overrides?.training?.sequence ?? preset.training.sequence,
-    source: wanted.corpus,
-    ...(wanted.shardTokens === undefined ? {} : { shardTokens: wanted.shardTokens }),
-    ...(wanted.onProgress === undefined ? {} : { onProgress: wanted.onProgress }),
-    ...(wanted.signal === undefined ? {} : { signal: wanted.signal }),
-  });
-  const fractionBits = overrides?.sparseloco?.fractionBits ?? preset.sparseloco.fractionBits;
-  const layout = parameterLayout(preset.model);
-  // The validator's key is as good a random seed as any, and makes the genesis state reproducible from the folder.
-  const theta = genesisTheta(preset.model, toHex(validator.publicKey), fractionBits);
-  const root = await stateRoot(theta, layout);
-  const checkpoint = await store.writeBlob(
-    encodeCheckpoint({ runId: GENESIS_RUN_ID, height: 0, root, fractionBits, theta }, preset.model),
+  const { data, genesis } = await prepareInThread(
+    {
+      dataDir: store.dir,
+      data: {
+        vocabSize: preset.model.vocabSize,
+        sequence: overrides?.training?.sequence ?? preset.training.sequence,
+        source: wanted.corpus,
+        ...(wanted.shardTokens === undefined ? {} : { shardTokens: wanted.shardTokens }),
+      },
+      genesis: {
+        model: preset.model,
+        // As good a random seed as any, and it makes the genesis state reproducible from the folder.
+        seed: toHex(validator.publicKey),
+        fractionBits: overrides?.sparseloco?.fractionBits ?? preset.sparseloco.fractionBits,
+      },
+    },
+    wanted,
   );
   const manifest = checkedManifest(preset, {
     name: wanted.name ?? `Tabswarm ${preset.name}`,
@@ -121,13 +117,13 @@ async function makeRun(
     },
     tokenizer: data.tokenizer,
     data: { source: data.source, licence: data.licence, train: data.train, heldOut: data.heldOut },
-    genesis: { root, checkpoint },
+    genesis,
     validators: [{ key: validator.publicKey, weight: 1 }],
     startMs: wanted.startMs ?? Date.now(),
     ...(overrides === undefined ? {} : { overrides }),
   });
   const bytes = await signManifest(organizer, manifest);
-  store.saveRun(bytes, [data.tokenizer, ...data.train, data.heldOut, checkpoint]);
+  store.saveRun(bytes, [data.tokenizer, ...data.train, data.heldOut, genesis.checkpoint]);
   return bytes;
 }
 

@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeShard } from '../model/shards.ts';
 import { Tokenizer } from '../model/tokenizer.ts';
 import { sha256Sync, toHex } from '../protocol/bytes.ts';
-import { loadCorpus } from './corpus.ts';
+import { type Corpus, type CorpusListing, loadCorpus } from './corpus.ts';
 import { HostFault } from './faults.ts';
 import { blobPath, type PrepareProgress, prepareData } from './prepare.ts';
 
@@ -38,6 +38,11 @@ function writeDocuments(count = 20): string {
 }
 const data = () => join(folder, 'data');
 const settings = { vocabSize: 320, sequence: 32, shardTokens: 500 };
+/** Of all characters. */
+function heldOutShare({ train, heldOut }: Corpus): number {
+  const size = (documents: Corpus['train']) => documents.reduce((sum, { text }) => sum + text.length, 0);
+  return size(heldOut) / (size(train) + size(heldOut));
+}
 const count = (text: string, part: string) => text.split(part).length - 1;
 
 describe('corpus', () => {
@@ -67,6 +72,14 @@ describe('corpus', () => {
     for (const text of [
       Array.from({ length: 900 }, (_, i) => `Line ${i} with a snowman ☃ and an emoji 👩‍👩‍👧.`).join('\n'),
       'no line end anywhere 👩 '.repeat(700),
+      '这是一个测试。'.repeat(20_000),
+      '我们今天去学校学习中文'.repeat(10_000),
+      'ภาษาไทยไม่มีช่องว่างระหว่างคำ'.repeat(4000),
+      'One line.\rAnd another, as old Macs had them.\r'.repeat(500),
+      'a=function(b){return b};'.repeat(4000),
+      'x'.repeat(100_000),
+      `${'x'.repeat(100_000)} end`,
+      'The shortest text. '.repeat(53),
     ]) {
       writeFileSync(path, text);
       const corpus = loadCorpus(path);
@@ -74,8 +87,60 @@ describe('corpus', () => {
         (a, b) => Number(a.name.split('#')[1]) - Number(b.name.split('#')[1]),
       );
       expect(pieces.map((d) => d.text).join('')).toBe(text);
-      expect(corpus.heldOut.length).toBeGreaterThan(2);
+      expect(heldOutShare(corpus)).toBeGreaterThan(0.05);
+      expect(heldOutShare(corpus)).toBeLessThan(0.15);
     }
+  });
+
+  it.each<[string, number[]]>([
+    ['one of ten is nearly everything', [...new Array<number>(9).fill(300), 200_000]],
+    ['nine of ten are nearly everything', [...new Array<number>(9).fill(200_000), 30]],
+    ['every tenth is large', Array.from({ length: 400 }, (_, i) => (i % 10 === 9 ? 5000 : 20))],
+    ['two, of which one is tiny', [40, 50_000]],
+    ['nine small ones', new Array<number>(9).fill(149)],
+  ])('about a tenth is held out, however unequal the files are: %s', (_, lengths) => {
+    const path = join(folder, 'text');
+    mkdirSync(path);
+    for (const [i, length] of lengths.entries())
+      writeFileSync(
+        join(path, `${String(i).padStart(4, '0')}.txt`),
+        'Some words in a row, and more. '.repeat(Math.ceil(length / 31)).slice(0, length),
+      );
+    const corpus = loadCorpus(path);
+    expect(heldOutShare(corpus)).toBeGreaterThan(0.05);
+    expect(heldOutShare(corpus)).toBeLessThan(0.2);
+    const texts = [...corpus.train, ...corpus.heldOut].map(({ text }) => text.length);
+    expect(texts.reduce((a, b) => a + b, 0)).toBe(lengths.reduce((a, b) => a + b, 0));
+  });
+
+  it('a mark inside the text stays, the byte-order mark goes', () => {
+    const path = join(folder, 'book.txt');
+    writeFileSync(path, `\ufeffFirst line.\n${'\ufeffAnother line with a mark.\n'.repeat(400)}`);
+    const { train, heldOut } = loadCorpus(path);
+    const all = [...train, ...heldOut].map(({ text }) => text).join('');
+    expect(count(all, '\ufeff')).toBe(400);
+  });
+
+  it('what is published is told, also when it is too little', () => {
+    const listings: CorpusListing[] = [];
+    const path = writeDocuments(2);
+    mkdirSync(join(path, '.trash'));
+    writeFileSync(join(path, '.trash/deleted.md'), 'private words');
+    writeFileSync(join(path, '00.txt'), 'Short.');
+    writeFileSync(join(path, '01.txt'), 'Short too.');
+    expect(() => loadCorpus(path, { onListing: (listing) => listings.push(listing) })).toThrow(
+      /^corpus-too-short .*"characters":16,"needs":1000/,
+    );
+    expect(listings).toEqual([
+      {
+        path,
+        files: [
+          { name: '00.txt', bytes: 6 },
+          { name: '01.txt', bytes: 10 },
+        ],
+        skipped: [{ name: '.trash/', why: 'hidden' }],
+      },
+    ]);
   });
 
   it('is refused with a code when there is no usable text', () => {
@@ -85,6 +150,7 @@ describe('corpus', () => {
     expect(bad(folder)).toThrow(/^corpus-without-text/);
     writeFileSync(join(folder, 'a.txt'), Uint8Array.of(0xff, 0xfe, 0x00));
     expect(bad(join(folder, 'a.txt'))).toThrow(/^corpus-not-utf8/);
+    expect(bad(folder)).toThrow(/^corpus-without-text/);
     writeFileSync(join(folder, 'a.txt'), 'short');
     expect(bad(folder)).toThrow(/^corpus-too-short/);
   });
@@ -136,19 +202,17 @@ describe('preparation', () => {
       onProgress: (p) => stages.push(p.stage),
     });
     expect(second).toEqual(first);
-    expect(stages).toEqual(['reading', 'done']);
+    expect([...new Set(stages)]).toEqual(['reading', 'done']);
     expect(statSync(path).mtimeMs).toBe(1000);
   });
 
   it('resumes after a stop, and repairs what was lost or cut off', async () => {
     const source = writeDocuments();
-    const stop = new AbortController();
     const stopped = prepareData(data(), {
       ...settings,
       source,
-      signal: stop.signal,
       onProgress: (p) => {
-        if (p.stage === 'writing') stop.abort(new Error('stopped by the test'));
+        if (p.stage === 'writing') throw new Error('stopped by the test');
       },
     });
     await expect(stopped).rejects.toThrow('stopped by the test');

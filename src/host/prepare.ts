@@ -7,7 +7,6 @@
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as v from 'valibot';
 import { trainBpe } from '../model/bpe-train.ts';
 import { encodeShard } from '../model/shards.ts';
@@ -16,7 +15,7 @@ import { fromHex, sha256, toHex } from '../protocol/bytes.ts';
 import type { ShardRef } from '../protocol/manifest.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { BlobFolder } from './blob-folder.ts';
-import { type Corpus, type Document, loadCorpus } from './corpus.ts';
+import { type Corpus, type CorpusListing, type Document, loadCorpus } from './corpus.ts';
 import { fault } from './faults.ts';
 
 export { blobPath } from './blob-folder.ts';
@@ -31,13 +30,16 @@ export interface PrepareOptions {
   /** Tokens a shard, about. Default 48 Ki: 96 KiB, a quick fetch for a joining tab. */
   readonly shardTokens?: number;
   readonly onProgress?: (progress: PrepareProgress) => void;
-  readonly signal?: AbortSignal;
+  /** Told what is published and what is skipped, once it is read. */
+  readonly onText?: (listing: CorpusListing) => void;
 }
 
 export interface PrepareProgress {
-  readonly stage: 'reading' | 'tokenizer' | 'encoding' | 'writing' | 'done';
-  /** 0 to 1 within the stage. */
+  readonly stage: 'reading' | 'tokenizer' | 'encoding' | 'writing' | 'genesis' | 'done';
+  /** Files, merges, documents or shards so far; 0 in stages without steps. */
   readonly done: number;
+  /** How many there will be at most; null when that is not known. */
+  readonly of: number | null;
 }
 
 export interface PreparedData {
@@ -53,40 +55,39 @@ const SHARD_TOKENS = 49_152;
 /** The manifest lists at most 10,000 shards. */
 const MAX_SHARDS = 10_000;
 /** Bumped when the same text and options would give other bytes. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
- * Tokenizer and shards of a run, ready for the manifest. Throws HostFault or TokenizerError, and the signal's
- * reason when aborted.
+ * Tokenizer and shards of a run, ready for the manifest. This is synchronous work of seconds to minutes, so a host does
+ * it in a thread (prepare-thread.ts). Throws HostFault or TokenizerError.
  */
 export async function prepareData(dataDir: string, options: PrepareOptions): Promise<PreparedData> {
-  const progress = async (stage: PrepareProgress['stage'], done: number): Promise<void> => {
-    options.onProgress?.({ stage, done });
-    // Encoding is synchronous work; let the caller's server and signals have a turn.
-    await nextTurn();
-    options.signal?.throwIfAborted();
-  };
-  await progress('reading', 0);
-  const corpus = loadCorpus(options.source);
+  const progress = (stage: PrepareProgress['stage'], done = 0, of: number | null = null): void =>
+    options.onProgress?.({ stage, done, of });
+  progress('reading');
+  const corpus = loadCorpus(options.source, {
+    onFile: (files) => progress('reading', files),
+    onListing: (listing) => options.onText?.(listing),
+  });
   const blobs = new BlobFolder(dataDir);
   const indexPath = join(dataDir, `prepared-${await fingerprint(corpus, options)}.json`);
   const known = readIndex(indexPath, blobs);
   if (known !== null) {
-    await progress('done', 1);
+    progress('done');
     return known;
   }
 
-  await progress('tokenizer', 0);
-  const tokenizer = trainBpe(
-    corpus.train.map((document) => document.text),
-    { vocabSize: options.vocabSize },
-  );
+  progress('tokenizer');
+  const tokenizer = trainBpe(textsOf(corpus.train), {
+    vocabSize: options.vocabSize,
+    onProgress: (merges, of) => progress('tokenizer', merges, of),
+  });
   const tokenizerRef = await blobs.write(tokenizer.toJson());
 
-  const train = await encodeAll(corpus.train, tokenizer, (done) => progress('encoding', 0.9 * done));
-  const heldOut = await encodeAll(corpus.heldOut, tokenizer, (done) =>
-    progress('encoding', 0.9 + 0.1 * done),
-  );
+  const documents = corpus.train.length + corpus.heldOut.length;
+  const encoded = (before: number) => (done: number) => progress('encoding', before + done, documents);
+  const train = encodeAll(corpus.train, tokenizer, encoded(0));
+  const heldOut = encodeAll(corpus.heldOut, tokenizer, encoded(corpus.train.length));
   for (const [of, { length }] of [['training', train] as const, ['held-out', heldOut] as const]) {
     if (length < options.sequence + 1)
       throw fault('too-few-tokens', { of, tokens: length, sequence: options.sequence });
@@ -100,7 +101,7 @@ export async function prepareData(dataDir: string, options: PrepareOptions): Pro
     const from = Math.floor((i * train.length) / count);
     const to = Math.floor(((i + 1) * train.length) / count);
     shards.push(await writeShard(blobs, train.subarray(from, to)));
-    if (i % 16 === 0) await progress('writing', i / count);
+    progress('writing', i + 1, count);
   }
   const prepared: PreparedData = {
     source: corpus.source,
@@ -111,7 +112,7 @@ export async function prepareData(dataDir: string, options: PrepareOptions): Pro
     heldOut: await writeShard(blobs, heldOut),
   };
   writeAtomically(indexPath, new TextEncoder().encode(JSON.stringify(prepared, hashesAsHex, 1)));
-  await progress('done', 1);
+  progress('done');
   return prepared;
 }
 
@@ -119,16 +120,21 @@ async function writeShard(blobs: BlobFolder, tokens: Uint16Array): Promise<Shard
   return { ...(await blobs.write(encodeShard(tokens))), tokens: tokens.length };
 }
 
+/** One text after another, so that only one is a string at a time. */
+function* textsOf(documents: readonly Document[]): Iterable<string> {
+  for (const { text } of documents) yield text;
+}
+
 /** All documents in one stream, each followed by end-of-text. */
-async function encodeAll(
+function encodeAll(
   documents: readonly Document[],
   tokenizer: Tokenizer,
-  progress: (done: number) => Promise<void>,
-): Promise<Uint16Array> {
+  progress: (done: number) => void,
+): Uint16Array {
   const parts: Uint16Array[] = [];
   for (const [i, document] of documents.entries()) {
     parts.push(tokenizer.encode(document.text));
-    if (i % 16 === 0) await progress(i / documents.length);
+    progress(i + 1);
   }
   const out = new Uint16Array(parts.reduce((n, part) => n + part.length + 1, 0));
   let at = 0;

@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { messageOf } from '../protocol/errors.ts';
 
 /** Lets Node run the sources as they are: threads and processes have module hooks of their own. */
-const EXEC_ARGV = ['--import', new URL('../../scripts/register.mjs', import.meta.url).href];
+export const EXEC_ARGV = ['--import', new URL('../../scripts/register.mjs', import.meta.url).href];
 
 export type WorkerReply<R> =
   | { readonly id: number; readonly ok: true; readonly value: R }

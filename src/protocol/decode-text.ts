@@ -51,7 +51,7 @@ function looksUtf16(bytes: Uint8Array): boolean {
   const nuls = [0, 0];
   for (let i = 0; i < size; i++) if (bytes[i] === 0) nuls[i & 1]++;
   const half = size / 2;
-  return half > 1 && Math.max(...nuls) > 0.4 * half && Math.min(...nuls) < 0.05 * half;
+  return half >= 4 && Math.max(...nuls) > 0.4 * half && Math.min(...nuls) < 0.05 * half;
 }
 
 function guess(bytes: Uint8Array): OtherEncoding {
