@@ -9,6 +9,7 @@ import type { PreparationNews, PreparationOrder, PreparedRun } from './prepare-t
 /** A person reads progress, at most this often. */
 const PROGRESS_MS = 100;
 
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Node worker, not a window
 const say = (news: PreparationNews): void => parentPort?.postMessage(news);
 
 let told: { readonly stage: string; readonly at: number } = { stage: '', at: 0 };
