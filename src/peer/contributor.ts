@@ -250,7 +250,8 @@ export class Contributor {
     this.#say('committing');
     const seal = sealOf(run, round, identity.publicKey, claim);
     const commit: Message = { kind: 'commit', run, round, seal };
-    await this.#repeat(commit, ends.commit, () => follower.behind, signal);
+    const announced = (): void => this.#say('waiting', { why: 'announced' });
+    await this.#repeat(commit, ends.commit, () => follower.behind, signal, announced);
     blobs.reveal(blob.hash);
     const settled = () => follower.head.round >= round || this.#empty.has(round) || follower.behind;
     this.#say('waiting', { why: 'verdict' });
@@ -304,11 +305,20 @@ export class Contributor {
   }
 
   /** Publishes a message at once and again until its deadline, so that one lost packet costs no round. */
-  async #repeat(message: Message, deadline: number, done: () => boolean, signal: AbortSignal): Promise<void> {
+  async #repeat(
+    message: Message,
+    deadline: number,
+    done: () => boolean,
+    signal: AbortSignal,
+    published?: () => void,
+  ): Promise<void> {
     const { identity, swarm, clock } = this.#o;
     const bytes = await sign(identity, message);
+    let told = false;
     do {
       await swarm.publish(bytes);
+      if (!told) published?.();
+      told = true;
       await this.#waitFor(done, Math.min(deadline, clock.now() + REPEAT_MS), signal);
     } while (!signal.aborted && !done() && clock.now() < deadline);
   }

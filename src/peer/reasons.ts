@@ -25,6 +25,8 @@ export type Waiting =
   | { readonly why: 'admission'; readonly inMs: number | null }
   | { readonly why: 'last-round' }
   | { readonly why: 'no-step' }
+  /** Its work is announced; others may still train or announce theirs. */
+  | { readonly why: 'announced' }
   | { readonly why: 'verdict' }
   /** Stays to answer an audit of the last round. */
   | { readonly why: 'audit' }

@@ -19,6 +19,8 @@ export function waitingText(waiting: Waiting): string {
       return 'The round before is not certified yet; this tab waits for its certificate.';
     case 'no-step':
       return 'No inner step fitted this round; this tab waits for the next.';
+    case 'announced':
+      return 'This tab’s work is announced. The round goes on when the time for announcing is over.';
     case 'verdict':
       return 'The validators judge this round; this tab waits for the certificate.';
     case 'audit':
