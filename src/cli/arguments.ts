@@ -29,6 +29,7 @@ const OPTIONS = {
     evaluator: { type: 'string' },
     ice: { type: 'string', multiple: true },
     config: { type: 'string' },
+    'new-run': { type: 'boolean' },
   },
   join: {
     device: { type: 'string' },
@@ -56,6 +57,7 @@ const COMMANDS = {
   --trusted-proxy IP     address or CIDR block of the proxy, whose X-Forwarded-For is then believed (default: this
                          machine; none: no proxy); may be repeated
   --data DIR             where the run lives (default .tabswarm); a new run needs an empty or new folder
+  --new-run              make a new run in --data although keys or files of another lie there without their database
   --round-seconds N      length of a round, 5 to 86400 (the 1m preset: 30); each must fit training and judging
   --corpus FILE|DIR      your own text (default: State of the Union addresses); it becomes public
   --list                 print which files of the corpus would be published, and start nothing

@@ -2,6 +2,7 @@
  * All words of the command line for what a host reports and for what goes wrong. Everything below only gives codes and
  * facts; each has its sentence here, and TypeScript knows when one is missing.
  */
+import type { DiskCause } from '../host/disk.ts';
 import type { Fault, FaultCode, FaultFacts } from '../host/faults.ts';
 import { HostFault } from '../host/faults.ts';
 import type { AuditsOff, HostEvent } from '../host/events.ts';
@@ -17,19 +18,34 @@ const ANOTHER_FOLDER = 'name another folder with --data';
 const NEW_RUN = 'start a new run in another folder with --data';
 
 const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = {
-  'folder-unusable': ({ dir, error }) => `Cannot use "${dir}" as data folder: ${error}.`,
+  'folder-unusable': ({ dir, cause, error }) =>
+    `Cannot use "${dir}" as data folder: ${diskText(cause, error)}.`,
   'folder-not-empty': ({ dir, found }) =>
     `"${dir}" holds no run, but other files ("${found}"). Name an empty or a new folder with --data.`,
   'folder-in-use': ({ dir }) => `Another tabswarm host is using "${dir}". Stop it, or ${ANOTHER_FOLDER}.`,
   'database-foreign': ({ path }) => `"${path}" is another program's. Name another folder with --data.`,
-  'database-unreadable': ({ path, error }) =>
-    `"${path}" cannot be read (${error}). Restore it, or ${ANOTHER_FOLDER}.`,
+  'store-missing': ({ dir, found }) =>
+    `"${dir}" has files of a run ("${found}"), but its database store.sqlite is missing. Nothing was changed. Restore store.sqlite from a backup, or ${ANOTHER_FOLDER}. To make a new run here with these keys, say --new-run.`,
+  'store-empty': ({ path }) =>
+    `The database "${path}" holds no run, but files of a run lie beside it. Nothing was changed. Restore it from a backup, or ${ANOTHER_FOLDER}. To make a new run here with these keys, say --new-run.`,
+  'store-unreadable': ({ path, cause, error }) =>
+    `The database "${path}" cannot be read: ${diskText(cause, error)}. Nothing was changed.`,
+  'store-damaged': ({ path, error }) =>
+    `The database "${path}" is damaged (${error}). Nothing was changed. Restore it from a backup, or ${ANOTHER_FOLDER}.`,
+  'disk-full': ({ dir }) =>
+    `The disk of "${dir}" is full. Free some space and start again: nothing that was certified is lost.`,
+  'disk-read-only': ({ dir }) =>
+    `"${dir}" cannot be written: the disk is read-only, or the files belong to another user. Give this user the right to write, or ${ANOTHER_FOLDER}.`,
   'format-newer': ({ dir, format, known }) =>
     `"${dir}" was written by a newer Tabswarm (format ${format}, this one knows ${known}). Update, or ${ANOTHER_FOLDER}.`,
   'format-older': ({ dir, format, known }) =>
     `"${dir}" was written by an older Tabswarm (format ${format}, this one reads ${known}). Go on with that version, or ${NEW_RUN}.`,
-  'key-unreadable': ({ path, error }) => `The key "${path}" cannot be read: ${error}.`,
-  'key-not-written': ({ path, error }) => `Cannot write the key "${path}": ${error}.`,
+  'key-missing': ({ path, key }) =>
+    `The run's key "${path}" is missing. Restore ${key}.key from a backup: another key cannot go on with this run.`,
+  'key-empty': ({ path }) => `The key "${path}" is empty. Restore it from a backup, or ${NEW_RUN}.`,
+  'key-unreadable': ({ path, cause, error }) =>
+    `The key "${path}" cannot be read: ${diskText(cause, error)}.`,
+  'key-not-written': ({ path, cause, error }) => `Cannot write the key "${path}": ${diskText(cause, error)}.`,
   'key-malformed': ({ path }) =>
     `"${path}" holds no key (64 hex digits). Restore it from a backup, or ${NEW_RUN}.`,
   'no-validator-key': ({ dir }) =>
@@ -40,6 +56,10 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
     `The run in "${dir}" belongs to the organizer ${organizer.slice(0, 16)}, not to organizer.key beside it. Restore that key, or ${ANOTHER_FOLDER}.`,
   'manifest-unusable': ({ dir, detail }) =>
     `The manifest in "${dir}" cannot be used (${detail}). Start a new run in another folder with --data.`,
+  'blob-folder-missing': ({ dir }) =>
+    `The folder "${dir}/blobs" with the files of the run is missing. Restore it from a backup, or ${NEW_RUN}.`,
+  'blob-unreadable': ({ hash, cause, error }) =>
+    `The file ${hash.slice(0, 12)} in "blobs" cannot be read: ${diskText(cause, error)}.`,
   'blobs-missing': ({ dir, count, first }) =>
     `${count} file(s) of the run are missing or cut short in "${dir}/blobs" (the first: ${first}). Restore the folder, or ${NEW_RUN}.`,
   'chain-broken': ({ dir, height, detail }) =>
@@ -73,6 +93,21 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
     `The certificate and key cannot be used together (${error}). Both must be PEM files and belong together.`,
   'cannot-listen': cannotListen,
 };
+
+const DISK: Readonly<Record<DiskCause, string>> = {
+  missing: 'it is not there',
+  'not-allowed': 'this user is not allowed to; change its owner or its rights',
+  locked: 'another program is using it',
+  full: 'the disk is full; free some space',
+  'read-only': 'the disk is read-only',
+  'too-many-files': 'too many files are open; raise the limit (ulimit -n)',
+  broken: 'the disk fails to read or write; look at the system’s log',
+  'wrong-kind': 'it is a folder where a file is expected, or a file where a folder is',
+};
+
+/** Why the disk did not do it, as the end of a sentence. `error`: the system's own words, where the cause is not known. */
+const diskText = (cause: DiskCause | null, error: string): string =>
+  cause === null ? error.replace(/\.$/, '') : DISK[cause];
 
 function damaged(dir: string, what: string): string {
   return `The run in "${dir}" is damaged: ${what}. Restore the folder from a backup, or ${NEW_RUN}.`;
@@ -140,6 +175,10 @@ export const complaints = {
   stillPreparing: (url: string) => `The host at ${url} is still preparing its run. Try again soon.`,
   noHost: (url: string, why: string | null) =>
     `What answers at ${url} is no Tabswarm host of this version${why === null ? '' : ` (${why})`}.`,
+  nodeKeyMade: (dir: string) =>
+    `tabswarm: node.key was missing in "${dir}" and was made anew. Tabs that are open must be reloaded.`,
+  movedAside: (dir: string, files: number) =>
+    `tabswarm: ${files} file(s) in "${dir}/blobs" belong to no round and were moved to "${dir}/aside". Delete them if you do not miss anything.`,
   otherRun: () => 'The host serves another run than the manifest describes.',
   noCheckpoint: (path: string, problem: string) => `"${path}" is no checkpoint that can be read: ${problem}.`,
   whichModel: () =>
@@ -191,6 +230,10 @@ export function eventText(event: HostEvent): string {
       return `a certificate could not be stored: ${handoverText(event.code)} (${event.error})`;
     case 'blob-damaged':
       return `the file ${event.hash.slice(0, 12)} in "blobs" is damaged and is not served; restore the data folder from a backup`;
+    case 'blob-lost':
+      return `the file ${event.hash.slice(0, 12)} in "blobs" is missing and cannot be served; restore the data folder from a backup`;
+    case 'blob-unreadable':
+      return `the file ${event.hash.slice(0, 12)} in "blobs" cannot be read now: ${diskText(event.cause, 'for a reason that the system does not name')}`;
     case 'http-failed':
       return `HTTP: ${event.method} ${event.path} failed: ${event.error}`;
     case 'stop-failed':

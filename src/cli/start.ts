@@ -103,6 +103,8 @@ export async function start(args: readonly string[], output: Output): Promise<nu
     const { publicUrl, trustedProxies, listen = '127.0.0.1' } = options;
     if (publicUrl !== undefined && trustedProxies === undefined && !isLoopback(listen))
       err(complaints.noTrustedProxy(listen));
+    if (host.opened.nodeKeyMade) err(complaints.nodeKeyMade(store.dir));
+    if (host.opened.movedAside > 0) err(complaints.movedAside(store.dir, host.opened.movedAside));
     const idle = newRunOptions(args);
     if (!created && idle.length > 0) {
       err(
@@ -159,7 +161,7 @@ function reachLines(otherUrls: readonly string[], options: HostOptions): string[
   return lines;
 }
 
-const NEW_RUN_OPTIONS = ['--preset', '--round-seconds', '--corpus', '--name', '--config'];
+const NEW_RUN_OPTIONS = ['--new-run', '--preset', '--round-seconds', '--corpus', '--name', '--config'];
 
 const newRunOptions = (args: readonly string[]): string[] =>
   NEW_RUN_OPTIONS.filter((name) => args.some((arg) => arg === name || arg.startsWith(`${name}=`)));
@@ -208,6 +210,7 @@ function hostOptions(args: readonly string[]): HostOptions {
     ...(values.name === undefined ? {} : { name: values.name }),
     validator,
     evaluator,
+    newRun: values['new-run'] ?? false,
     ...(audits === undefined ? {} : { audits }),
     ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),
     ...(values['public-url'] === undefined ? {} : { publicUrl: publicUrlOption(values['public-url']) }),

@@ -174,7 +174,7 @@ export class HostChain {
     return body.accepted.flatMap(({ claim }) => this.workload.blobOf(claim) ?? []);
   }
 
-  /** Work of the newest certificates as it is on disk, oldest first; what is damaged or pruned is left out. */
+  /** Work of the newest certificates as it is on disk, oldest first; what is damaged, pruned or not readable is left out. */
   async recentWork(rounds: number): Promise<(readonly [hash: Uint8Array, bytes: Uint8Array])[][]> {
     const recent: (readonly [Uint8Array, Uint8Array])[][] = [];
     for (const { certificate } of this.store.links(Math.max(1, this.head.height - rounds + 1), rounds)) {
@@ -183,7 +183,8 @@ export class HostChain {
       const checked = await checkAnchor(opened.message, this.run);
       const work: (readonly [Uint8Array, Uint8Array])[] = [];
       for (const ref of checked.ok ? this.workOf(checked.certificate) : []) {
-        const bytes = await this.store.readBlob(ref);
+        // Only a kindness to tabs that are late: a host that cannot read it now starts all the same.
+        const bytes = await this.store.readBlob(ref).catch(() => null);
         if (bytes !== null) work.push([ref.hash, bytes]);
       }
       recent.push(work);

@@ -1,6 +1,7 @@
 /** What a host has to tell its log, typed. Words for it: cli/say.ts. */
 import type { ValidatorEvent } from '../gauntlet/events.ts';
 import type { HandoverCode } from '../swarm/handover.ts';
+import type { DiskCause } from './disk.ts';
 
 export type AuditsOff =
   /** The run was made without audits. */
@@ -24,7 +25,9 @@ export type HostEvent =
   | { readonly is: 'conflict'; readonly detail: string }
   | { readonly is: 'link-not-stored'; readonly code: HandoverCode; readonly error: string }
   /** A blob of the run is not what its hash says, and is not served. */
-  | { readonly is: 'blob-damaged'; readonly hash: string }
+  | { readonly is: 'blob-damaged' | 'blob-lost'; readonly hash: string }
+  /** It may be there and whole: it could not be read now. */
+  | { readonly is: 'blob-unreadable'; readonly hash: string; readonly cause: DiskCause | null }
   | { readonly is: 'http-failed'; readonly method: string; readonly path: string; readonly error: string }
   | { readonly is: 'stop-failed'; readonly error: string };
 

@@ -1,27 +1,40 @@
 /** Everything that keeps a host from starting or going on, typed: a code and its facts. Words for people: cli/say.ts. */
 
 import type { OtherEncoding } from '../protocol/decode-text.ts';
+import { type DiskCause, diskCause } from './disk.ts';
 
 type NoFacts = Readonly<Record<string, never>>;
 
 export interface FaultFacts {
   // the data folder
-  'folder-unusable': { readonly dir: string; readonly error: string };
+  'folder-unusable': { readonly dir: string; readonly cause: DiskCause | null; readonly error: string };
   'folder-not-empty': { readonly dir: string; readonly found: string };
   'folder-in-use': { readonly dir: string };
   'database-foreign': { readonly path: string };
-  'database-unreadable': { readonly path: string; readonly error: string };
+  /** No database beside what a run leaves: `found`, a key or a folder with files. */
+  'store-missing': { readonly dir: string; readonly found: string };
+  /** A database without a run in it, beside what a run leaves. */
+  'store-empty': { readonly path: string };
+  'store-unreadable': { readonly path: string; readonly cause: DiskCause | null; readonly error: string };
+  'store-damaged': { readonly path: string; readonly error: string };
+  'disk-full': { readonly dir: string };
+  'disk-read-only': { readonly dir: string };
   'format-newer': { readonly dir: string; readonly format: number; readonly known: number };
   'format-older': { readonly dir: string; readonly format: number; readonly known: number };
   // keys
-  'key-unreadable': { readonly path: string; readonly error: string };
-  'key-not-written': { readonly path: string; readonly error: string };
+  'key-missing': { readonly path: string; readonly key: string };
+  'key-empty': { readonly path: string };
+  'key-unreadable': { readonly path: string; readonly cause: DiskCause | null; readonly error: string };
+  'key-not-written': { readonly path: string; readonly cause: DiskCause | null; readonly error: string };
   'key-malformed': { readonly path: string };
   'no-validator-key': { readonly dir: string };
   'other-validator-key': { readonly dir: string };
   'other-organizer': { readonly dir: string; readonly organizer: string };
   // the run and its chain
   'manifest-unusable': { readonly dir: string; readonly detail: string };
+  'blob-folder-missing': { readonly dir: string };
+  /** It may be there and whole: it could not be read now. */
+  'blob-unreadable': { readonly hash: string; readonly cause: DiskCause | null; readonly error: string };
   'blobs-missing': { readonly dir: string; readonly count: number; readonly first: string };
   'chain-broken': { readonly dir: string; readonly height: number; readonly detail: string };
   'no-state': { readonly dir: string; readonly detail: string };
@@ -80,4 +93,12 @@ export class HostFault extends Error {
 export function fault<C extends FaultCode>(code: C, facts: FaultFacts[C], cause?: unknown): HostFault {
   // The union is over pairs, and this is one: TypeScript cannot see that for a generic code.
   return new HostFault({ code, facts } as unknown as Fault, cause === undefined ? undefined : { cause });
+}
+
+/** The fault of a data folder that cannot be written for want of room, or at all; null for other errors. */
+export function diskFault(dir: string, cause: unknown): HostFault | null {
+  if (cause instanceof HostFault) return null;
+  const why = diskCause(cause);
+  if (why === 'full') return fault('disk-full', { dir }, cause);
+  return why === 'read-only' ? fault('disk-read-only', { dir }, cause) : null;
 }

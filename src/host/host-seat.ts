@@ -1,11 +1,13 @@
 /** The validator's seat on a host: losses in a helper, audits where this machine can replay, notes in the store. */
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
 import type { Replays } from '../measure/replays.ts';
+import { toHex } from '../protocol/bytes.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Clock } from '../protocol/timer.ts';
 import type { HostSwarm } from '../swarm/host-node.ts';
 import { type OpenSeat, openSeat, type SeatKey } from '../validator/open-seat.ts';
 import type { HostChain } from './chain.ts';
+import { diskCause } from './disk.ts';
 import type { HostReport } from './events.ts';
 import { createLossMeter, type EvaluatorName } from './losses.ts';
 import { openReplays } from './replays.ts';
@@ -41,7 +43,14 @@ export async function openHostSeat(parts: HostSeatParts): Promise<OpenSeat> {
     report,
     meter,
     machine: () => machine,
-    readBlob: (ref) => store.readBlob(ref),
+    readBlob: async (ref) => {
+      try {
+        return await store.readBlob(ref);
+      } catch (error) {
+        report({ is: 'blob-unreadable', hash: toHex(ref.hash), cause: diskCause(error) });
+        throw error;
+      }
+    },
     notes: { note: async (name) => store.note(name), saveNote: (name, bytes) => store.saveNote(name, bytes) },
     replays: audits === 0 ? undefined : (signal) => hostReplays(parts, signal),
     onHeldOut: (height, loss) => store.saveLoss(height, loss),

@@ -12,7 +12,7 @@ import type { SeatKey } from '../validator/open-seat.ts';
 import { certifiesAlone, unassignedSecret } from '../validator/seat.ts';
 import { fault } from './faults.ts';
 import { prepareInThread, type PrepareEvents } from './prepare-thread.ts';
-import { hasSeed, loadSeed } from './seeds.ts';
+import { hasSeed, loadSeed, readSeed } from './seeds.ts';
 import { Store } from './store.ts';
 import type { SeatPlace } from './view.ts';
 
@@ -29,6 +29,8 @@ export interface NewRun extends PrepareEvents {
   readonly overrides?: RunParts['overrides'] | undefined;
   /** When round 0 begins, epoch ms. Default: now, after the preparation. */
   readonly startMs?: number | undefined;
+  /** Make a new run although keys or files of another lie there without their database. */
+  readonly newRun?: boolean | undefined;
 }
 
 export interface OpenedRun {
@@ -39,6 +41,10 @@ export interface OpenedRun {
   readonly nodeSeed: Uint8Array;
   /** Whether the run was made just now. */
   readonly created: boolean;
+  /** Whether the node's key of a run that was made before was missing, and is another now. */
+  readonly nodeKeyMade: boolean;
+  /** Files that belong to no round, which were moved into the folder `aside`. */
+  readonly movedAside: number;
 }
 
 /** Opens or makes the run. Throws HostFault, or the signal's reason when aborted. */
@@ -47,11 +53,13 @@ export async function openRun(
   wanted: NewRun,
   place: SeatPlace = 'host',
 ): Promise<OpenedRun> {
-  const store = Store.open(dataDir);
+  const store = Store.open(dataDir, { newRun: wanted.newRun ?? false });
   try {
-    const organizer = await createIdentity(loadSeed(dataDir, 'organizer'));
     let manifestBytes = store.manifest();
     const created = manifestBytes === null;
+    // The key of a run is never made anew: another one would be another organizer's.
+    const seed = created ? loadSeed(dataDir, 'organizer') : readSeed(dataDir, 'organizer');
+    const organizer = await createIdentity(seed);
     if (manifestBytes === null) {
       const validator = await createIdentity(loadSeed(dataDir, 'validator'));
       manifestBytes = await makeRun(store, wanted, organizer, validator);
@@ -66,8 +74,10 @@ export async function openRun(
     const [first, ...others] = store.missingRunBlobs();
     if (first !== undefined)
       throw fault('blobs-missing', { dir: dataDir, count: 1 + others.length, first: toHex(first.hash) });
-    store.sweep();
-    return { store, run, key, nodeSeed: loadSeed(dataDir, 'node'), created };
+    // What the start that makes a run does not know may be what is left of another.
+    const movedAside = created ? 0 : store.moveOrphansAside();
+    const nodeKeyMade = !created && !hasSeed(dataDir, 'node');
+    return { store, run, key, nodeSeed: loadSeed(dataDir, 'node'), created, nodeKeyMade, movedAside };
   } catch (error) {
     store.close();
     throw error;
@@ -76,7 +86,7 @@ export async function openRun(
 
 async function takeSeat(dataDir: string, manifest: Manifest): Promise<SeatKey> {
   if (!hasSeed(dataDir, 'validator')) throw fault('no-validator-key', { dir: dataDir });
-  const seed = loadSeed(dataDir, 'validator');
+  const seed = readSeed(dataDir, 'validator');
   const identity = await createIdentity(seed);
   if (!certifiesAlone(manifest, identity.publicKey)) throw fault('other-validator-key', { dir: dataDir });
   return { identity, secret: unassignedSecret(seed) };

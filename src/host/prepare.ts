@@ -5,7 +5,7 @@
  * Everything is a pure function of the text and the options, so an interrupted run is simply done again: finished
  * blobs are recognised by name and not rewritten, and a finished preparation is found by its index file.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { trainBpe } from '../model/bpe-train.ts';
@@ -192,6 +192,11 @@ function readIndex(path: string, folder: BlobFolder): PreparedData | null {
 /** Not flushed: the index is only a cache, and one that a power cut tore is not read. */
 function writeAtomically(path: string, bytes: Uint8Array): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, bytes);
-  renameSync(temporary, path);
+  try {
+    writeFileSync(temporary, bytes);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 /** A whole host over real HTTP: endpoints, hostile requests, restart, and what a person is told when it cannot start. */
 import { once } from 'node:events';
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -356,11 +356,28 @@ test('a file that is not what its hash says is not served, and that is reported'
     trusted: new TrustedProxies(),
     report: (event) => events.push(event),
   });
-  const response = await app.request(`http://localhost/api/blob/${toHex(tokenizer.hash)}`);
+  const hash = toHex(tokenizer.hash);
+  const response = await app.request(`http://localhost/api/blob/${hash}`);
   expect(response.status).toBe(410);
   expect(await response.json()).toMatchObject({ code: 'damaged' });
   expect(response.headers.get('cache-control')).toBe('no-store');
-  expect(events).toEqual([{ is: 'blob-damaged', hash: toHex(tokenizer.hash) }]);
+  expect(events).toEqual([{ is: 'blob-damaged', hash }]);
+
+  // What cannot be read now is neither missing nor damaged: a tab asks again.
+  const genesis = toHex(host.opened.run.manifest.genesis.checkpoint.hash);
+  const path = join(folder.dir, 'damaged', 'blobs', genesis);
+  rmSync(path);
+  mkdirSync(path);
+  const unreadable = await app.request(`http://localhost/api/blob/${genesis}`);
+  expect(unreadable.status).toBe(503);
+  expect(await unreadable.json()).toMatchObject({ code: 'unreadable' });
+  rmSync(path, { recursive: true });
+  const lost = await app.request(`http://localhost/api/blob/${genesis}`);
+  expect([lost.status, await lost.json()]).toMatchObject([410, { code: 'missing' }]);
+  expect(events.slice(1)).toEqual([
+    { is: 'blob-unreadable', hash: genesis, cause: 'wrong-kind' },
+    { is: 'blob-lost', hash: genesis },
+  ]);
 
   /** A chain on a copy of the folder whose tokenizer was overwritten. */
   async function damaged() {
@@ -368,7 +385,7 @@ test('a file that is not what its hash says is not served, and that is reported'
     const store = Store.open(copy);
     store.saveRun(host.opened.run.manifestBytes, [tokenizer, host.opened.run.manifest.genesis.checkpoint]);
     const genesis = await host.opened.store.readBlob(host.opened.run.manifest.genesis.checkpoint);
-    await store.writeBlob(genesis as Uint8Array);
+    writeFileSync(store.path(host.opened.run.manifest.genesis.checkpoint.hash), genesis as Uint8Array);
     writeFileSync(store.path(tokenizer.hash), new Uint8Array(tokenizer.size).fill(7));
     return openChain(store);
   }

@@ -12,6 +12,7 @@ import { fromHex, toHex } from '../protocol/bytes.ts';
 import { addressShare, clientAddress, type TrustedProxies } from '../swarm/address-share.ts';
 import { hostMultiaddr } from '../swarm/addresses.ts';
 import { TokenBucket } from '../swarm/token-bucket.ts';
+import { diskCause } from './disk.ts';
 import type { HostReport } from './events.ts';
 import { metricsText } from './metrics.ts';
 import type { StaticFiles } from './static-files.ts';
@@ -134,10 +135,19 @@ async function blob(c: Context<Env>, view: HostView, report: HostReport): Promis
   const name = (c.req.param('hash') ?? '').toLowerCase();
   const known = /^[0-9a-f]{64}$/.test(name) ? view.chain.store.blob(fromHex(name)) : null;
   if (known === null) return c.json({ error: 'there is no such blob' }, 404);
+  const unreadable = (error: unknown): Response => {
+    report({ is: 'blob-unreadable', hash: name, cause: diskCause(error) });
+    return c.json({ error: 'this host cannot read the blob now', code: 'unreadable' }, 503, {
+      'cache-control': 'no-store',
+      'retry-after': '2',
+    });
+  };
   // A tab that got wrong bytes would ask again and again; the page can say that this host lacks it.
-  if (!(await view.chain.store.isWhole(known.hash))) {
-    report({ is: 'blob-damaged', hash: name });
-    return c.json({ error: 'this host’s copy of the blob is damaged', code: 'damaged' }, 410, {
+  const condition = await view.chain.store.blobCondition(known.hash).catch((error: unknown) => ({ error }));
+  if (typeof condition === 'object') return unreadable(condition.error);
+  if (condition !== 'whole') {
+    report({ is: condition === 'missing' ? 'blob-lost' : 'blob-damaged', hash: name });
+    return c.json({ error: `this host’s copy of the blob is ${condition}`, code: condition }, 410, {
       'cache-control': 'no-store',
     });
   }
@@ -160,7 +170,8 @@ async function blob(c: Context<Env>, view: HostView, report: HostReport): Promis
   let file: Awaited<ReturnType<typeof open>>;
   try {
     file = await open(view.chain.store.path(fromHex(name)));
-  } catch {
+  } catch (error) {
+    if (diskCause(error) !== 'missing') return unreadable(error);
     return c.json({ error: 'this blob is gone; ask for the head again' }, 404, {
       'cache-control': 'no-store',
     });

@@ -92,7 +92,7 @@ test.each([
   expect(chain.head.height).toBe(height);
   expect(chain.ledger.issued).toBe(height * 100_000_000);
   expect(chain.checkpoint.height).toBe(height);
-  store.sweep();
+  store.moveOrphansAside();
   const named = new Set(readdirSync(join(dir, 'blobs')));
   expect([...named].filter((name) => name.endsWith('.tmp'))).toEqual([]);
   for (const { checkpoint } of store.links(1, 10)) expect(named.has(toHex(checkpoint.hash))).toBe(true);
@@ -132,16 +132,16 @@ test('opinions lie beside their certificate; a wrong file is noticed before it i
 
   const { heldOut } = chain.run.manifest.task.data;
   const bytes = (await store.readBlob(heldOut)) as Uint8Array;
-  expect(await store.isWhole(heldOut.hash)).toBe(true);
+  expect(await store.blobCondition(heldOut.hash)).toBe('whole');
   store.close();
   writeFileSync(store.path(heldOut.hash), new Uint8Array(heldOut.size).fill(7));
 
   const again = Store.open(dir);
   expect(again.missingRunBlobs()).toEqual([]); // of the right size
-  expect(await again.isWhole(heldOut.hash)).toBe(false);
+  expect(await again.blobCondition(heldOut.hash)).toBe('damaged');
   expect(await again.readBlob(heldOut)).toBeNull();
   await again.writeBlob(bytes);
-  expect(await again.isWhole(heldOut.hash)).toBe(true);
+  expect(await again.blobCondition(heldOut.hash)).toBe('whole');
   again.close();
 });
 
@@ -238,7 +238,7 @@ test('foreign keys, missing data and a broken database are refused with a code e
     join(broken, 'store.sqlite'),
     'this is no database at all, but long enough to be read as one',
   );
-  await expect(openRun(broken, wanted)).rejects.toThrow(/^database-unreadable/);
+  await expect(openRun(broken, wanted)).rejects.toThrow(/^store-damaged/);
 });
 
 test('a new run begins in an empty folder only, and touches nothing in anybody else’s', () => {
@@ -248,11 +248,16 @@ test('a new run begins in an empty folder only, and touches nothing in anybody e
   expect(() => Store.open(photos)).toThrow(/^folder-not-empty .*cat\.jpg/);
   expect(readdirSync(photos)).toEqual(['cat.jpg']);
 
-  // A mount, in which a key was put back from a backup.
+  // A mount, in which a node's key was put back from a backup; a run's own keys need the owner's word.
   const mount = join(folder.dir, 'mount');
   mkdirSync(join(mount, 'lost+found'), { recursive: true });
-  loadSeed(mount, 'validator');
+  loadSeed(mount, 'node');
   Store.open(mount).close();
+  const keyed = join(folder.dir, 'keyed');
+  mkdirSync(keyed);
+  loadSeed(keyed, 'validator');
+  expect(() => Store.open(keyed)).toThrow(/^store-missing .*validator\.key/);
+  Store.open(keyed, { newRun: true }).close();
 
   // What is added beside a run later is no reason to refuse the run.
   const run = copy();

@@ -4,17 +4,20 @@
  *
  * A round is durable before anybody hears of it: its blobs are written, flushed and renamed into place first, then one
  * transaction makes certificate, opinions and blob index appear together. A crash before the commit leaves at most
- * blobs that nothing names (swept at the next start); a crash after it leaves a round that is published again.
+ * blobs that nothing names (moved aside at the next start); a crash after it leaves a round that is published again.
+ *
+ * A data folder that lacks its database is not a new one: a run's keys or blobs without a run are an error.
  */
-import { mkdirSync, readdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { SealedLink } from '../chain/follower.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { BlobRef } from '../protocol/schema.ts';
-import { BlobFolder } from './blob-folder.ts';
-import { fault, HostFault } from './faults.ts';
+import { ASIDE, type BlobCondition, BlobFolder } from './blob-folder.ts';
+import { diskCause } from './disk.ts';
+import { diskFault, fault, HostFault } from './faults.ts';
 
 /** `run` blobs are named by the manifest and stay for good. */
 export type BlobKind = 'run' | 'checkpoint' | 'work';
@@ -35,6 +38,8 @@ export interface CertifiedRound extends StoredLink {
 export interface StoreOptions {
   /** Called before each step of a write, with the step's name: tests cut the process off there. */
   readonly onStep?: (step: string) => void;
+  /** Whether a new run may be made where keys or files of another lie without their database. Default false. */
+  readonly newRun?: boolean;
 }
 
 /** 1: protocol 2, whose certificates nobody can check any more. */
@@ -55,7 +60,12 @@ const SCHEMA = `
 `;
 
 /** What may lie in the folder of a new run. */
-const OWN_FILES = /^(\..*|lost\+found|blobs|(organizer|validator|node)\.key|prepared-.*\.json)$/;
+const OWN_FILES =
+  /^(\..*|lost\+found|blobs|aside|store\.sqlite.*|(organizer|validator|node)\.key|prepared-.*\.json)$/;
+/** What a run leaves: whoever finds one of these without a database has lost it. */
+const LEFT_BY_A_RUN = ['validator.key', 'organizer.key', 'store.sqlite-wal', ASIDE];
+/** In the database from its making until the run is in it: a preparation that was cut short goes on. */
+const PREPARING = 'preparing';
 
 /** Checkpoints kept: a joiner may still be downloading the last but one. */
 const KEEP_CHECKPOINTS = 3;
@@ -77,14 +87,15 @@ export class Store {
 
   /** Opens or creates the store of a data folder, for this process alone. Throws {@link HostFault}. */
   static open(dir: string, options: StoreOptions = {}): Store {
-    refuseForeign(dir);
     const path = join(dir, 'store.sqlite');
+    const found = look(dir, options.newRun ?? false);
     let db: DatabaseSync;
     try {
-      mkdirSync(join(dir, 'blobs'), { recursive: true });
+      mkdirSync(dir, { recursive: true });
+      if (found === 'new') mkdirSync(join(dir, 'blobs'), { recursive: true });
       db = new DatabaseSync(path);
     } catch (cause) {
-      throw fault('folder-unusable', { dir, error: messageOf(cause) }, cause);
+      throw diskFault(dir, cause) ?? fault('folder-unusable', { dir, ...known(cause) }, cause);
     }
     try {
       // EXCLUSIVE: a second host on the same folder would sign other certificates for the same rounds.
@@ -97,15 +108,23 @@ export class Store {
         throw fault('format-older', { dir, format, known: SCHEMA_VERSION });
       if (format === 0 && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined)
         throw fault('database-foreign', { path });
-      if (format === 0) db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
+      if (format === 0)
+        db.exec(
+          `${SCHEMA} INSERT INTO meta VALUES ('${PREPARING}', x'01'); PRAGMA user_version = ${SCHEMA_VERSION};`,
+        );
       db.exec('COMMIT');
+      const check = db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
+      if (check.quick_check !== 'ok') throw fault('store-damaged', { path, error: check.quick_check });
+      if (metaOf(db, 'manifest') !== null) {
+        if (!existsSync(join(dir, 'blobs'))) throw fault('blob-folder-missing', { dir });
+      } else if (metaOf(db, PREPARING) === null && options.newRun !== true) {
+        // A run that was here has gone from the database; one that is being made has not come to it yet.
+        throw fault('store-empty', { path });
+      }
       return new Store(dir, db, options.onStep ?? (() => {}));
     } catch (cause) {
       db.close();
-      if (cause instanceof HostFault) throw cause;
-      const error = messageOf(cause);
-      if (/locked|busy/.test(error)) throw fault('folder-in-use', { dir }, cause);
-      throw fault('database-unreadable', { path, error }, cause);
+      throw openFault(dir, path, cause);
     }
   }
 
@@ -122,6 +141,7 @@ export class Store {
   /** Records the run of this folder and the blobs its manifest names; once. */
   saveRun(manifest: Uint8Array, blobs: readonly BlobRef[]): void {
     this.#transaction(() => {
+      this.#db.prepare('DELETE FROM meta WHERE key = ?').run(PREPARING);
       this.#db.prepare('INSERT INTO meta VALUES (?, ?)').run('manifest', manifest);
       for (const blob of blobs) this.#insertBlob(blob, 'run', 0);
     });
@@ -129,7 +149,9 @@ export class Store {
 
   /** Small values that may be lost without harm and are rebuilt, such as standings. */
   saveNote(key: string, value: Uint8Array): void {
-    this.#db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(`note:${key}`, value);
+    this.#write(() =>
+      this.#db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(`note:${key}`, value),
+    );
   }
 
   note(key: string): Uint8Array | null {
@@ -137,8 +159,7 @@ export class Store {
   }
 
   #meta(key: string): Uint8Array | null {
-    const row = this.#db.prepare('SELECT value FROM meta WHERE key = ?').get(key);
-    return (row?.value as Uint8Array | undefined) ?? null;
+    return metaOf(this.#db, key);
   }
 
   // ---- rounds ----
@@ -204,7 +225,7 @@ export class Store {
 
   /** Held-out loss of the state at a height, nats per token. */
   saveLoss(height: number, loss: number): void {
-    this.#db.prepare('INSERT OR REPLACE INTO losses VALUES (?, ?)').run(height, loss);
+    this.#write(() => this.#db.prepare('INSERT OR REPLACE INTO losses VALUES (?, ?)').run(height, loss));
   }
 
   loss(height: number): number | null {
@@ -235,14 +256,14 @@ export class Store {
     return { hash, size: row.size as number, kind: row.kind as BlobKind };
   }
 
-  /** Bytes of a blob, checked against its hash; null when it is not there or damaged. */
+  /** Bytes of a blob, checked against its hash; null when it is not there or damaged. Throws HostFault as {@link BlobFolder.read}. */
   readBlob(ref: BlobRef): Promise<Uint8Array<ArrayBuffer> | null> {
     return this.#blobs.read(ref);
   }
 
-  /** Whether a file's contents have its hash: to be asked before it is handed out. Read through once. Never rejects. */
-  isWhole(hash: Uint8Array): Promise<boolean> {
-    return this.#blobs.isWhole(hash);
+  /** Whether a file's contents have its hash: to be asked before it is handed out. Rejects as {@link BlobFolder.condition}. */
+  blobCondition(hash: Uint8Array): Promise<BlobCondition> {
+    return this.#blobs.condition(hash);
   }
 
   /** Blobs that the manifest names. */
@@ -258,10 +279,10 @@ export class Store {
     return this.runBlobs().filter((ref) => !this.#blobs.has(ref));
   }
 
-  /** Deletes files that no row names: what a crash in mid-write left. Returns how many. */
-  sweep(): number {
+  /** Moves files that no row names into `aside`: what a crash in mid-write left. Returns how many. */
+  moveOrphansAside(): number {
     const rows = this.#db.prepare('SELECT hash FROM blobs').all();
-    return this.#blobs.sweep(new Set(rows.map((row) => toHex(row.hash as Uint8Array))));
+    return this.#blobs.moveAside(new Set(rows.map((row) => toHex(row.hash as Uint8Array))));
   }
 
   #insertBlob(ref: BlobRef, kind: BlobKind, height: number): void {
@@ -289,29 +310,95 @@ export class Store {
   }
 
   #transaction(work: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
+    this.#write(() => {
+      this.#db.exec('BEGIN IMMEDIATE');
+      try {
+        work();
+        this.#db.exec('COMMIT');
+      } catch (error) {
+        // SQLite has rolled back by itself when the disk is full; a second time would hide why.
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+        throw error;
+      }
+    });
+  }
+
+  /** Throws HostFault for a disk that is full or cannot be written, and else as `work` does. */
+  #write(work: () => unknown): void {
     try {
       work();
-      this.#db.exec('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
+      throw diskFault(this.dir, error) ?? error;
     }
   }
 }
 
 /**
- * A new run begins in an empty folder: in anybody else's, its files would lie among theirs. Keys may be there before, put
- * back from a backup; `lost+found` and hidden files are the file system's and the desktop's.
+ * What the data folder holds, without touching it: a run's database, or room for a new one. A new run begins in an empty
+ * folder: in anybody else's, its files would lie among theirs. `lost+found` and hidden files are the file system's and the
+ * desktop's.
  */
-function refuseForeign(dir: string): void {
+function look(dir: string, newRun: boolean): 'new' | 'database' {
   let names: string[];
   try {
     names = readdirSync(dir);
-  } catch {
-    return; // absent, or opening it will say what is wrong
+  } catch (cause) {
+    if (diskCause(cause) === 'missing') return 'new';
+    throw fault('folder-unusable', { dir, ...known(cause) }, cause);
   }
-  if (names.includes('store.sqlite')) return;
-  const foreign = names.find((name) => !OWN_FILES.test(name));
-  if (foreign !== undefined) throw fault('folder-not-empty', { dir, found: foreign });
+  const left = LEFT_BY_A_RUN.find((name) => names.includes(name)) ?? (hasFiles(dir) ? 'blobs' : undefined);
+  if (!names.includes('store.sqlite')) {
+    const foreign = names.find((name) => !OWN_FILES.test(name));
+    if (foreign !== undefined) throw fault('folder-not-empty', { dir, found: foreign });
+    // The journal of a lost database must not be written into another.
+    const journal = left === 'store.sqlite-wal' || names.includes('store.sqlite-wal');
+    if (left !== undefined && (!newRun || journal)) throw fault('store-missing', { dir, found: left });
+    return 'new';
+  }
+  const path = join(dir, 'store.sqlite');
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (cause) {
+    throw fault('store-unreadable', { path, ...known(cause) }, cause);
+  }
+  try {
+    accessSync(path, constants.W_OK);
+    accessSync(dir, constants.W_OK);
+  } catch (cause) {
+    throw fault('disk-read-only', { dir }, cause);
+  }
+  const file = statSync(path);
+  if (!file.isFile()) throw fault('store-unreadable', { path, cause: 'wrong-kind', error: 'not a file' });
+  if (file.size > 0) return 'database';
+  if (left !== undefined && !newRun) throw fault('store-empty', { path });
+  return 'new';
+}
+
+function hasFiles(dir: string): boolean {
+  try {
+    return readdirSync(join(dir, 'blobs')).length > 0;
+  } catch (cause) {
+    if (diskCause(cause) === 'missing') return false;
+    throw fault('folder-unusable', { dir: join(dir, 'blobs'), ...known(cause) }, cause);
+  }
+}
+
+function metaOf(db: DatabaseSync, key: string): Uint8Array | null {
+  const row = db.prepare('SELECT value FROM meta WHERE key = ?').get(key);
+  return (row?.value as Uint8Array | undefined) ?? null;
+}
+
+const known = (cause: unknown) => ({ cause: diskCause(cause), error: messageOf(cause) });
+
+/** Why an existing database does not open. */
+function openFault(dir: string, path: string, cause: unknown): HostFault {
+  if (cause instanceof HostFault) return cause;
+  const why = diskCause(cause);
+  const error = messageOf(cause);
+  if (why === 'locked') return fault('folder-in-use', { dir }, cause);
+  const full = diskFault(dir, cause);
+  if (full !== null) return full;
+  if (why === 'not-allowed' || why === 'too-many-files' || why === 'wrong-kind')
+    return fault('store-unreadable', { path, cause: why, error }, cause);
+  return fault('store-damaged', { path, error }, cause);
 }

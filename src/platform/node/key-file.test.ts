@@ -5,9 +5,11 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -68,6 +70,19 @@ it('says that it cannot read, or cannot make, the file', async () => {
   await expect(openKeyFile(path)).rejects.toMatchObject({ code: 'key-unreadable' });
   writeFileSync(join(dir, 'file'), '');
   await expect(openKeyFile(join(dir, 'file', 'key'))).rejects.toMatchObject({ code: 'key-unwritable' });
+});
+
+it('leaves no half-written key on a full disk', async () => {
+  mkdirSync(join(dir, 'own'), { recursive: true });
+  // Linux has a device that is always full; elsewhere a folder stands in the way.
+  if (existsSync('/dev/full')) symlinkSync('/dev/full', `${path}.new`);
+  else mkdirSync(`${path}.new`);
+  await expect(openKeyFile(path)).rejects.toMatchObject({ code: 'key-unwritable' });
+  expect(existsSync(path)).toBe(false);
+  expect(existsSync(`${path}.lock`)).toBe(false);
+  rmSync(`${path}.new`, { recursive: true, force: true });
+  (await openKeyFile(path)).release();
+  expect(readdirSync(join(dir, 'own'))).toEqual(['key']);
 });
 
 it('is for one process at a time', async () => {

@@ -10,6 +10,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -17,7 +18,7 @@ import { dirname } from 'node:path';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { messageOf } from '../../protocol/errors.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
-import { PlatformError } from './errors.ts';
+import { isErrno, PlatformError } from './errors.ts';
 import { takeLock } from './lock-file.ts';
 
 export interface KeyFile {
@@ -85,6 +86,8 @@ async function writeKey(path: string): Promise<void> {
     }
     renameSync(draft, path);
   } catch (error) {
+    // On a full disk half a key would stay. A folder of that name is not ours.
+    if (!isErrno(error, 'EISDIR')) rmSync(draft, { force: true });
     throw new PlatformError('key-unwritable', { path, cause: messageOf(error) });
   }
 }

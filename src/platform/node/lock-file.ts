@@ -28,7 +28,11 @@ export function takeLock(file: string): (() => void) | number {
         if (held.delete(path)) rmSync(path, { force: true });
       };
     } catch (error) {
-      if (!isErrno(error, 'EEXIST')) throw error;
+      if (!isErrno(error, 'EEXIST')) {
+        // Made, but not written: on a full disk it would keep everybody out for a while.
+        if (isErrno(error, 'ENOSPC') || isErrno(error, 'EDQUOT')) rmSync(path, { force: true });
+        throw error;
+      }
     }
     const found = readLock(path);
     if (found === null) continue;
