@@ -128,8 +128,11 @@ export class Inbox {
     if (!opened.ok) return 'reject';
     const { message, sender } = opened;
     if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.run.id)) return 'reject';
-    if (!this.#repeats.isFresh(peeked.outer.signature)) return 'ignore';
-    return this.#take(message, sender, bytes, from);
+    const { signature } = peeked.outer;
+    if (this.#repeats.isRepeated(signature)) return 'ignore';
+    const verdict = await this.#take(message, sender, bytes, from);
+    if (verdict === 'accept') this.#repeats.add(signature);
+    return verdict;
   }
 
   /** What is decided by kind and claimed sender, before anything is decoded or verified. */

@@ -16,18 +16,20 @@ export class Repeats {
     this.#now = now;
   }
 
-  /** Whether a message whose signature was verified is not the repetition of one heard a moment ago. */
-  isFresh(signature: Uint8Array): boolean {
+  /** Whether a message was passed on a moment ago. Its signature was verified. */
+  isRepeated(signature: Uint8Array): boolean {
     const now = this.#now();
     for (const [key, at] of this.#heardAt) {
       // A clock that was set back makes nothing wait for the time that it had.
       if (at <= now && now - at < REPEAT_SPACING_MS) break;
       this.#heardAt.delete(key);
     }
-    const key = toHex(signature);
-    if (this.#heardAt.has(key)) return false;
-    this.#heardAt.set(key, now);
-    return true;
+    return this.#heardAt.has(toHex(signature));
+  }
+
+  /** It is passed on now. What is not passed on is no reason to leave out the next one. */
+  add(signature: Uint8Array): void {
+    this.#heardAt.set(toHex(signature), this.#now());
   }
 
   /** How many are remembered: what was heard within the spacing. */

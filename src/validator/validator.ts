@@ -166,8 +166,11 @@ export class Validator {
     if (!opened.ok) return this.#unopened(opened);
     const { message, sender } = opened;
     if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.chain.run.id)) return 'reject';
-    if (!this.#repeats.isFresh(peeked.outer.signature)) return 'ignore';
-    return this.#take(message, { sender, from, known: this.#knows(sender) }, bytes);
+    const { signature } = peeked.outer;
+    if (this.#repeats.isRepeated(signature)) return 'ignore';
+    const verdict = this.#take(message, { sender, from, known: this.#knows(sender) }, bytes);
+    if (verdict === 'accept') this.#repeats.add(signature);
+    return verdict;
   }
 
   #unopened({ reason }: OpenFailure): GossipVerdict {
