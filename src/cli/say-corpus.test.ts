@@ -26,7 +26,7 @@ const listing: CorpusListing = {
 
 test('a start says once how much is published, and names what an owner may miss', () => {
   expect(publishedLines(listing)).toEqual([
-    'Text: 2 files, 13.2 kB, becomes public: whoever reaches this host can read it; 5 skipped (2 hidden, 1 not UTF-8, 1 unreadable, 1 symbolic links), see --list',
+    'Text: 2 files, 13.2 kB, becomes public: whoever reaches this host can read it; 5 skipped (2 hidden, 1 not UTF-8, 1 unreadable, 1 symbolic link), see --list',
     'Skipped: "old.txt" is not UTF-8 text; it seems to be Latin-1 or Windows-1252: save it as UTF-8',
     'Skipped: "closed.txt" may not be read',
   ]);
@@ -43,6 +43,13 @@ test('a start says once how much is published, and names what an owner may miss'
   ]);
 });
 
+test('a name that is no text is said as what it is', () => {
+  const entry: SkippedEntry = { name: 'caf\ufffd.txt', why: 'unreadable', error: 'ENOENT' };
+  expect(publishedLines({ ...listing, skipped: [entry] })[1]).toBe(
+    'Skipped: "caf\ufffd.txt" cannot be opened by this name',
+  );
+});
+
 test('a list has every file and everything that is skipped, each with its reason', () => {
   expect(listingLines(listing)).toEqual([
     'Published, for everybody to read (bytes, name):',
@@ -54,7 +61,7 @@ test('a list has every file and everything that is skipped, each with its reason
     '  old.txt  (is not UTF-8 text; it seems to be Latin-1 or Windows-1252: save it as UTF-8)',
     '  closed.txt  (may not be read)',
     '  way.txt  (a symbolic link)',
-    '2 files, 13245 bytes would be published; 5 skipped (2 hidden, 1 not UTF-8, 1 unreadable, 1 symbolic links). No run was made.',
+    '2 files, 13245 bytes would be published; 5 skipped (2 hidden, 1 not UTF-8, 1 unreadable, 1 symbolic link). No run was made.',
   ]);
 });
 

@@ -16,14 +16,13 @@ const WHY: { readonly [W in SkippedEntry['why']]: string } = {
   'not-utf8': 'not UTF-8',
 };
 
-/** The same for several, behind their number. */
-const COUNTED: { readonly [W in SkippedEntry['why']]: string } = {
-  ...WHY,
-  program: 'of programs or the system',
-  link: 'symbolic links',
-  special: 'pipes, sockets or devices',
-  'other-kind': 'of other kinds',
-  'too-large': 'too large',
+/** The same behind a number, where it reads differently: of one, of several. */
+const COUNTED: { readonly [W in SkippedEntry['why']]?: readonly [one: string, several: string] } = {
+  program: ['of programs or the system', 'of programs or the system'],
+  link: ['symbolic link', 'symbolic links'],
+  special: ['pipe, socket or device', 'pipes, sockets or devices'],
+  'other-kind': ['of another kind', 'of other kinds'],
+  'too-large': ['too large', 'too large'],
 };
 
 /** What an owner surely meant to publish, and so should hear of by name. */
@@ -33,7 +32,9 @@ const MAX_NAMED = 5;
 
 function reason(entry: SkippedEntry): string {
   if (entry.why === 'not-utf8') return encodingText(entry.found);
-  return entry.why === 'unreadable' ? fileProblem(entry.error) : WHY[entry.why];
+  if (entry.why !== 'unreadable') return WHY[entry.why];
+  // It was there a moment ago, under this name or under bytes that are no text.
+  return entry.error === 'ENOENT' ? 'cannot be opened by this name' : fileProblem(entry.error);
 }
 
 const total = ({ files }: CorpusListing): number => files.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -48,7 +49,10 @@ const files = (count: number): string => (count === 1 ? '1 file' : `${count} fil
 function skippedLine(skipped: readonly SkippedEntry[]): string {
   const counts = new Map<SkippedEntry['why'], number>();
   for (const { why } of skipped) counts.set(why, (counts.get(why) ?? 0) + 1);
-  const parts = [...counts].map(([why, count]) => `${count} ${COUNTED[why]}`);
+  const parts = [...counts].map(([why, count]) => {
+    const [one, several] = COUNTED[why] ?? [WHY[why], WHY[why]];
+    return `${count} ${count === 1 ? one : several}`;
+  });
   return `${skipped.length} skipped (${parts.join(', ')})`;
 }
 

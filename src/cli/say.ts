@@ -75,7 +75,7 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
   'corpus-without-text': ({ path }) =>
     `"${path}" has no text that could be published. "tabswarm start --corpus ${path} --list" says what it found.`,
   'corpus-no-file': ({ path }) => `"${path}" is neither a file nor a folder: copy the text into a file.`,
-  'corpus-blank': ({ path }) => `"${path}" is empty.`,
+  'corpus-blank': ({ path }) => `"${path}" holds no text: it is empty, or has nothing but blanks.`,
   'corpus-too-large': ({ path }) => `"${path}" has more than 1 GiB of text: use a part of it.`,
   'corpus-too-many-files': ({ path, limit }) =>
     `"${path}" has more than ${limit} files and folders: name the folder that holds the text.`,

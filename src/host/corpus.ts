@@ -70,7 +70,7 @@ export function loadCorpus(path?: string, { onFile, onListing }: CorpusEvents = 
   const characters = documents.reduce((sum, { text }) => sum + text.length, 0);
   if (characters < LEAST_TEXT) throw fault('corpus-too-short', { path, characters, needs: LEAST_TEXT });
   return {
-    source: basename(resolve(path)).slice(0, 200),
+    source: basename(resolve(path)).slice(0, 200) || 'text',
     licence: 'no licence stated',
     ...split(documents),
   };

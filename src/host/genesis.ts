@@ -15,7 +15,7 @@ export interface GenesisOptions {
   readonly fractionBits: number;
 }
 
-/** Makes θ from a seed and writes its checkpoint. Synchronous work, but for the writing: 124 M parameters take a minute. */
+/** Makes θ from a seed and writes its checkpoint. Synchronous work, but for the writing: seconds for 124 M parameters. */
 export async function prepareGenesis(
   dataDir: string,
   { model, seed, fractionBits }: GenesisOptions,

@@ -185,6 +185,12 @@ test('what may not be read is skipped and counted', () => {
   }
 });
 
+test('a name that is no text is skipped', () => {
+  writeFileSync(Buffer.concat([Buffer.from(`${corpus}/caf`), Buffer.of(0xe9), Buffer.from('.txt')]), 'Old.');
+  expect(published()).toEqual(['a.txt']);
+  expect(skipped()).toEqual(['unreadable caf\ufffd.txt']);
+});
+
 test('files are counted while they are read', () => {
   for (let i = 0; i < 4; i++) write(`${i}.md`);
   const counts: number[] = [];
