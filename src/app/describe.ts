@@ -1,7 +1,8 @@
 /** Derived descriptions: what the run will cost before Start is pressed, and what this tab shows in its signs of life. */
 import type { Run } from '../chain/run.ts';
+import { cleanText } from '../protocol/clean-text.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { LINK_TAIL, MAX_LINKS_SHOWN, type MessageOf } from '../protocol/messages.ts';
+import { LINK_TAIL, MAX_ADAPTER, MAX_LINKS_SHOWN, type MessageOf } from '../protocol/messages.ts';
 import type { Self } from '../peer/participant.ts';
 import { estimateMemory } from '../training/memory.ts';
 import { firstTextBytes } from '../work/pretrain/text-ahead.ts';
@@ -44,7 +45,7 @@ function phaseLengths({ trainMs, commitMs, revealMs, roundMs }: Manifest['schedu
 
 export const selfOf = (state: AppState, withLinks: boolean): Self => ({
   state: state.activity,
-  adapter: (state.adapter?.description ?? '').slice(0, 120),
+  adapter: cleanText(state.adapter?.description ?? '', MAX_ADAPTER),
   tokensPerSecond: state.tokensPerSecond,
   ...(withLinks && { links: presenceLinks(state.links) }),
 });

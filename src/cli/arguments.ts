@@ -1,4 +1,5 @@
 /** The command line: what each command takes, with help. Parsed by node:util, so that a typo is an error. */
+import { isIP } from 'node:net';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { PRESET_NAMES } from '../model/presets.ts';
 import { TrustedProxies } from '../swarm/address-share.ts';
@@ -28,6 +29,8 @@ const OPTIONS = {
     validator: { type: 'string' },
     evaluator: { type: 'string' },
     ice: { type: 'string', multiple: true },
+    'ice-user': { type: 'string' },
+    'ice-password-file': { type: 'string' },
     config: { type: 'string' },
     'new-run': { type: 'boolean' },
   },
@@ -67,7 +70,10 @@ const COMMANDS = {
   --validator PLACE      who judges and certifies: host (default), or tab: a browser tab that has validator.key, at
                          URL/#validate; this host then only relays and keeps the chain
   --evaluator NAME       what measures losses: auto (default: a real GPU, else the CPU), ort (CPU) or webgpu
-  --ice URL              STUN or TURN server for tabs, e.g. stun:stun.example.org:3478; may be repeated
+  --ice URL              STUN or TURN server for tabs, e.g. stun:stun.example.org:3478; may be repeated. A TURN server,
+                         e.g. turn:turn.example.org:3478?transport=udp, needs the next two
+  --ice-user NAME --ice-password-file FILE
+                         user name and password of the TURN servers; every tab gets them, so they are no secret
   --config FILE          JSON with settings: model, training, schedule, sparseloco, gauntlet, admission, credits,
                          organizer, description, iceServers
 
@@ -116,14 +122,12 @@ const WORDS: Readonly<Record<Command, readonly string[]>> = {
 export function helpText(command: Command | null): string {
   if (command !== null) {
     const { usage, does, options } = COMMANDS[command];
-    return `tabswarm ${usage}: ${does}\n\n${options}\n`;
+    return `tabswarm ${usage}: ${does}\n\n${options}`;
   }
   const all = Object.entries(COMMANDS);
   const lines = all.map(([, { usage, does }]) => `  tabswarm ${usage.padEnd(22)} ${does}`);
   const sections = all.map(([name, { options }]) => `${name}\n${options}`);
-  return (
-    ['tabswarm: train a language model in browser tabs', lines.join('\n'), ...sections].join('\n\n') + '\n'
-  );
+  return ['tabswarm: train a language model in browser tabs', lines.join('\n'), ...sections].join('\n\n');
 }
 
 /** Options and words of one command. Throws {@link UsageError} on unknown options, missing values and stray words. */
@@ -131,16 +135,47 @@ export function parseCommand<C extends Command>(command: C, args: readonly strin
   let parsed: ReturnType<typeof parseArgs<{ options: (typeof OPTIONS)[C]; allowPositionals: true }>>;
   try {
     parsed = parseArgs({ args: [...args], options: OPTIONS[command], allowPositionals: true });
+    refuseTwice(command, args);
   } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
     const [first] = (cause as Error).message.split('. ');
     throw new UsageError(`${first}.`, { cause });
   }
+  refuseEmpty(parsed);
   const words = WORDS[command];
   const given = parsed.positionals.length;
   if (given > words.length) throw new UsageError(complaints.strayWord(parsed.positionals.at(-1) ?? ''));
   if (given < words.length) throw new UsageError(`"tabswarm ${command}" needs ${words[given]}.`);
   return parsed;
 }
+
+/** An option that takes one value and is given twice would lose the first without a word. */
+function refuseTwice(command: Command, args: readonly string[]): void {
+  const options: ParseArgsOptionsConfig = OPTIONS[command];
+  const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, tokens: true });
+  const seen = new Set<string>();
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const { multiple = false } = options[token.name] ?? {};
+    if (!multiple && seen.has(token.name)) throw new UsageError(complaints.givenTwice(token.rawName));
+    seen.add(token.name);
+  }
+}
+
+/** An empty text is no value: Node would read it as all addresses, port 0 or the current folder. */
+function refuseEmpty({ values, positionals }: { values: object; positionals: readonly string[] }): void {
+  for (const [name, value] of Object.entries(values))
+    for (const text of [value].flat())
+      if (typeof text === 'string' && text.trim() === '')
+        throw new UsageError(complaints.emptyOption(`--${name}`));
+  if (positionals.some((word) => word.trim() === '')) throw new UsageError(complaints.emptyOption('A word'));
+}
+
+/** The options of a command that take a text, without their dashes. */
+export const textOptions = (command: Command): string[] =>
+  Object.entries(OPTIONS[command] as ParseArgsOptionsConfig)
+    .filter(([, { type }]) => type === 'string')
+    .map(([name]) => name);
 
 export const isCommand = (name: string): name is Command => Object.hasOwn(OPTIONS, name);
 
@@ -155,7 +190,7 @@ export function numberFrom(name: string, text: string, min: number, max: number)
 /** An option's text as a whole number in [min, max]. Throws {@link UsageError}. */
 export function wholeFrom(name: string, text: string, min: number, max: number): number {
   const number = Number(text);
-  if (text.trim() === '' || !Number.isInteger(number) || number < min || number > max)
+  if (!/^-?\d+$/.test(text) || number < min || number > max)
     throw new UsageError(`--${name} is a whole number from ${min} to ${max}, not "${text}".`);
   return number;
 }
@@ -208,6 +243,18 @@ export function trustedProxiesOption(values: readonly string[] | undefined): rea
       );
   }
   return values;
+}
+
+/**
+ * An address to listen on, as Node takes it. A number is none, though a resolver reads "0" as all networks. Throws
+ * {@link UsageError}.
+ */
+export function listenOption(text: string): string {
+  if (isIP(text) !== 0) return text;
+  const last = text.split('.').at(-1) ?? '';
+  const isName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(text) && !/^(\d+|0x[0-9a-f]*)$/i.test(last);
+  if (!isName) throw new UsageError(complaints.badListen(text));
+  return text;
 }
 
 /** An http(s) URL without a trailing slash. `name`: of the option or word, as an error says it. */

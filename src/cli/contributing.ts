@@ -12,6 +12,8 @@ import { idleShare, TimeUse } from '../peer/time-use.ts';
 import { cacheFolder, stateFolder } from '../platform/node/folders.ts';
 import type { NodePlatformOptions } from '../platform/node/platform.ts';
 import type { DeviceKind, NodeDevice } from '../platform/node/trainer.ts';
+import { cleanText } from '../protocol/clean-text.ts';
+import { MAX_ADAPTER } from '../protocol/messages.ts';
 import { type Clock, pause } from '../protocol/timer.ts';
 import type { TrainerClient } from '../work/pretrain/trainer-api.ts';
 import { Ending } from './ending.ts';
@@ -25,8 +27,6 @@ const LEAVE_MS = 3000;
 /** After a round's end its certificate may still be on the way, and a validator may ask to see the work. */
 const VERDICT_MS = 1500;
 const AUDIT_MS = 17_500;
-/** What a presence has room for. */
-const MAX_ADAPTER = 120;
 
 /** What a contributor is made of; tests put doubles in the place of network, GPU and signals. */
 export interface ContributingParts {
@@ -208,7 +208,7 @@ export class Contributing {
   #self(): Self {
     return {
       state: this.#activity,
-      adapter: this.#o.device.adapter.description.slice(0, MAX_ADAPTER),
+      adapter: cleanText(this.#o.device.adapter.description, MAX_ADAPTER),
       tokensPerSecond: this.#tokensPerSecond,
     };
   }

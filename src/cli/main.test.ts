@@ -81,7 +81,7 @@ test.each([
   ['--public-url', 'example.org', 'is no URL'],
   ['--trusted-proxy', 'example.org', 'CIDR block'],
   ['--trusted-proxy', '10.0.0.0/40', 'CIDR block'],
-  ['--trusted-proxy', '', 'CIDR block'],
+  ['--trusted-proxy', '', 'is empty'],
 ])('start %s "%s" is refused', async (option, value, why) => {
   const { code, err } = await cli('start', option, value);
   expect(code).toBe(2);
@@ -121,7 +121,7 @@ test('verify: a model that is no preset needs the manifest, and says so', async 
 test('verify: a manifest that is none is refused in plain words', async () => {
   expect(await cli('verify', checkpoint, '--manifest', join(folder.dir, 'absent'))).toMatchObject({
     code: 2,
-    err: expect.stringContaining('cannot be read'),
+    err: expect.stringContaining('does not exist'),
   });
   const other = join(folder.dir, 'other.json');
   for (const text of ['', '{"manifest": 7}', '[]']) {

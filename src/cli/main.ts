@@ -4,6 +4,7 @@ import { join } from './join.ts';
 import type { Output } from './output.ts';
 import { complaints, errorText } from './say.ts';
 import { start } from './start.ts';
+import { guarded } from './terminal.ts';
 import { status } from './status.ts';
 import { verify } from './verify.ts';
 
@@ -15,12 +16,14 @@ const console_: Output = {
 const HELP_WORDS: ReadonlySet<string> = new Set(['help', '--help', '-h']);
 
 /** Runs one command; resolves to the exit code: 0 fine, 1 failed, 2 not understood. */
-export async function main(argv: readonly string[], output: Output = console_): Promise<number> {
+export async function main(argv: readonly string[], terminal: Output = console_): Promise<number> {
+  const output = guarded(terminal);
   const [command = 'help', ...args] = argv;
   try {
     if (HELP_WORDS.has(command) || args.some((word) => word === '--help' || word === '-h')) {
       const about = HELP_WORDS.has(command) ? args[0] : command;
-      output.out(helpText(about !== undefined && isCommand(about) ? about : null));
+      for (const line of helpText(about !== undefined && isCommand(about) ? about : null).split('\n'))
+        output.out(line);
       return 0;
     }
     if (!isCommand(command)) throw new UsageError(complaints.noCommand(command));
@@ -38,7 +41,8 @@ export async function main(argv: readonly string[], output: Output = console_): 
       );
       return 2;
     }
-    if (process.env.TABSWARM_DEBUG !== undefined && error instanceof Error) output.err(error.stack ?? '');
+    if (process.env.TABSWARM_DEBUG !== undefined && error instanceof Error)
+      for (const line of (error.stack ?? '').split('\n')) output.err(line);
     return 1;
   }
 }

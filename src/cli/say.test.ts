@@ -21,7 +21,9 @@ test('a fault is a sentence with what to do', () => {
     /"\/data" is damaged: certificate 4 .*Restore the folder/,
   );
   expect(say('corpus-unreadable', { path: 'x', error: 'ENOENT' })).toBe('"x" does not exist.');
-  expect(say('corpus-unreadable', { path: 'x', error: 'EISDIR' })).toBe('"x" failed to read (EISDIR).');
+  expect(say('corpus-unreadable', { path: 'x', error: 'EISDIR' })).toBe(
+    '"x" is a folder, and a file is needed here.',
+  );
   expect(listen('EADDRINUSE')).toMatch(/Port 8780 is taken.*--port 8781/);
   expect(listen('EACCES')).toMatch(/above 1023/);
   expect(listen('EADDRNOTAVAIL')).toMatch(/no address "10\.0\.0\.1"/);

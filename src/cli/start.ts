@@ -1,48 +1,14 @@
 /** `tabswarm start`: the organizer's process, with start-up lines that say what runs and who can reach it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import * as v from 'valibot';
-import { EVALUATORS } from '../host/losses.ts';
 import { type HostOptions, type RunningHost, startHost } from '../host/run.ts';
-import { SEAT_PLACES } from '../host/view.ts';
-import { MAX_AUDITS } from '../protocol/limits.ts';
-import { PRESET_NAMES, type PresetName, type RunParts } from '../model/presets.ts';
-import {
-  numberOption,
-  parseCommand,
-  publicUrlOption,
-  trustedProxiesOption,
-  UsageError,
-} from './arguments.ts';
+import { isLoopback } from '../swarm/address-share.ts';
+import { parseCommand } from './arguments.ts';
 import { listCorpus } from './list-corpus.ts';
 import type { Output } from './output.ts';
-import { isLoopback } from '../swarm/address-share.ts';
 import { complaints, eventText } from './say.ts';
 import { progressLines, publishedLines } from './say-corpus.ts';
-
-/** A --config file: sections of the manifest, checked in full when the manifest is made. */
-const section = v.optional(v.record(v.string(), v.unknown()));
-const ConfigSchema = v.strictObject({
-  description: v.optional(v.string()),
-  organizer: v.optional(v.strictObject({ name: v.optional(v.string()), contact: v.optional(v.string()) })),
-  model: section,
-  training: section,
-  schedule: section,
-  sparseloco: section,
-  gauntlet: section,
-  admission: section,
-  credits: section,
-  shardTokens: v.optional(v.pipe(v.number(), v.integer(), v.minValue(256))),
-  iceServers: v.optional(
-    v.array(
-      v.strictObject({
-        urls: v.union([v.string(), v.array(v.string())]),
-        username: v.optional(v.string()),
-        credential: v.optional(v.string()),
-      }),
-    ),
-  ),
-});
+import { hostOptions } from './start-options.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const IMPATIENCE_MS = 1500;
@@ -165,92 +131,5 @@ const NEW_RUN_OPTIONS = ['--new-run', '--preset', '--round-seconds', '--corpus',
 
 const newRunOptions = (args: readonly string[]): string[] =>
   NEW_RUN_OPTIONS.filter((name) => args.some((arg) => arg === name || arg.startsWith(`${name}=`)));
-
-function hostOptions(args: readonly string[]): HostOptions {
-  const { values } = parseCommand('start', args);
-  const preset = values.preset ?? '1m';
-  if (!(PRESET_NAMES as readonly string[]).includes(preset))
-    throw new UsageError(complaints.noPreset(preset, PRESET_NAMES));
-  if ((values.cert === undefined) !== (values.key === undefined))
-    throw new UsageError('--cert and --key go together.');
-  const config = values.config === undefined ? {} : readConfig(values.config);
-  const { model, training, schedule, sparseloco, gauntlet, admission, credits } = config;
-  // Contents are checked by the manifest's own schema, which knows every bound.
-  const overrides = { training, schedule, sparseloco, gauntlet, admission, credits } as RunParts['overrides'];
-  const port = numberOption('port', values.port, 0, 65_535);
-  const evaluator = EVALUATORS.find((name) => name === (values.evaluator ?? 'auto'));
-  if (evaluator === undefined)
-    throw new UsageError(`--evaluator is ${EVALUATORS.join(', ')}, not "${values.evaluator}".`);
-  const validator = SEAT_PLACES.find((place) => place === (values.validator ?? 'host'));
-  if (validator === undefined)
-    throw new UsageError(`--validator is ${SEAT_PLACES.join(' or ')}, not "${values.validator}".`);
-  if (validator === 'tab' && values.evaluator !== undefined)
-    throw new UsageError(
-      '--evaluator is for a host that validates; with --validator tab the tab measures losses.',
-    );
-  const audits = numberOption('audits', values.audits, 0, MAX_AUDITS);
-  const seconds = numberOption('round-seconds', values['round-seconds'], 5, 86_400);
-  const ice = (values.ice ?? []).map((urls) => {
-    if (!/^(stun|stuns|turn|turns):\S+$/.test(urls))
-      throw new UsageError(`--ice "${urls}" must begin with stun:, stuns:, turn: or turns:.`);
-    return { urls };
-  });
-  return {
-    dataDir: values.data ?? '.tabswarm',
-    preset: preset as PresetName,
-    overrides,
-    model: model,
-    iceServers: [...ice, ...((config.iceServers ?? []) as NonNullable<HostOptions['iceServers']>)],
-    description: config.description,
-    organizer: config.organizer,
-    shardTokens: config.shardTokens,
-    ...(port === undefined ? {} : { port }),
-    ...(values.listen === undefined ? {} : { listen: values.listen }),
-    ...(values.corpus === undefined ? {} : { corpus: values.corpus }),
-    ...(values.name === undefined ? {} : { name: values.name }),
-    validator,
-    evaluator,
-    newRun: values['new-run'] ?? false,
-    ...(audits === undefined ? {} : { audits }),
-    ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),
-    ...(values['public-url'] === undefined ? {} : { publicUrl: publicUrlOption(values['public-url']) }),
-    trustedProxies: trustedProxiesOption(values['trusted-proxy']),
-    ...(values.cert === undefined || values.key === undefined
-      ? {}
-      : { tls: { cert: readFile('cert', values.cert), key: readFile('key', values.key) } }),
-  };
-}
-
-function readFile(option: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new UsageError(`--${option} "${path}" cannot be read (${(cause as NodeJS.ErrnoException).code}).`, {
-      cause,
-    });
-  }
-}
-
-function readConfig(path: string): v.InferOutput<typeof ConfigSchema> {
-  const text = readFile('config', path).toString('utf8');
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new UsageError(`--config "${path}" is not JSON: ${(cause as Error).message}.`, { cause });
-  }
-  const parsed = v.safeParse(ConfigSchema, json);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const where = v.getDotPath(issue) ?? 'the file';
-    // valibot calls a name that it does not know "never"; a person wants to hear that there is no such setting.
-    const why =
-      issue.type === 'strict_object' && issue.expected === 'never'
-        ? `there is no setting "${where}"`
-        : `${where}: ${issue.message}`;
-    throw new UsageError(`--config "${path}": ${why}.`);
-  }
-  return parsed.output;
-}
 
 const clockTime = (): string => new Date().toTimeString().slice(0, 8);

@@ -2,6 +2,7 @@
  * The figures behind refusals and audits, by code: what a validator tells a contributor beside the bare reason. No words
  * here: the page and the command line have their own for each code (ui/strings/notes.ts).
  */
+import { cleanText } from '../protocol/clean-text.ts';
 import type { Note, RefusalReason } from '../protocol/messages.ts';
 
 type NoFigures = { readonly [name in never]: never };
@@ -72,7 +73,7 @@ export interface Refusal {
 /** A figure that no number is, or that passes what a message may hold, becomes the greatest one. */
 const bounded = (x: number | string): number | string =>
   typeof x === 'string'
-    ? x.slice(0, 64)
+    ? cleanText(x, 64)
     : Number.isFinite(x) && Math.abs(x) < 1e300
       ? x
       : x < 0

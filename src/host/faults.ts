@@ -3,6 +3,8 @@
 import type { OtherEncoding } from '../protocol/decode-text.ts';
 import { type DiskCause, diskCause } from './disk.ts';
 
+import type { SettingProblem } from './settings.ts';
+
 type NoFacts = Readonly<Record<string, never>>;
 
 export interface FaultFacts {
@@ -40,8 +42,7 @@ export interface FaultFacts {
   'no-state': { readonly dir: string; readonly detail: string };
   'blob-not-rebuilt': { readonly hash: string };
   // a new run
-  'settings-invalid': { readonly where: string; readonly why: string };
-  'round-too-short': NoFacts;
+  'settings-invalid': SettingProblem;
   'corpus-not-installed': NoFacts;
   'corpus-unreadable': { readonly path: string; readonly error: string };
   'corpus-without-text': { readonly path: string };

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { type Preset, presetManifest, type RunParts } from '../model/presets.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { openRun as openSigned, type Run } from '../chain/run.ts';
+import { cleanText } from '../protocol/clean-text.ts';
 import { signManifest } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import type { Manifest } from '../protocol/manifest.ts';
@@ -13,20 +14,15 @@ import { certifiesAlone, unassignedSecret } from '../validator/seat.ts';
 import { fault } from './faults.ts';
 import { prepareInThread, type PrepareEvents } from './prepare-thread.ts';
 import { hasSeed, loadSeed, readSeed } from './seeds.ts';
+import { problemOf, type RunSettings } from './settings.ts';
 import { Store } from './store.ts';
 import type { SeatPlace } from './view.ts';
 
 /** What a new run is made of; without effect on a run that exists. */
-export interface NewRun extends PrepareEvents {
-  /** Sizes and rules, already with all overrides but those below. */
-  readonly preset: Preset;
-  readonly name?: string | undefined;
-  readonly description?: string | undefined;
-  readonly organizer?: { readonly name?: string; readonly contact?: string } | undefined;
+export interface NewRun extends PrepareEvents, RunSettings {
   /** Text file or folder; absent: the built-in text. */
   readonly corpus?: string | undefined;
   readonly shardTokens?: number | undefined;
-  readonly overrides?: RunParts['overrides'] | undefined;
   /** When round 0 begins, epoch ms. Default: now, after the preparation. */
   readonly startMs?: number | undefined;
   /** Make a new run although keys or files of another lie there without their database. */
@@ -126,7 +122,12 @@ async function makeRun(
       key: organizer.publicKey,
     },
     tokenizer: data.tokenizer,
-    data: { source: data.source, licence: data.licence, train: data.train, heldOut: data.heldOut },
+    data: {
+      source: cleanText(data.source, 200),
+      licence: data.licence,
+      train: data.train,
+      heldOut: data.heldOut,
+    },
     genesis,
     validators: [{ key: validator.publicKey, weight: 1 }],
     startMs: wanted.startMs ?? Date.now(),
@@ -142,7 +143,6 @@ function checkedManifest(preset: Preset, parts: RunParts): Manifest {
     return presetManifest(preset, parts);
   } catch (error) {
     if (!(error instanceof v.ValiError)) throw error;
-    const [issue] = error.issues;
-    throw fault('settings-invalid', { where: v.getDotPath(issue) ?? 'manifest', why: issue.message }, error);
+    throw fault('settings-invalid', problemOf(error.issues[0]), error);
   }
 }

@@ -442,7 +442,7 @@ test('what keeps it from starting has a code, and a sentence on the command line
     code: 'settings-invalid',
     fault: { facts: { where: 'gauntlet.maxAccepted' } },
   });
-  await refused({ roundMs: 10 }).toMatchObject({ code: 'round-too-short' });
+  await refused({ roundMs: 10 }).toMatchObject({ code: 'settings-invalid' });
   await refused({ dataDir }).toMatchObject({ code: 'folder-in-use' });
   const taken = await cli('start', '--data', elsewhere, '--port', String(host.port));
   expect(taken).toMatchObject({ code: 1, out: '' });
@@ -456,7 +456,7 @@ test('what keeps it from starting has a code, and a sentence on the command line
   expect((await cli('start', '--config', config)).err).toMatch(/trainig/);
   writeFileSync(config, '{');
   expect((await cli('start', '--config', config)).err).toMatch(/is not JSON/);
-  expect((await cli('start', '--config', join(folder.dir, 'absent.json'))).err).toMatch(/cannot be read/);
+  expect((await cli('start', '--config', join(folder.dir, 'absent.json'))).err).toMatch(/does not exist/);
   expect((await cli('start', '--ice', 'http://x')).err).toMatch(/must begin with stun:/);
   expect((await cli('start', '--validator', 'phone')).err).toMatch(/--validator is host or tab/);
   expect((await cli('start', '--port', '99999')).err).toMatch(/--port is a whole number/);

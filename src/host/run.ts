@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
+import type { IceServer } from '../protocol/ice.ts';
 import { type Clock, every, systemClock } from '../protocol/timer.ts';
 import { TrustedProxies } from '../swarm/address-share.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
@@ -19,11 +20,12 @@ import { openHostSeat } from './host-seat.ts';
 import type { EvaluatorName } from './losses.ts';
 import { type NewRun, type OpenedRun, openRun } from './open-run.ts';
 import { createApp } from './server.ts';
+import { problemOfRun } from './settings.ts';
 import { StaticFiles } from './static-files.ts';
 import type { Store } from './store.ts';
 import { SERVED_ROUNDS, type ServedRounds } from '../validator/served-rounds.ts';
 import type { SeatKey } from '../validator/open-seat.ts';
-import { type HostView, type IceServer, type RoundsView, type SeatPlace, validatorOf } from './view.ts';
+import { type HostView, type RoundsView, type SeatPlace, validatorOf } from './view.ts';
 
 export interface HostOptions extends Omit<NewRun, 'preset'> {
   readonly dataDir: string;
@@ -89,6 +91,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const clock = systemClock();
   const files = options.appDir === null ? null : new StaticFiles(options.appDir ?? DEFAULT_APP);
   const trusted = new TrustedProxies(options.trustedProxies);
+  const wanted = newRun(options);
+  const problem = problemOfRun(wanted);
+  if (problem !== null) throw fault('settings-invalid', problem);
   const server = createServer(options);
   const stops: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
@@ -115,7 +120,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     });
     server.on('request', (request, response) => void listener(request, response));
 
-    const opened = await openRun(options.dataDir, newRun(options), options.validator ?? 'host');
+    const opened = await openRun(options.dataDir, wanted, options.validator ?? 'host');
     const { run, store, key } = opened;
     stops.push(() => store.close());
     const chain = await HostChain.open(run, store, {
@@ -178,13 +183,13 @@ function keepProfiles(profiles: ProfileBook, store: Store, clock: Clock): () => 
   };
 }
 
-function newRun(options: HostOptions): NewRun {
+/** What a new run would be made of. */
+export function newRun(options: HostOptions): NewRun {
   const base = typeof options.preset === 'object' ? options.preset : namedPreset(options.preset ?? '1m');
   const model = { ...base.model, ...options.model };
   const { roundMs, audits } = options;
   const gauntlet = audits === undefined ? base.gauntlet : { ...base.gauntlet, auditsPerRound: audits };
   if (roundMs === undefined) return { ...options, preset: { ...base, model, gauntlet } };
-  if (!Number.isInteger(roundMs) || roundMs < 1000) throw fault('round-too-short', {});
   return { ...options, preset: { ...base, model, gauntlet, schedule: scheduleFor(roundMs) } };
 }
 

@@ -1,6 +1,7 @@
 /** What the HTTP interface shows of a running host: a read-only view, so that server.ts knows no validator. */
 import { opinionsOn } from '../chain/links.ts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
+import type { IceServer } from '../protocol/ice.ts';
 import type { Note } from '../protocol/messages.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
 import type { Clock } from '../protocol/timer.ts';
@@ -9,12 +10,6 @@ import type { Presence } from '../swarm/presences.ts';
 import { hasSeat } from '../validator/seat.ts';
 import { bytesPerParameter } from '../validator/validator.ts';
 import type { HostChain } from './chain.ts';
-
-export interface IceServer {
-  readonly urls: string | readonly string[];
-  readonly username?: string;
-  readonly credential?: string;
-}
 
 /** Where rounds are judged: in this process, or in a browser tab. */
 export const SEAT_PLACES = ['host', 'tab'] as const;

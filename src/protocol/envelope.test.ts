@@ -29,14 +29,15 @@ const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const claim = fc.uint8Array({ minLength: 1, maxLength: MAX_CLAIM_BYTES });
 const real = (min: number, max: number) => fc.double({ min, max, noNaN: true }).map((x) => x + 0);
+/** Printable ASCII without blanks. */
+const token = (maxLength: number) =>
+  fc.string({ minLength: 1, maxLength }).map((s) => s.replaceAll(' ', '-'));
 const refused = fc.record({ contributor: bytes32, reason: fc.constantFrom(...REFUSAL_REASONS) });
 const note = fc.record({
-  code: fc.string({ minLength: 1, maxLength: 40 }),
+  code: token(40),
   figures: fc.dictionary(
     // Names of an object's own machinery are left out when a record is read.
-    fc
-      .string({ minLength: 1, maxLength: 24 })
-      .filter((name) => !['__proto__', 'prototype', 'constructor'].includes(name)),
+    token(24).filter((name) => !['__proto__', 'prototype', 'constructor'].includes(name)),
     fc.oneof(real(-1e300, 1e300), fc.string({ maxLength: 64 })),
     { maxKeys: 8, noNullPrototype: true },
   ),
@@ -53,7 +54,7 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     kind: fc.constant('reveal' as const),
     ...base,
     claim,
-    peer: fc.string({ maxLength: 80 }),
+    peer: token(80),
   }),
   fc.record({
     kind: fc.constant('audit' as const),
@@ -64,12 +65,12 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     kind: fc.constant('answer' as const),
     ...base,
     answer: claim,
-    peer: fc.string({ maxLength: 80 }),
+    peer: token(80),
   }),
   fc.record({
     kind: fc.constant('presence' as const),
     ...base,
-    peer: fc.string({ maxLength: 80 }),
+    peer: token(80),
     role: fc.constantFrom('contributor' as const, 'watcher' as const, 'validator' as const),
     state: fc.string({ maxLength: 40 }),
     adapter: fc.string({ maxLength: 120 }),

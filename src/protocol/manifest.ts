@@ -6,7 +6,8 @@
 import * as v from 'valibot';
 import { ModelConfigSchema } from '../model/config.ts';
 import { MAX_AUDITS, MAX_JOIN_BITS, MAX_JOINED, PROTOCOL_VERSION } from './limits.ts';
-import { BlobRef, Hash, Key, positive, real, text, Time, uint } from './schema.ts';
+import { CleanText } from './clean-text.ts';
+import { BlobRef, Hash, Key, positive, real, Time, uint } from './schema.ts';
 
 /** A shard: little-endian u16 token ids, documents separated by the end-of-text token. */
 export const ShardRef = v.strictObject({ ...BlobRef.entries, tokens: positive(1 << 30) });
@@ -119,8 +120,8 @@ export const TaskSchema = v.variant('kind', [
   v.strictObject({
     kind: v.literal('pretrain'),
     data: v.strictObject({
-      source: text(200),
-      licence: text(200),
+      source: CleanText(200),
+      licence: CleanText(200),
       train: v.pipe(v.array(ShardRef), v.minLength(1), v.maxLength(10_000)),
       heldOut: ShardRef,
     }),
@@ -140,21 +141,24 @@ export const AdmissionSchema = v.strictObject({
 });
 export type Admission = v.InferOutput<typeof AdmissionSchema>;
 
-export const CreditSchema = v.strictObject({
-  /** Micro-credits issued per certified round at the start, before any halving. */
-  perRound: positive(Number.MAX_SAFE_INTEGER),
-  /** The emission halves each time half of what was left of this total has been issued. */
-  total: positive(Number.MAX_SAFE_INTEGER),
-  /** Certificates after which credits are beyond the reach of a failed audit, unless a passed one vests them before. */
-  vestRounds: uint(1_000_000),
-});
+export const CreditSchema = v.pipe(
+  v.strictObject({
+    /** Micro-credits issued per certified round at the start, before any halving. */
+    perRound: positive(Number.MAX_SAFE_INTEGER),
+    /** The emission halves each time half of what was left of this total has been issued. */
+    total: positive(Number.MAX_SAFE_INTEGER),
+    /** Certificates after which credits are beyond the reach of a failed audit, unless a passed one vests them before. */
+    vestRounds: uint(1_000_000),
+  }),
+  v.check(({ perRound, total }) => perRound <= total, 'perRound must not be more than total'),
+);
 export type CreditRules = v.InferOutput<typeof CreditSchema>;
 
 export const ManifestSchema = v.strictObject({
   protocol: v.literal(PROTOCOL_VERSION),
-  name: text(80),
-  description: text(2000),
-  organizer: v.strictObject({ name: text(80), contact: text(200), key: Key }),
+  name: CleanText(80),
+  description: CleanText(2000),
+  organizer: v.strictObject({ name: CleanText(80), contact: CleanText(200), key: Key }),
   model: ModelConfigSchema,
   tokenizer: BlobRef,
   task: TaskSchema,

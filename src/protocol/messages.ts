@@ -3,6 +3,7 @@
  * sender, so no body repeats it. docs/protocol.md describes each with its limits.
  */
 import * as v from 'valibot';
+import { CleanText, Token } from './clean-text.ts';
 import {
   MAX_ACCEPTED,
   MAX_AUDITS,
@@ -13,20 +14,7 @@ import {
   MAX_WEIGHT,
 } from './limits.ts';
 import { Name } from './profile.ts';
-import {
-  Bytes,
-  Hash,
-  Height,
-  Key,
-  Loss,
-  positive,
-  real,
-  Round,
-  Signature,
-  text,
-  Time,
-  uint,
-} from './schema.ts';
+import { Bytes, Hash, Height, Key, Loss, positive, real, Round, Signature, Time, uint } from './schema.ts';
 
 /** Why a submission was not accepted. The sender sees its own. */
 export const REFUSAL_REASONS = [
@@ -58,9 +46,9 @@ export type RefusalReason = (typeof REFUSAL_REASONS)[number];
  * and never in a certificate's body. Words for them are the page's business (ui/strings/notes.ts).
  */
 export const NoteSchema = v.strictObject({
-  code: text(40),
+  code: Token(40),
   figures: v.pipe(
-    v.record(text(24), v.union([real(-1e300, 1e300), text(64)])),
+    v.record(Token(24), v.union([real(-1e300, 1e300), CleanText(64)])),
     v.check((figures) => Object.keys(figures).length <= 8, 'at most 8 figures'),
   ),
 });
@@ -104,7 +92,7 @@ export const RevealSchema = v.strictObject({
   run: Hash,
   round: Round,
   claim: ClaimBytes,
-  peer: text(80),
+  peer: CleanText(80),
 });
 
 /** Letters of a peer id that tell it apart, and links that a presence lists: as many as a tab keeps. */
@@ -125,8 +113,11 @@ export const AnswerSchema = v.strictObject({
   run: Hash,
   round: Round,
   answer: ClaimBytes,
-  peer: text(80),
+  peer: CleanText(80),
 });
+
+/** UTF-16 units that a presence has for the name of what computes; senders cut and clean what a driver says. */
+export const MAX_ADAPTER = 120;
 
 /**
  * A sign of life every few seconds, for the picture of the swarm. One thing depends on it: of two seats with one key, one
@@ -136,10 +127,10 @@ export const PresenceSchema = v.strictObject({
   kind: v.literal('presence'),
   run: Hash,
   round: Round,
-  peer: text(80),
+  peer: CleanText(80),
   role: v.picklist(['contributor', 'watcher', 'validator']),
-  state: text(40),
-  adapter: text(120),
+  state: CleanText(40),
+  adapter: CleanText(MAX_ADAPTER),
   tokensPerSecond: real(0, 1e12),
   root: Hash,
   height: Height,
@@ -149,7 +140,7 @@ export const PresenceSchema = v.strictObject({
    */
   links: v.exactOptional(
     v.pipe(
-      v.array(v.strictTuple([text(LINK_TAIL), v.picklist(['direct', 'relayed']), uint(1e12)])),
+      v.array(v.strictTuple([CleanText(LINK_TAIL), v.picklist(['direct', 'relayed']), uint(1e12)])),
       v.maxLength(MAX_LINKS_SHOWN),
     ),
   ),

@@ -39,10 +39,6 @@ test('numbers are whole where they count, finite, and within their bounds', () =
   bounds(schema.Loss, [0, 1e6], [-1e-9, 1e6 + 1]);
 });
 
-test('text has a greatest length', () => {
-  bounds(schema.text(3), ['', 'abc'], ['abcd', 7]);
-});
-
 test('a blob has a hash, a size and nothing else', () => {
   const hash = bytes(32);
   bounds(

@@ -22,7 +22,6 @@ export const uint = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(
 export const positive = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max));
 export const real = (min: number, max: number) =>
   v.pipe(v.number(), v.finite(), v.minValue(min), v.maxValue(max));
-export const text = (maxLength: number) => v.pipe(v.string(), v.maxLength(maxLength));
 
 /** Milliseconds since the Unix epoch. */
 export const Time = uint(Number.MAX_SAFE_INTEGER);

@@ -13,11 +13,12 @@ import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { hasCertificate } from '../chain/certificate.ts';
 import { admits, knows } from '../chain/state.ts';
 import { bytesEqual, compareBytes, fromHex, toHex } from '../protocol/bytes.ts';
+import { cleanText } from '../protocol/clean-text.ts';
 import { type OpenFailure, openPeeked, peek, type Peeked, seal } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { MAX_REFUSED } from '../protocol/limits.ts';
-import type { Message, MessageOf } from '../protocol/messages.ts';
+import { MAX_ADAPTER, type Message, type MessageOf } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { type Clock, every, pause, withDeadline } from '../protocol/timer.ts';
 import { type Presence, PresenceBook, type PresenceSource } from '../swarm/presences.ts';
@@ -525,7 +526,7 @@ export class Validator {
         peer: swarm.peerId,
         role: 'validator',
         state: phase === 'judge' || phase === 'reveal' ? 'judging' : 'waiting',
-        adapter: machine().slice(0, 120),
+        adapter: cleanText(machine(), MAX_ADAPTER),
         tokensPerSecond: 0,
         root: state.head.root,
         height: state.head.height,
