@@ -34,6 +34,11 @@ export interface GaterRules {
   readonly mayDial: (address: string) => boolean;
   /** Whether one more peer may come in by the relay, which is how WebRTC links begin. */
   readonly mayAcceptRelayed: (peer: string) => boolean;
+  /** Whether there is room for one more connection of a peer, which comes by this transport. */
+  readonly mayConnect?: (peer: string, transport: object) => boolean;
+  /** A relay's: whether there is room for a peer's reservation, and whether it may carry one more link. */
+  readonly mayReserve?: (peer: PeerId) => boolean;
+  readonly mayRelay?: (from: string, to: string) => boolean;
 }
 
 export function createGater(bans: BanList, rules: GaterRules): ConnectionGater {
@@ -41,11 +46,15 @@ export function createGater(bans: BanList, rules: GaterRules): ConnectionGater {
   return {
     denyDialPeer: banned,
     denyDialMultiaddr: (address) => !rules.mayDial(address.toString()),
-    denyInboundEncryptedConnection: banned,
+    denyInboundEncryptedConnection: (peer, transport) =>
+      banned(peer) || rules.mayConnect?.(peer.toString(), transport) === false,
     denyInboundUpgradedConnection: banned,
     denyOutboundUpgradedConnection: banned,
-    denyInboundRelayReservation: banned,
-    denyOutboundRelayedConnection: (source, destination) => banned(source) || banned(destination),
+    denyInboundRelayReservation: (peer) => banned(peer) || rules.mayReserve?.(peer) === false,
+    denyOutboundRelayedConnection: (source, destination) =>
+      banned(source) ||
+      banned(destination) ||
+      rules.mayRelay?.(source.toString(), destination.toString()) === false,
     denyInboundRelayedConnection: (_relay, remote) =>
       banned(remote) || !rules.mayAcceptRelayed(remote.toString()),
   };

@@ -15,6 +15,7 @@ import { bytesEqual, sha256, toHex } from '../protocol/bytes.ts';
 import { HASH_BYTES, MAX_BLOB_BYTES } from '../protocol/limits.ts';
 import { systemClock } from '../protocol/timer.ts';
 import { isUsable, pathOf } from './addresses.ts';
+import { ByteRoom } from './byte-room.ts';
 import * as limits from './limits.ts';
 import type { Meter } from './meter.ts';
 import { raceSources } from './race-sources.ts';
@@ -53,6 +54,8 @@ export interface BlobExchangeOptions {
   readonly limit?: RateLimit;
   /** The clock of the patience with a source; default real time. */
   readonly patience?: Patience;
+  /** On whose account a peer is served: the host's, by address. Default: each peer on its own. */
+  readonly accountOf?: (peer: string) => string;
 }
 
 /** Waits for sources, by real time or by a test's. */
@@ -90,7 +93,10 @@ export class BlobExchange {
   readonly #limit: RateLimit;
   readonly #patience: Patience;
   readonly #store = new Map<string, Served>();
+  /** By account. */
   readonly #budgets = new Map<string, TokenBucket>();
+  readonly #accountOf: (peer: string) => string;
+  readonly #room = new ByteRoom(limits.MAX_SERVING, limits.MAX_SERVING_SHARE);
   readonly #faults = new Map<string, number>();
   /** When a peer last stalled. */
   readonly #stalls = new Map<string, number>();
@@ -101,6 +107,7 @@ export class BlobExchange {
     this.#onAbuse = options.onAbuse;
     this.#limit = options.limit ?? new RateLimit();
     this.#patience = options.patience ?? REAL_TIME;
+    this.#accountOf = options.accountOf ?? ((peer) => peer);
   }
 
   async start(): Promise<void> {
@@ -129,6 +136,12 @@ export class BlobExchange {
     this.#budgets.delete(peer);
     this.#stalls.delete(peer);
     this.#faults.delete(peer);
+    for (const { downloads } of this.#store.values()) downloads.delete(peer);
+  }
+
+  /** Bytes of answers that are on their way out. */
+  get bytesInFlight(): number {
+    return this.#room.bytes;
   }
 
   /**
@@ -277,11 +290,8 @@ export class BlobExchange {
     try {
       const path = pathOf(connection);
       if (path === 'relayed') throw new Error('blobs do not go through the relay');
-      let budget = this.#budgets.get(peer);
-      if (budget === undefined) {
-        budget = new TokenBucket(limits.SERVE_RATE, limits.SERVE_BURST);
-        this.#budgets.set(peer, budget);
-      }
+      const account = this.#accountOf(peer);
+      const budget = this.#budgetOf(account);
       // A whole window of questions may wait; whoever sends more without reading is cut off.
       const lp = lpStream(stream, {
         maxDataLength: QUESTION_BYTES,
@@ -291,12 +301,20 @@ export class BlobExchange {
         const idle = AbortSignal.timeout(limits.BLOB_IDLE);
         const question = (await lp.read({ signal: idle })).subarray();
         this.#meter.count(peer, path, 'blob', 'in', question.byteLength);
-        const answer = this.#lookUp(question, peer);
-        const missed = answer[0] === NOT_HERE;
-        const wait = budget.owe(missed ? limits.MISS_COST : answer.byteLength);
-        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-        await this.#limit.take('out', answer.byteLength, NEVER);
-        await lp.write(answer, { signal: AbortSignal.timeout(limits.BLOB_IDLE) });
+        // Room first: an answer that nobody reads yet must not be made.
+        const room = limits.PIECE_BYTES;
+        await this.#room.take(account, room, AbortSignal.timeout(limits.BLOB_IDLE));
+        let answer: Uint8Array;
+        try {
+          answer = this.#lookUp(question, peer);
+          const missed = answer[0] === NOT_HERE;
+          const wait = budget.owe(missed ? limits.MISS_COST : answer.byteLength);
+          if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+          await this.#limit.take('out', answer.byteLength, NEVER);
+          await lp.write(answer, { signal: AbortSignal.timeout(limits.BLOB_IDLE) });
+        } finally {
+          this.#room.give(account, room);
+        }
         this.#meter.count(peer, path, 'blob', 'out', answer.byteLength);
       }
     } catch (error) {
@@ -306,6 +324,19 @@ export class BlobExchange {
         stream.close({ signal: AbortSignal.timeout(limits.PIECE_TIMEOUT) }).catch(() => {});
       else stream.abort(error as Error);
     }
+  }
+
+  #budgetOf(account: string): TokenBucket {
+    let budget = this.#budgets.get(account);
+    if (budget === undefined) {
+      budget = new TokenBucket(limits.SERVE_RATE, limits.SERVE_BURST);
+      this.#budgets.set(account, budget);
+      for (const oldest of this.#budgets.keys()) {
+        if (this.#budgets.size <= limits.MAX_SHARES) break;
+        this.#budgets.delete(oldest);
+      }
+    }
+    return budget;
   }
 
   #lookUp(question: Uint8Array, peer: string): Uint8Array {

@@ -11,9 +11,11 @@ import * as v from 'valibot';
 import {
   HANDOVER_BURST,
   HANDOVER_RATE,
+  HANDOVER_READ_TIMEOUT,
   HANDOVER_TIMEOUT,
   MAX_HANDOVER_ANSWER,
   MAX_HANDOVER_BYTES,
+  MAX_STRANGERS_HANDOVERS,
 } from './limits.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -66,29 +68,40 @@ const AnswerSchema = v.variant('stored', [
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The host's side: a stream handler. Never throws. */
-export function handoverHandler(take: HandoverTaker) {
+/** The host's side: a stream handler. Validators, which `isMember` knows, do not wait for strangers. Never throws. */
+export function handoverHandler(take: HandoverTaker, isMember: (peer: string) => boolean) {
   const budgets = new WeakMap<Connection, TokenBucket>();
+  let strangers = 0;
   return async (stream: Stream, connection: Connection): Promise<void> => {
     const signal = AbortSignal.timeout(HANDOVER_TIMEOUT);
+    const from = connection.remotePeer.toString();
+    const member = isMember(from);
+    if (!member && strangers >= MAX_STRANGERS_HANDOVERS) {
+      stream.abort(new Error('too many handovers')); // unread: the tab tries again
+      return;
+    }
+    if (!member) strangers++;
     try {
       const lp = lpStream(stream, {
         maxDataLength: MAX_HANDOVER_BYTES,
         maxBufferSize: 2 * MAX_HANDOVER_BYTES,
       });
-      const link = (await lp.read({ signal })).subarray();
+      const until = AbortSignal.any([signal, AbortSignal.timeout(HANDOVER_READ_TIMEOUT)]);
+      const link = (await lp.read({ signal: until })).subarray();
       let budget = budgets.get(connection);
       if (budget === undefined) {
         budget = new TokenBucket(HANDOVER_RATE, HANDOVER_BURST);
         budgets.set(connection, budget);
       }
       const answer: HandoverAnswer = budget.take()
-        ? await take(link, connection.remotePeer.toString())
+        ? await take(link, from)
         : { stored: false, retry: true, code: 'too-many' };
       await lp.write(encoder.encode(JSON.stringify(answer)), { signal });
       await stream.close({ signal });
     } catch (error) {
       stream.abort(error as Error);
+    } finally {
+      if (!member) strangers--;
     }
   };
 }

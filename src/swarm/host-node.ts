@@ -5,6 +5,7 @@
  * is bound to a random loopback port, because libp2p's WebSocket listener wants one.)
  */
 import type { IncomingMessage } from 'node:http';
+import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   type CircuitRelayServerComponents,
@@ -14,12 +15,13 @@ import {
 } from '@libp2p/circuit-relay-v2';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
-import type { Listener, Transport } from '@libp2p/interface';
+import type { Listener, Transport, Upgrader } from '@libp2p/interface';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import { type WebSocketsComponents, webSockets } from '@libp2p/websockets';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p, type Libp2p } from 'libp2p';
+import { clientAddress, TrustedProxies } from './address-share.ts';
 import { BanList, createGater } from './bans.ts';
 import { gossipService } from './gossip.ts';
 import { HANDOVER_PROTOCOL, handoverHandler, type HandoverTaker } from './handover.ts';
@@ -27,10 +29,12 @@ import * as limits from './limits.ts';
 import { Meter } from './meter.ts';
 import { PeerSwarm, type SwarmServices } from './peer-swarm.ts';
 import { RelayMeter } from './relay-meter.ts';
-import { RENDEZVOUS_PROTOCOL, rendezvousHandler } from './rendezvous.ts';
+import { type Reachable, RENDEZVOUS_PROTOCOL, rendezvousHandler } from './rendezvous.ts';
+import { Reservations } from './reservations.ts';
 import type { Swarm, Traffic } from './types.ts';
 import { tapService } from './tap-streams.ts';
 import { keepRtt } from './upkeep.ts';
+import { type ServerWebSocket, type VisitorFigures, Visitors } from './visitors.ts';
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
@@ -50,6 +54,21 @@ export interface HostSwarmOptions {
   readonly listen?: { readonly host: string; readonly port: number };
   /** Multiaddrs to tell peers about, without `/p2p/ID`. Tabs do not need them: they go by the page's URL. */
   readonly announce?: readonly string[];
+  /** Proxies that are believed about where a WebSocket comes from. Default: those on this machine. */
+  readonly trusted?: TrustedProxies | undefined;
+}
+
+/** What strangers and members hold of the host's node now, for metrics. */
+export interface HostSwarmFigures extends VisitorFigures {
+  /** Reservations that the relay holds, and those of the address with most of them. */
+  readonly reservations: number;
+  readonly largestReservations: number;
+  /** Peers that libp2p remembers, here or gone. */
+  readonly rememberedPeers: number;
+  /** Relayed links that were refused or cut off since start. */
+  readonly relayRefused: number;
+  /** Blob bytes that are being sent. */
+  readonly blobBytesInFlight: number;
 }
 
 export interface HostSwarm extends Swarm {
@@ -57,8 +76,11 @@ export interface HostSwarm extends Swarm {
   readonly multiaddrs: string[];
   /** Bytes that went through the relay since start, both ways: signalling only. */
   relayedBytes(): number;
-  /** Tabs that can be reached through the relay. */
+  /** Reservations that the relay holds. */
   readonly reservations: number;
+  figures(): Promise<HostSwarmFigures>;
+  /** Says which connected peers belong to members and validators now: they come first, and strangers never in their way. */
+  vouch(peers: ReadonlySet<string>): void;
   /** Blob bytes that the host itself received and sent. */
   blobTraffic(): Traffic;
   /** Who takes certificates that a validator's tab hands over; until it is set, tabs are told to try again. */
@@ -67,18 +89,13 @@ export interface HostSwarm extends Swarm {
   attach(server: UpgradeSource): () => void;
 }
 
-/** Of the `ws` package's socket. */
-interface ServerWebSocket {
-  on(event: 'error', listener: () => void): unknown;
-  close(code?: number, reason?: string): void;
-  terminate(): void;
-}
-
 /** libp2p's WebSocket listener, as far as an upgrade from another server needs it. */
 interface UpgradingListener extends Listener {
   onUpgrade: UpgradeListener;
   onWsServerConnection(socket: ServerWebSocket, request: IncomingMessage): void;
   readonly wsServer: { readonly options: { maxPayload?: number } };
+  /** Its own port. */
+  readonly server: Server;
 }
 
 interface HostServices extends SwarmServices {
@@ -94,8 +111,17 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
   const family = listen.host.includes(':') ? 'ip6' : 'ip4';
   const bans = new BanList();
   const meter = new Meter();
-  const relayed = new RelayMeter((peer) => swarm.ban(peer, 'used the relay for more than signalling'));
-  const upgrades = webSocketsWithUpgrades();
+  const visitors = new Visitors({ subscribers: () => swarm.subscribers() });
+  const reservations = new Reservations(visitors);
+  const relayed = new RelayMeter({
+    shareOf: (peer) => visitors.shareOf(peer),
+    isMember: (peer) => visitors.isMember(peer),
+    onAbuse: (peer) => swarm.ban(peer, 'used the relay for more than signalling'),
+  });
+  const upgrades = webSocketsWithUpgrades(visitors, {
+    trusted: options.trusted ?? new TrustedProxies(),
+    ownPort: options.listen !== undefined,
+  });
 
   const node: Libp2p<HostServices> = await createLibp2p({
     start: false,
@@ -106,11 +132,17 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
     },
     transports: [upgrades.transport],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    connectionGater: createGater(bans, { mayDial: () => false, mayAcceptRelayed: () => false }),
+    streamMuxers: [yamux({ maxInboundStreams: limits.MAX_STREAMS_IN })],
+    connectionGater: createGater(bans, {
+      mayDial: () => false,
+      mayAcceptRelayed: () => false,
+      mayConnect: (peer, transport) => !visitors.refuses(peer, transport),
+      mayReserve: (peer) => !reservations.refuses(peer),
+      mayRelay: (from, to) => relayed.mayLink(from, to),
+    }),
     connectionMonitor: { pingTimeout: { minTimeout: limits.MONITOR_PING_TIMEOUT } },
     connectionManager: {
-      maxConnections: 2 * limits.MAX_TABS,
+      maxConnections: limits.CONNECTION_PLACES.total,
       inboundConnectionThreshold: limits.INBOUND_CONNECTIONS_PER_SECOND,
       maxIncomingPendingConnections: limits.MAX_PENDING_CONNECTIONS,
       inboundUpgradeTimeout: limits.DIAL_TIMEOUT,
@@ -124,8 +156,8 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
       pubsub: gossipService(options.topic, 'host', meter),
       relay: meteredRelay(relayed, {
         hopTimeout: limits.DIAL_TIMEOUT,
-        maxInboundHopStreams: limits.MAX_RELAY_STREAMS,
-        maxOutboundStopStreams: limits.MAX_RELAY_STREAMS,
+        maxInboundHopStreams: limits.MAX_HOP_STREAMS,
+        maxOutboundStopStreams: limits.MAX_STOP_STREAMS,
         reservations: {
           maxReservations: limits.MAX_TABS,
           reservationTtl: limits.RESERVATION_TTL,
@@ -135,6 +167,7 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
       }),
     },
   });
+  reservations.attach(node.services.relay);
 
   const swarm = new HostPeerSwarm({
     node,
@@ -142,6 +175,8 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
     bans,
     meter,
     relayed,
+    visitors,
+    reservations,
     onUpgrade: upgrades.onUpgrade,
   });
   await swarm.start();
@@ -150,20 +185,43 @@ export async function createHostSwarm(options: HostSwarmOptions): Promise<HostSw
   return swarm;
 }
 
+interface UpgradeRules {
+  readonly trusted: TrustedProxies;
+  /** Whether peers may come by the listener's own port. */
+  readonly ownPort: boolean;
+}
+
 /** The WebSocket transport, with a way in for upgrade requests that another HTTP server received. */
-function webSocketsWithUpgrades() {
+function webSocketsWithUpgrades(visitors: Visitors, { trusted, ownPort }: UpgradeRules) {
   let listener: UpgradingListener | undefined;
   const transport = (components: WebSocketsComponents): Transport => {
-    const inner = webSockets()(components);
+    const inner = webSockets({ maxBufferedAmount: limits.MAX_WEBSOCKET_BUFFER })(components);
     const create = inner.createListener.bind(inner);
     inner.createListener = (listenOptions) => {
-      const made = create(listenOptions) as UpgradingListener;
+      const { upgrader } = listenOptions;
+      const upgradeInbound: Upgrader['upgradeInbound'] = (connection, how) =>
+        visitors.upgrade(connection, () => upgrader.upgradeInbound(connection, how));
+      const watched = new Proxy(upgrader, {
+        get: (target, key) =>
+          key === 'upgradeInbound' ? upgradeInbound : (Reflect.get(target, key, target) as unknown),
+      });
+      const made = create({ ...listenOptions, upgrader: watched }) as UpgradingListener;
       made.wsServer.options.maxPayload = limits.MAX_WEBSOCKET_MESSAGE;
       const accept = made.onWsServerConnection.bind(made);
       made.onWsServerConnection = (socket, request) => {
         secureSocket(socket);
-        accept(socket, request);
+        const address = clientAddress(request, trusted);
+        visitors.enter(socket, address, () => accept(socket, requestFrom(request, address)));
       };
+      const upgrade = made.onUpgrade.bind(made);
+      made.onUpgrade = (request, socket, head) => {
+        if (visitors.mayCome(clientAddress(request, trusted))) upgrade(request, socket, head);
+        else refuse(socket);
+      };
+      if (!ownPort) {
+        made.server.removeAllListeners('connection');
+        made.server.on('connection', (socket: Socket) => socket.destroy());
+      }
       listener = made;
       return made;
     };
@@ -175,6 +233,22 @@ function webSocketsWithUpgrades() {
     else listener.onUpgrade(request, socket, head);
   };
   return { transport, onUpgrade };
+}
+
+/** The request as its real sender made it: libp2p names and counts a connection by the address that it finds there. */
+function requestFrom(request: IncomingMessage, remoteAddress: string): IncomingMessage {
+  const { remotePort } = request.socket;
+  return Object.create(request, { socket: { value: { remoteAddress, remotePort } } }) as IncomingMessage;
+}
+
+const TOO_MANY = 'too many new connections from this address\n';
+
+function refuse(socket: Duplex): void {
+  socket.end(
+    `HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 5\r\ncontent-type: text/plain\r\n` +
+      `content-length: ${TOO_MANY.length}\r\n\r\n${TOO_MANY}`,
+    () => socket.destroy(),
+  );
 }
 
 /**
@@ -199,9 +273,11 @@ function meteredRelay(meter: RelayMeter, init: CircuitRelayServerInit) {
   const create = circuitRelayServer(init);
   return (components: CircuitRelayServerComponents): CircuitRelayService =>
     create(
-      tapService(components, (connection, _direction, bytes) =>
-        meter.count(connection.remotePeer.toString(), bytes),
-      ),
+      tapService(components, (connection, _direction, bytes, stream) => {
+        if (meter.count(connection.remotePeer.toString(), bytes)) return;
+        // Later: the bytes are just being handed over.
+        queueMicrotask(() => stream.abort(new Error('more than the relay carries')));
+      }),
     );
 }
 
@@ -211,13 +287,17 @@ interface HostPeerSwarmOptions {
   readonly bans: BanList;
   readonly meter: Meter;
   readonly relayed: RelayMeter;
+  readonly visitors: Visitors;
+  readonly reservations: Reservations;
   readonly onUpgrade: UpgradeListener;
 }
 
 class HostPeerSwarm extends PeerSwarm implements HostSwarm {
-  readonly #host: Libp2p<HostServices>;
-  readonly #onUpgrade: UpgradeListener;
-  readonly #relayed: RelayMeter;
+  readonly #o: HostPeerSwarmOptions;
+  #reachable: { readonly at: number; readonly peers: readonly Reachable[] } = {
+    at: Number.NEGATIVE_INFINITY,
+    peers: [],
+  };
   #handover: HandoverTaker = async () => ({
     stored: false,
     retry: true,
@@ -225,34 +305,47 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   });
 
   constructor(options: HostPeerSwarmOptions) {
-    super({ ...options, hosts: new Set(), hostState: 'connected' });
-    this.#host = options.node;
-    this.#onUpgrade = options.onUpgrade;
-    this.#relayed = options.relayed;
+    super({
+      ...options,
+      hosts: new Set(),
+      hostState: 'connected',
+      // A member is served for itself, whatever strangers at its address do.
+      accountOf: (peer) =>
+        options.visitors.isMember(peer) ? peer : (options.visitors.shareOf(peer) ?? 'gone'),
+    });
+    this.#o = options;
   }
 
   override async start(): Promise<void> {
+    const { visitors, relayed } = this.#o;
+    const shareOf = (peer: string): string | null => visitors.shareOf(peer);
     await this.node.handle(
       RENDEZVOUS_PROTOCOL,
-      rendezvousHandler(() => this.#reachable()),
-      {
-        maxInboundStreams: 4,
-      },
+      rendezvousHandler({ reachable: () => this.#whoIsReachable(), shareOf }),
+      { maxInboundStreams: 4 },
     );
     await this.node.handle(
       HANDOVER_PROTOCOL,
-      handoverHandler((link, from) => this.#handover(link, from)),
+      handoverHandler(
+        (link, from) => this.#handover(link, from),
+        (peer) => visitors.isMember(peer),
+      ),
       { maxInboundStreams: 2 },
     );
+    visitors.onGone((peer) => relayed.forget(peer));
+    this.node.addEventListener('connection:open', ({ detail }) => visitors.opened(detail));
+    // What libp2p knows of a peer would stay for ever; the host never dials.
+    this.node.addEventListener('peer:disconnect', ({ detail }) => {
+      this.node.peerStore.delete(detail).catch(() => {});
+    });
+    const timers = [
+      setInterval(() => visitors.look(), limits.UNREAD_INTERVAL),
+      setInterval(() => void this.#sweep(), limits.SWEEP_INTERVAL),
+    ];
+    this.onStop(() => {
+      for (const timer of timers) clearInterval(timer);
+    });
     await super.start();
-  }
-
-  /** Tabs with a reservation and a connection: reservations of closed tabs stay until they expire. */
-  #reachable(): string[] {
-    const connected = this.peers('host');
-    return [...this.#host.services.relay.reservations.keys()]
-      .map((peer) => peer.toString())
-      .filter((peer) => connected.has(peer));
   }
 
   get multiaddrs(): string[] {
@@ -260,11 +353,23 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
   }
 
   get reservations(): number {
-    return this.#reachable().length;
+    return this.#o.reservations.held;
+  }
+
+  async figures(): Promise<HostSwarmFigures> {
+    const { visitors, reservations, relayed } = this.#o;
+    return {
+      ...visitors.figures,
+      reservations: reservations.held,
+      largestReservations: reservations.largest,
+      rememberedPeers: (await this.node.peerStore.all()).length,
+      relayRefused: relayed.refused,
+      blobBytesInFlight: this.blobBytesInFlight,
+    };
   }
 
   relayedBytes(): number {
-    return this.#relayed.bytes;
+    return this.#o.relayed.bytes;
   }
 
   blobTraffic(): Traffic {
@@ -275,12 +380,45 @@ class HostPeerSwarm extends PeerSwarm implements HostSwarm {
     this.#handover = take;
   }
 
+  vouch(peers: ReadonlySet<string>): void {
+    this.#o.visitors.vouch(peers);
+  }
+
+  override ban(peer: string, reason: string): void {
+    this.#o.visitors.charge(peer);
+    super.ban(peer, reason);
+  }
+
   attach(server: UpgradeSource): () => void {
-    server.on('upgrade', this.#onUpgrade);
+    const { onUpgrade } = this.#o;
+    server.on('upgrade', onUpgrade);
     const detach = (): void => {
-      server.off('upgrade', this.#onUpgrade);
+      server.off('upgrade', onUpgrade);
     };
     this.onStop(detach);
     return detach;
+  }
+
+  #whoIsReachable(): readonly Reachable[] {
+    const now = performance.now();
+    if (now - this.#reachable.at < limits.RENDEZVOUS_AGE) return this.#reachable.peers;
+    const { visitors, reservations } = this.#o;
+    const peers = reservations.peers().flatMap((peer) => {
+      const share = visitors.shareOf(peer);
+      return share === null ? [] : [{ peer, share, rank: visitors.rank(peer) }];
+    });
+    this.#reachable = { at: now, peers };
+    return peers;
+  }
+
+  /** A peer that left while libp2p still asked it who it is was written down again. */
+  async #sweep(): Promise<void> {
+    const here = new Set(this.node.getPeers().map((peer) => peer.toString()));
+    try {
+      for (const { id } of await this.node.peerStore.all())
+        if (!here.has(id.toString())) await this.node.peerStore.delete(id);
+    } catch {
+      // the node is stopping
+    }
   }
 }

@@ -41,9 +41,14 @@ export const ON_DEMAND_TIMEOUT = 8 * SECOND;
 export const LINK_TICK = 500;
 export const MIN_ASK_INTERVAL = 500;
 export const MAX_ASK_INTERVAL = 5 * SECOND;
-/** Redial of a lost host: first and longest wait, each spread by ±30 % so that a swarm does not return as one wave. */
-export const MIN_HOST_BACKOFF = 1 * SECOND;
-export const MAX_HOST_BACKOFF = 15 * SECOND;
+/**
+ * Redial of a lost host: first and longest wait. Each is drawn from its lower third upwards, so that a swarm does not
+ * return as one wave: a tab that comes costs the host 20 to 40 ms.
+ */
+export const MIN_HOST_BACKOFF = 3 * SECOND;
+export const MAX_HOST_BACKOFF = 30 * SECOND;
+/** A connection that stood for so long was a good one: after it, waiting begins anew. Before that it goes on growing. */
+export const STEADY_HOST = 1 * MINUTE;
 /** A relayed connection is only for signalling; it is closed this long after the direct link came up. */
 export const RELAYED_LINGER = 5 * SECOND;
 /** Round-trip times are a display value: rarely measured, and patient with a busy tab. */
@@ -64,24 +69,90 @@ export const CHANGE_INTERVAL = 100;
 
 // ---- host as relay ----
 
-/** libp2p's default of 15 reservations leaves the 16th tab unreachable without an error (measured). */
+/** Tabs that can be reached through one host: libp2p's default of 15 leaves the 16th unreachable without an error (measured). */
 export const MAX_TABS = 1000;
-/** Reservations of closed tabs go within this time even if the socket lingers. Renewed 5 minutes before the end. */
+/** A reservation ends with its tab's last connection. Else it lasts this long; tabs renew it 5 minutes before the end. */
 export const RESERVATION_TTL = 30 * MINUTE;
-/** Signalling one WebRTC link costs 6 to 10 KB (measured). Small limits keep tabs from using the relay for blobs. */
-export const RELAY_DATA_LIMIT = 128 * KiB;
-export const RELAY_DURATION_LIMIT = 2 * MINUTE;
 /**
- * Relayed bytes a second of one tab, and the burst: about 400 links signalled. Many small relayed connections after
- * each other would otherwise make a data path of the host; who exceeds this is banned.
+ * Reservations. A school of five computer rooms with 40 tabs each, behind one address, has its share; four such addresses
+ * leave a fifth of the places to members. Once places are short, a peer that does not take part goes after 20 s, and one
+ * stranger that had a minute goes every 5 s.
  */
-export const RELAY_RATE = 16 * KiB;
-export const RELAY_BURST = 4 * MiB;
-/** HOP and STOP streams open at a time on one tab's connection: one for each link being signalled. */
-export const MAX_RELAY_STREAMS = 512;
-/** Per second and per IP; the default of 5 locks out a class room behind one address (measured). */
+export const RESERVATION_PLACES = {
+  total: MAX_TABS,
+  kept: 200,
+  perAddress: 200,
+  graceMs: 20 * SECOND,
+  stayMs: 1 * MINUTE,
+  yieldMs: 5 * SECOND,
+};
+/** Connections: as many again for validators, Node peers without WebRTC, and tabs that meet their own dead connection. */
+export const CONNECTION_PLACES = { ...RESERVATION_PLACES, total: 2 * MAX_TABS, kept: 400 };
+/** Handshakes take a tenth of a second each, seconds on a busy host; one that takes longer gives way to the next. */
+export const HANDSHAKE_PLACES = {
+  total: 500,
+  kept: 0,
+  perAddress: 64,
+  graceMs: 5 * SECOND,
+  stayMs: 5 * SECOND,
+  yieldMs: 0,
+};
+/** Connections of one peer; a tab that comes back may meet its own dead one. The newest stand. */
+export const CONNECTIONS_PER_PEER = 2;
+/**
+ * WebSockets a second of one address, and the burst: each costs the host 20 to 40 ms of its only thread. A school with a
+ * full share of tabs may reload them all at once, and once more.
+ */
+export const ARRIVAL_RATE = 20;
+export const ARRIVAL_BURST = 400;
+/** What a ban takes from that budget, so that an address cannot go through new keys faster than one a second. */
+export const ARRIVALS_PER_BAN = 20;
+/** Addresses whose budgets are remembered. */
+export const MAX_SHARES = 10_000;
+/** The list of peers in the run's topic is looked up this often at most, when places are short. */
+export const SUBSCRIBERS_AGE = 1 * SECOND;
+/** Bytes sent to all peers that these have not read, and how long one may read nothing at all. */
+export const MAX_UNREAD = 32 * MiB;
+export const UNREAD_TIMEOUT = 30 * SECOND;
+export const UNREAD_INTERVAL = 1 * SECOND;
+/** Above this a stream waits before it sends more to a WebSocket; libp2p's default is four times as much. */
+export const MAX_WEBSOCKET_BUFFER = 1 * MiB;
+/** Streams that one peer may have open: gossip 2, blobs 8, relay 16, and a few questions. libp2p's default is 1000. */
+export const MAX_STREAMS_IN = 64;
+/** Peers that left are cleared out of libp2p's book of addresses this often, should one have slipped in again. */
+export const SWEEP_INTERVAL = 1 * MINUTE;
+
+/** Signalling one WebRTC link costs 7 to 10 KB (measured); many network interfaces and TURN servers cost a few more. */
+export const RELAY_DATA_LIMIT = 64 * KiB;
+/** The dial that it serves ends after {@link DIAL_TIMEOUT}; then the link stands, or another attempt begins. */
+export const RELAY_DURATION_LIMIT = 1 * MINUTE;
+/**
+ * Links a second that one tab may ask for, and the burst. It seeks six, and dials three at a time for up to 30 s each;
+ * where all fail (a network without UDP) that is one in some seconds.
+ */
+export const RELAY_TAB_LINK_RATE = 0.5;
+export const RELAY_TAB_LINK_BURST = 32;
+/** Relayed bytes a second of one tab, and the burst: 25 links at once. More is no signalling, and is banned. */
+export const RELAY_TAB_RATE = 4 * KiB;
+export const RELAY_TAB_BURST = 256 * KiB;
+/** The same of one address: a computer room of 40 tabs opens 120 links of 8 KB at once, and still 4 a second after that. */
+export const RELAY_SHARE_LINK_RATE = 4;
+export const RELAY_SHARE_LINK_BURST = 192;
+export const RELAY_SHARE_RATE = 32 * KiB;
+export const RELAY_SHARE_BURST = 1536 * KiB;
+/** Links a second to one tab, and the burst: a tab that nobody knew is named to all newcomers for a while. */
+export const RELAY_ASKED_RATE = 2;
+export const RELAY_ASKED_BURST = 64;
+/** Relayed bytes a second of all strangers, and of all members, and the burst of each: 1000 tabs that come within minutes. */
+export const RELAY_RATE = 512 * KiB;
+export const RELAY_BURST = 16 * MiB;
+/** HOP streams of one tab, one for each link being signalled: it dials three at a time and two more for blobs. */
+export const MAX_HOP_STREAMS = 16;
+/** STOP streams to one tab: it accepts 12 links, and many may try. */
+export const MAX_STOP_STREAMS = 32;
+/** libp2p's own counts by IP, in which IPv6 has no /64: the default of 5 a second locks out a class room (measured). */
 export const INBOUND_CONNECTIONS_PER_SECOND = 1000;
-export const MAX_PENDING_CONNECTIONS = 500;
+export const MAX_PENDING_CONNECTIONS = HANDSHAKE_PLACES.total;
 /** noise frames have at most 64 KiB; the default of 100 MiB would let a stranger fill the host's memory. */
 export const MAX_WEBSOCKET_MESSAGE = 1 * MiB;
 
@@ -95,6 +166,13 @@ export const RENDEZVOUS_TIMEOUT = 10 * SECOND;
 /** Questions a second from one tab that get an answer, and the burst; a tab asks at most 2. */
 export const RENDEZVOUS_RATE = 4;
 export const RENDEZVOUS_BURST = 4 * RENDEZVOUS_RATE;
+/** The same of one address: a room of 40 tabs that all look for links asks 80 times a second for some seconds. */
+export const RENDEZVOUS_SHARE_RATE = 100;
+export const RENDEZVOUS_SHARE_BURST = 400;
+/** Places of an answer that members have, if there are so many; then each address has one after the other. */
+export const RENDEZVOUS_MEMBERS = 8;
+/** Who can be reached is worked out this often at most. */
+export const RENDEZVOUS_AGE = 250;
 
 // ---- handover ----
 
@@ -105,6 +183,9 @@ export const HANDOVER_RATE = 2;
 export const HANDOVER_BURST = 8;
 /** One link with its opinions (MAX_LINK_BYTES in chain/links.ts). */
 export const MAX_HANDOVER_BYTES = 1 * MiB;
+/** A link has to arrive in this time once its stream is open, and strangers may hand over so many at a time. */
+export const HANDOVER_READ_TIMEOUT = 15 * SECOND;
+export const MAX_STRANGERS_HANDOVERS = 4;
 /** A code and a height, as JSON. */
 export const MAX_HANDOVER_ANSWER = 1 * KiB;
 
@@ -135,6 +216,9 @@ export const MAX_BLOB_STREAMS_OUT = 32;
 /** Bytes a second served to one peer, and the burst: above what a direct link carries (39 MB/s measured). */
 export const SERVE_RATE = 48 * MiB;
 export const SERVE_BURST = 64 * MiB;
+/** Bytes of answers on their way to all peers, and to those of one account: two windows of pieces, unread by the asker. */
+export const MAX_SERVING = 16 * MiB;
+export const MAX_SERVING_SHARE = 4 * MiB;
 /** What a "not here" answer counts for in that budget: 384 fruitless questions a second, no more. */
 export const MISS_COST = 128 * KiB;
 /** Whole downloads of one blob by one peer; then it is "not here" for it. Spares volunteers' upload. */

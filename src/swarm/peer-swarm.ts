@@ -32,6 +32,8 @@ export interface PeerSwarmOptions {
   /** Peer ids of hosts: never banned, and asked for blobs last. Empty on the host itself. */
   readonly hosts: ReadonlySet<string>;
   readonly hostState: HostState;
+  /** On whose account a peer's blobs are served: the host's, by address. */
+  readonly accountOf?: (peer: string) => string;
 }
 
 /** Best path first, when a peer has several connections. */
@@ -51,6 +53,7 @@ export class PeerSwarm implements Swarm {
   readonly #hosts: ReadonlySet<string>;
   readonly #listeners = new Set<() => void>();
   readonly #stoppers: (() => void)[] = [];
+  readonly #topic: string;
   #hostState: HostState;
   #changeTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
@@ -68,8 +71,10 @@ export class PeerSwarm implements Swarm {
       meter: this.meter,
       onAbuse,
       ...(options.limit === undefined ? {} : { limit: options.limit }),
+      ...(options.accountOf === undefined ? {} : { accountOf: options.accountOf }),
     });
     this.#gossip = new Gossip({ pubsub: this.node.services.pubsub, topic: options.topic, onAbuse });
+    this.#topic = options.topic;
   }
 
   /** Registers the protocols, starts the node and joins the topic. */
@@ -112,6 +117,16 @@ export class PeerSwarm implements Swarm {
   /** Peers with at least one connection of this path. */
   peers(path: LinkPath): Set<string> {
     return new Set(this.connections(path).map((connection) => connection.remotePeer.toString()));
+  }
+
+  /** Peers that listen to the run's topic. */
+  subscribers(): string[] {
+    return this.node.services.pubsub.getSubscribers(this.#topic).map((peer) => peer.toString());
+  }
+
+  /** Blob bytes that are on their way out. */
+  get blobBytesInFlight(): number {
+    return this.#blobs.bytesInFlight;
   }
 
   links(): PeerLink[] {

@@ -51,7 +51,11 @@ export class Places {
   readonly #yielded = new Map<string, number>();
 
   /** `rank` is asked when places are short, and may change with time. `now`: milliseconds. */
-  constructor(options: PlacesOptions, rank: (id: string) => Rank, now: () => number = () => performance.now()) {
+  constructor(
+    options: PlacesOptions,
+    rank: (id: string) => Rank,
+    now: () => number = () => performance.now(),
+  ) {
     this.#o = options;
     this.#rank = rank;
     this.#now = now;

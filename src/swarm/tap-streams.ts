@@ -9,7 +9,7 @@ import type { GossipSubComponents } from '@libp2p/gossipsub';
 import type { Direction } from './types.ts';
 
 type Registrar = GossipSubComponents['registrar'];
-export type StreamTap = (connection: Connection, direction: Direction, bytes: number) => void;
+export type StreamTap = (connection: Connection, direction: Direction, bytes: number, stream: Stream) => void;
 
 /** The same components with a registrar that taps every stream of the service that gets them. */
 export function tapService<C extends { registrar: Registrar }>(components: C, tap: StreamTap): C {
@@ -24,7 +24,7 @@ function tapRegistrar(inner: Registrar, tap: StreamTap): Registrar {
     inner.handle(
       protocol,
       (stream, connection) => {
-        tapStream(stream, (direction, bytes) => tap(connection, direction, bytes));
+        tapStream(stream, (direction, bytes) => tap(connection, direction, bytes, stream));
         return handler(stream, tapConnection(connection, tap));
       },
       options,
@@ -51,7 +51,7 @@ function tapRegistrar(inner: Registrar, tap: StreamTap): Registrar {
 function tapConnection(inner: Connection, tap: StreamTap): Connection {
   const newStream: Connection['newStream'] = async (protocols, options) => {
     const stream = await inner.newStream(protocols, options);
-    tapStream(stream, (direction, bytes) => tap(inner, direction, bytes));
+    tapStream(stream, (direction, bytes) => tap(inner, direction, bytes, stream));
     return stream;
   };
   return new Proxy(inner, {

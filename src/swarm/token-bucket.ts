@@ -34,4 +34,10 @@ export class TokenBucket {
     this.#tokens -= count;
     return this.#tokens >= 0 ? 0 : (-this.#tokens / this.#rate) * 1000;
   }
+
+  /** Tokens that are owed now. */
+  get debt(): number {
+    this.#refill();
+    return Math.max(0, -this.#tokens);
+  }
 }

@@ -18,6 +18,8 @@ import type { PeerSwarm } from './peer-swarm.ts';
 export function keepRtt(swarm: PeerSwarm): void {
   let busy = false;
   const missed = new Map<string, number>();
+  /** Gossip bytes that had come from a peer when it was last pinged. */
+  const heard = new Map<string, number>();
   const round = async (): Promise<void> => {
     if (busy) return;
     busy = true;
@@ -27,21 +29,29 @@ export function keepRtt(swarm: PeerSwarm): void {
         .getConnections()
         .find((c) => c.remotePeer.toString() === peer && isUsable(c));
       if (connection === undefined) continue;
+      const before = heard.get(peer) ?? 0;
+      const now = swarm.meter.peer(peer, 'gossip').in;
+      heard.set(peer, now);
       try {
         const signal = AbortSignal.timeout(PING_TIMEOUT);
         swarm.rtt.set(peer, await swarm.node.services.ping.ping(connection.remotePeer, { signal }));
         missed.delete(peer);
         swarm.changed();
       } catch {
-        // The peer may just be busy. WebRTC notices dead links by itself; a WebSocket can stay "open" for hours.
-        const count = (missed.get(peer) ?? 0) + 1;
+        // The peer may just be busy, and a host that still sends is: hanging up on it costs it a handshake more. WebRTC
+        // notices dead links by itself; a WebSocket can stay "open" for hours.
+        const speaks = swarm.meter.peer(peer, 'gossip').in > now || now > before;
+        const count = speaks ? 0 : (missed.get(peer) ?? 0) + 1;
         missed.set(peer, count);
         if (count >= MAX_MISSED_PINGS && pathOf(connection) === 'host')
           swarm.hangUp(peer, 'pings unanswered');
       }
     }
-    for (const peer of missed.keys())
-      if (!swarm.peers('direct').has(peer) && !swarm.peers('host').has(peer)) missed.delete(peer);
+    for (const peer of heard.keys()) {
+      if (swarm.peers('direct').has(peer) || swarm.peers('host').has(peer)) continue;
+      missed.delete(peer);
+      heard.delete(peer);
+    }
     busy = false;
   };
   const timer = setInterval(() => void round(), PING_INTERVAL);
