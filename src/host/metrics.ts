@@ -28,7 +28,7 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
     status.validator === 'none' ? 0 : 1,
   );
   metric('tabswarm_peers', 'gauge', 'Peers that lately showed a sign of life', status.peers.length);
-  metric('tabswarm_relay_reservations', 'gauge', 'Tabs reachable through the relay', status.reservations);
+  metric('tabswarm_relay_reservations', 'gauge', 'Reservations that the relay holds', status.reservations);
   metric('tabswarm_held_out_loss', 'gauge', 'Newest held-out loss in nats per token', status.heldOutLoss);
   metric(
     'tabswarm_submission_bytes_per_parameter',

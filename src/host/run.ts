@@ -26,6 +26,7 @@ import type { Store } from './store.ts';
 import { SERVED_ROUNDS, type ServedRounds } from '../validator/served-rounds.ts';
 import type { SeatKey } from '../validator/open-seat.ts';
 import { type HostView, type RoundsView, type SeatPlace, validatorOf } from './view.ts';
+import { vouchForMembers } from './vouch.ts';
 
 export interface HostOptions extends Omit<NewRun, 'preset'> {
   readonly dataDir: string;
@@ -126,7 +127,12 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const chain = await HostChain.open(run, store, {
       conflict: (detail) => report({ is: 'conflict', detail }),
     });
-    const swarm = await createHostSwarm({ privateKeySeed: opened.nodeSeed, topic: run.name, server });
+    const swarm = await createHostSwarm({
+      privateKeySeed: opened.nodeSeed,
+      topic: run.name,
+      server,
+      trusted,
+    });
     stops.push(() => swarm.stop());
     const onStop = (undo: () => unknown): void => void stops.push(undo);
     const followed =
@@ -149,6 +155,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       startedAt: clock.now(),
     };
     app = createApp({ view, files, trusted, report });
+    stops.push(vouchForMembers(view));
     followed.begin();
     if (key === null) stops.push(watchValidator(view, report));
 

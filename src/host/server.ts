@@ -16,6 +16,7 @@ import { diskCause } from './disk.ts';
 import type { HostReport } from './events.ts';
 import { metricsText } from './metrics.ts';
 import type { StaticFiles } from './static-files.ts';
+import { swarmMetricsText } from './swarm-metrics.ts';
 import { accounts, type HostView, statusOf, validatorOf } from './view.ts';
 
 type Env = { Bindings: Partial<HttpBindings> };
@@ -107,7 +108,7 @@ export function createApp({ view, files, trusted, report }: ServerOptions): Hono
         residentBytes: process.memoryUsage.rss(),
         uptimeSeconds: (view.clock.now() - view.startedAt) / 1000,
         httpRequests: responses,
-      }),
+      }) + swarmMetricsText(await view.swarm.figures()),
       200,
       { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' },
     ),

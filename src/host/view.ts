@@ -74,7 +74,7 @@ export interface StatusView {
     readonly height: number;
     readonly root: string;
   }[];
-  /** Tabs that can be reached through the relay. */
+  /** Reservations that the relay holds. */
   readonly reservations: number;
   /** Nats per token of the state at `heldOutHeight`: the newest that is measured. Null before the first measurement. */
   readonly heldOutLoss: number | null;

@@ -39,6 +39,7 @@ export function gossipService(topic: string, role: 'tab' | 'host', meter: Meter)
     maxOutboundStreams: 2,
     gossipsubIWantFollowupMs: 30_000,
     scoreParams: {
+      retainScore: limits.SCORE_MEMORY,
       IPColocationFactorWeight: 0,
       behaviourPenaltyWeight: -1,
       behaviourPenaltyThreshold: 10,

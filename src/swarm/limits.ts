@@ -258,6 +258,8 @@ export const MAX_AUTHORS = 4096;
 /** Rejected messages of one neighbour (forgotten at one in 10 s) until it is banned. Honest peers do not forward them. */
 export const MAX_REJECTED = 20;
 export const REJECTED_DECAY_RATE = 0.1;
+/** A peer's score is kept so long after it left. libp2p's default of an hour would keep every free key of a flood so long. */
+export const SCORE_MEMORY = 2 * MINUTE;
 /** How often the gossip streams of all links are looked at: a closed page is gone from the view after that. */
 export const GOSSIP_CHECK_INTERVAL = 1 * SECOND;
 /** A link that lacks an open gossip stream in one direction for so long is dropped and dialled anew. */

@@ -19,6 +19,7 @@ async function startHost() {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const swarm = await createHostSwarm({ privateKeySeed: new Uint8Array(32).fill(9), topic: 't', server });
+  swarm.onMessage(() => 'accept'); // a node that nobody asks passes nothing on
   stops.push(async () => {
     await swarm.stop();
     server.closeAllConnections();
