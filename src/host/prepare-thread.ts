@@ -50,6 +50,8 @@ export async function prepareInThread(order: PreparationOrder, events: PrepareEv
   const ended = Promise.withResolvers<PreparedRun>();
   const abort = (): void => ended.reject(signal?.reason);
   worker.on('message', (news: PreparationNews) => {
+    // What was on its way when it was stopped.
+    if (signal?.aborted === true) return;
     if (news.is === 'progress') onProgress?.(news.progress);
     else if (news.is === 'text') onText?.(news.listing);
     else if (news.is === 'prepared') ended.resolve(news.run);
