@@ -103,7 +103,8 @@ export class LabTrainer implements TrainerClient {
     if (outcome === 'reset') {
       this.#carry = null;
       this.#last = null;
-    } else if (this.#last !== null) this.#carry = this.#last.trained[outcome];
+    } else if (this.#last !== null)
+      this.#carry = this.#last.trained[outcome === 'undone' ? 'before' : outcome];
     this.#work = null;
   }
 

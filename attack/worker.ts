@@ -1,5 +1,5 @@
 /** What a dishonest identity trains and carries: real work, and the tracks of work that it only claims. */
-import { carriesOn } from '../src/gauntlet/carries.ts';
+import { afterRefusal } from '../src/gauntlet/carries.ts';
 import { bytesEqual, sha256Sync, toHex } from '../src/protocol/bytes.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import type { RefusalReason } from '../src/protocol/messages.ts';
@@ -104,10 +104,13 @@ export class Worker {
     if (this.#last === null) return;
     const outcome = outcomeOf(result, this.identity.publicKey);
     if (outcome === 'accepted') this.#carry = this.#last.accepted;
-    else if (outcome !== 'carry' && (this.#insists || (outcome !== null && carriesOn(outcome))))
-      this.#carry = this.#last.refused;
-    // As a tab does when the validators have lost the thread of what it carries, or have thrown it out.
-    else this.#carry = null;
+    else {
+      const after = outcome === null ? 'reset' : afterRefusal(outcome);
+      if (outcome !== 'carry' && (this.#insists || after === 'refused')) this.#carry = this.#last.refused;
+      else if (after === 'undone') this.#carry = this.#last.before;
+      // As a tab does when the validators have lost the thread of what it carries, or have thrown it out.
+      else this.#carry = null;
+    }
     this.#answer = this.#last;
     this.#last = null;
   }

@@ -73,7 +73,7 @@ describe('certified rounds', () => {
       recorder.submitted({ ...own, round: certificate.body.round });
       state = advance(chain.run, state, certificate);
       const link = { certificate, sealed: chain.sealed[i], opinions: [] };
-      recorder.head(link, state.ledger, ada.publicKey, chain.run);
+      recorder.head(link, { run: chain.run, ...state }, ada.publicKey);
     });
     return { store, recorder };
   }

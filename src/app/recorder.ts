@@ -3,7 +3,8 @@
  * numbers the volunteer sees; credits come from certificates and the ledger, never from hopes.
  */
 import type { CheckedCertificate } from '../chain/certificate.ts';
-import type { Link } from '../chain/follower.ts';
+import type { ChainFollower, Link } from '../chain/follower.ts';
+import { type OwnReason, ownReason } from '../chain/own-reason.ts';
 import { type Account, emptyLedger, type Ledger } from '../chain/ledger.ts';
 import { opinionsOn } from '../chain/links.ts';
 import { heldOutLossOf } from '../chain/opinions.ts';
@@ -15,7 +16,7 @@ import type { Inbox } from '../peer/inbox.ts';
 import type { RunClock } from '../peer/run-clock.ts';
 import type { TimeUse } from '../peer/time-use.ts';
 import { toHex } from '../protocol/bytes.ts';
-import type { MessageOf, Note, RefusalReason } from '../protocol/messages.ts';
+import type { MessageOf, Note } from '../protocol/messages.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
 import { every } from '../protocol/timer.ts';
 import type { LinkPath, Swarm } from '../swarm/types.ts';
@@ -71,13 +72,17 @@ export class Recorder {
     this.#clock = clock;
   }
 
-  /** A certificate became the head; `ledger` is the one after it. */
-  head(link: Link, ledger: Ledger, ownKey: Uint8Array, run: Run): void {
+  /** A certificate became the head; the chain is the one after it. */
+  head(
+    link: Link,
+    { run, ledger, members }: Pick<ChainFollower, 'run' | 'ledger' | 'members'>,
+    ownKey: Uint8Array,
+  ): void {
     const { body } = link.certificate;
     this.#own = toHex(ownKey);
     this.#ledger = ledger;
     const at = run.rounds.deadlines(body.round).judge;
-    const own = this.#ownPart(body, ownKey, run);
+    const own = this.#ownPart(body, ownKey, run, members.has(this.#own));
     addRound(this.#store, {
       round: body.round,
       height: body.height,
@@ -179,13 +184,13 @@ export class Recorder {
   }
 
   /** A round that ended without a certificate, in which we had submitted. */
-  lost({ round }: OwnRound, reason: RefusalReason | null): void {
+  lost({ round }: OwnRound, reason: OwnReason | null): void {
     const own = this.#submitted.get(round);
     this.#submitted.delete(round);
     addRound(this.#store, {
       ...this.#uncertified(round),
       own: {
-        outcome: reason === null ? 'lost' : 'refused',
+        outcome: outcomeBy(reason),
         reason: reason ?? 'no-certificate',
         note: this.#notes.get(round) ?? null,
         innerSteps: own?.innerSteps ?? 0,
@@ -196,7 +201,7 @@ export class Recorder {
       },
     });
     this.#store.setState((s) => ({
-      totals: { ...s.totals, refused: s.totals.refused + (reason === null ? 0 : 1) },
+      totals: { ...s.totals, refused: s.totals.refused + (outcomeBy(reason) === 'refused' ? 1 : 0) },
     }));
   }
 
@@ -316,7 +321,12 @@ export class Recorder {
     });
   }
 
-  #ownPart(body: CheckedCertificate['body'], ownKey: Uint8Array, { manifest }: Run): RoundRecord['own'] {
+  #ownPart(
+    body: CheckedCertificate['body'],
+    ownKey: Uint8Array,
+    { manifest }: Run,
+    isMember: boolean,
+  ): RoundRecord['own'] {
     const submitted = this.#submitted.get(body.round);
     this.#submitted.delete(body.round);
     const isOwn = ({ contributor }: { readonly contributor: Uint8Array }): boolean =>
@@ -337,11 +347,11 @@ export class Recorder {
     }
     const refused = body.refused.find(isOwn);
     if (submitted === undefined && refused === undefined) return null;
-    // Not listed: no validator saw it in time.
-    const unseen = refused === undefined ? note('no-commit') : null;
+    const reason = ownReason(body, ownKey, isMember);
+    const unseen = refused === undefined && reason === 'late' ? note('no-commit') : null;
     return {
-      outcome: 'refused',
-      reason: refused?.reason ?? 'late',
+      outcome: outcomeBy(reason),
+      reason,
       note: this.#notes.get(body.round) ?? unseen,
       innerSteps: submitted?.innerSteps ?? 0,
       tokens: submitted?.tokens ?? 0,
@@ -372,6 +382,10 @@ export class Recorder {
     });
   }
 }
+
+/** What the validator's own machine failed at is nobody's refusal. */
+const outcomeBy = (reason: OwnReason | null): 'lost' | 'refused' =>
+  reason === null || reason === 'unjudged' ? 'lost' : 'refused';
 
 function sum(byPath: Readonly<Record<LinkPath, number>>): number {
   return byPath.direct + byPath.relayed + byPath.host;

@@ -118,8 +118,8 @@ class SessionImpl implements SessionActions {
         cleared: (...codes) => this.#cleared(codes),
         head: (link) => {
           if (this.#stay === null) return;
-          const { follower, identity, run } = this.#stay;
-          this.#recorder.head(link, follower.ledger, identity.publicKey, run);
+          const { follower, identity } = this.#stay;
+          this.#recorder.head(link, follower, identity.publicKey);
           this.#contributions?.add(link.certificate);
         },
         noCertificate: (message) => {

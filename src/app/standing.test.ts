@@ -92,7 +92,7 @@ describe('standing', () => {
 });
 
 it('says which certificate admitted the key, also before it has an account', () => {
-  const admitting = { ...silent, round: 3, joined: [{ contributor: ada.publicKey, nonce: 1 }] };
+  const admitting = { ...silent, round: 3, joined: [{ contributor: ada.publicKey, nonce: 1, age: 0 }] };
   const rules = chain.run.manifest.credits;
   const admitted = standingOf(emptyLedger(), own, rules, NO_STANDING, admitting);
   expect(admitted).toMatchObject({ admittedRound: 3, rank: null });

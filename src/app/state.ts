@@ -2,9 +2,10 @@
  * What the page shows, as one serialisable value: framework-free, updated only by the session (session.ts), read by
  * React through a zustand hook and by the e2e tests through `window.tabswarm`.
  */
+import type { OwnReason } from '../chain/own-reason.ts';
 import type { AdapterReport } from '../kernels/gpu.ts';
 import type { Activity as Doing, Trouble, Waiting } from '../peer/reasons.ts';
-import type { Note, RefusalReason } from '../protocol/messages.ts';
+import type { Note } from '../protocol/messages.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
 import type { ContributionDraft } from './contributions.ts';
 import type { CreditShare, PictureState } from './picture-state.ts';
@@ -50,7 +51,7 @@ export interface RoundRecord {
   /** Own part; null when we submitted nothing. */
   readonly own: {
     readonly outcome: 'accepted' | 'refused' | 'lost';
-    readonly reason: RefusalReason | 'no-certificate' | null;
+    readonly reason: OwnReason | 'no-certificate' | null;
     /** A validator's figures behind a refusal; null until they are heard. */
     readonly note: Note | null;
     readonly innerSteps: number;

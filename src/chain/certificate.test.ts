@@ -12,11 +12,11 @@ import {
 } from './certificate.ts';
 import { encodeCanonical } from '../protocol/codec.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { solveJoin } from '../protocol/join.ts';
+import { JOIN_WINDOW } from '../protocol/limits.ts';
 import type { CertificateBody, MessageOf } from '../protocol/messages.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
 import type { Run } from './run.ts';
-import { testRun } from './testing.ts';
+import { testJoin, testRun } from './testing.ts';
 
 const RUN = testHash('run');
 let validators: Identity[];
@@ -42,7 +42,7 @@ function outcome(round: number, baseRoot: Uint8Array, contributors = 3): Outcome
     weight: 1024 - i,
   }));
   const refused = [{ contributor: testHash('bad'), reason: 'norm' as const }];
-  return { round, baseRoot, accepted, refused, joined: [], audits: [] };
+  return { round, baseRoot, accepted, refused, passedOver: [], joined: [], audits: [] };
 }
 
 function bodyAfter(head: ChainHead, round: number): CertificateBody {
@@ -61,6 +61,7 @@ test('a chain of certificates, with rounds left out, leads from the manifest to 
     round: -1,
     issued: 0,
     joinBits: run.manifest.admission.joinBits,
+    joinBases: [{ certificate: RUN, bits: run.manifest.admission.joinBits, joined: 0 }],
   });
   for (const round of [0, 1, 4, 5]) {
     const checked = await check(await certify(bodyAfter(head, round), validators), head);
@@ -108,10 +109,7 @@ test('an outcome without accepted work, newcomers and audits, or about another s
 
 describe('joining', () => {
   const newcomer = testHash('newcomer');
-  const join = async (head: ChainHead, contributor = newcomer) => ({
-    contributor,
-    nonce: await solveJoin({ run: RUN, certificate: head.hash, contributor }, head.joinBits),
-  });
+  const join = (head: ChainHead, contributor = newcomer) => testJoin(run, head, contributor);
   const after = async (head: ChainHead, round: number, joined: Outcome['joined']) => {
     const body = buildCertificateBody(run, head, { ...outcome(round, head.root, 0), joined }, head.root);
     const checked = await check(await certify(body, validators), head);
@@ -146,6 +144,21 @@ describe('joining', () => {
     const stolen = [{ ...entry, contributor: testHash('thief') }];
     await expect(after(next, 1, [entry])).rejects.toThrow('join: ');
     await expect(after(head, 0, stolen)).rejects.toThrow('join: ');
+    await expect(after(head, 0, [{ ...entry, age: 1 }])).rejects.toThrow('join: ');
+  });
+
+  test('work over any of the eight newest certificates counts, and no older', async () => {
+    const entry = await join(genesisHead(run), testHash('slow'));
+    let head = genesisHead(run);
+    for (let round = 0; round < JOIN_WINDOW - 1; round++)
+      head = await after(head, round, [await join(head, testHash(`quick ${round}`))]);
+    expect(head.joinBases).toHaveLength(JOIN_WINDOW);
+    const late = { ...entry, age: JOIN_WINDOW - 1 };
+    await expect(after(head, 7, [{ ...late, age: 0 }])).rejects.toThrow('join: ');
+    await after(head, 7, [late]);
+    head = await after(head, 7, [await join(head, testHash('quick 7'))]);
+    expect(head.joinBases).toHaveLength(JOIN_WINDOW);
+    await expect(after(head, 8, [late])).rejects.toThrow('join: ');
   });
 
   test('each more that joins changes the beacon', async () => {
@@ -155,17 +168,18 @@ describe('joining', () => {
     expect((await after(head, 0, [first])).hash).not.toEqual((await after(head, 0, both)).hash);
   });
 
-  test('the work rises under load, one bit a certificate, and falls back to the floor', async () => {
+  test('the work rises under lasting load, one bit in eight certificates, and falls back to the floor', async () => {
     const { joinBits, joinTarget } = run.manifest.admission;
     let head = genesisHead(run);
     const crowd = (round: number, n: number) =>
       Promise.all(Array.from({ length: n }, (_, i) => join(head, testHash(`round ${round} newcomer ${i}`))));
     const bits: number[] = [];
-    for (const [round, n] of [joinTarget + 1, joinTarget + 1, joinTarget, 1, 1, 1].entries()) {
-      head = await after(head, round, await crowd(round, n));
+    for (let round = 0; round < 4 * JOIN_WINDOW; round++) {
+      head = await after(head, round, await crowd(round, round < 2 * JOIN_WINDOW ? joinTarget + 1 : 1));
       bits.push(head.joinBits - joinBits);
     }
-    expect(bits).toEqual([1, 2, 2, 1, 0, 0]);
+    const held = (n: number, times: number) => new Array<number>(times).fill(n);
+    expect(bits).toEqual([...held(0, 7), ...held(1, 8), ...held(2, 8), ...held(1, 8), 0]);
   });
 });
 
@@ -226,7 +240,7 @@ describe('refused although a quorum signed it', () => {
     ['nobody accepted, nobody joined', (b) => ({ ...b, accepted: [], credits: [] }), 'malformed'],
     [
       'a join without its work',
-      (b) => ({ ...b, joined: [{ contributor: testHash('lazy'), nonce: 0 }] }),
+      (b) => ({ ...b, joined: [{ contributor: testHash('lazy'), nonce: 0, age: 0 }] }),
       'join',
     ],
     ['a difficulty off the rule', (b) => ({ ...b, joinBits: b.joinBits + 1 }), 'join'],

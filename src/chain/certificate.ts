@@ -9,9 +9,10 @@ import { bytesEqual, compareBytes, sha256Sync, toHex } from '../protocol/bytes.t
 import { decodeCanonical, encodeCanonical } from '../protocol/codec.ts';
 import { signedBytes } from '../protocol/envelope.ts';
 import { type Identity, verifySignature } from '../protocol/identity.ts';
-import { joinWorks, nextJoinBits } from '../protocol/join.ts';
+import { checkJoin, type JoinBase, nextJoinBases, nextJoinBits } from '../protocol/join.ts';
 import { creditsFor } from './ledger.ts';
 import { MAX_GOSSIP_BYTES } from '../protocol/limits.ts';
+import { encodePassedOver } from '../protocol/passed-over.ts';
 import {
   type AcceptedEntry,
   type AuditEntry,
@@ -32,6 +33,8 @@ export interface Outcome {
   readonly baseRoot: Uint8Array;
   readonly accepted: readonly AcceptedEntry[];
   readonly refused: readonly RefusedEntry[];
+  /** Members that had no room in the round, nor in `refused`. */
+  readonly passedOver: readonly Uint8Array[];
   readonly joined: readonly JoinedEntry[];
   readonly audits: readonly AuditEntry[];
 }
@@ -52,6 +55,8 @@ export interface ChainHead {
   readonly issued: number;
   /** Leading zero bits that a join over it needs. */
   readonly joinBits: number;
+  /** The newest certificates, this one first: joins may be over each. */
+  readonly joinBases: readonly JoinBase[];
 }
 
 export const genesisHead = ({ id, manifest }: Run): ChainHead => ({
@@ -61,6 +66,7 @@ export const genesisHead = ({ id, manifest }: Run): ChainHead => ({
   round: -1,
   issued: 0,
   joinBits: manifest.admission.joinBits,
+  joinBases: [{ certificate: id, bits: manifest.admission.joinBits, joined: 0 }],
 });
 
 /**
@@ -89,8 +95,9 @@ export function buildCertificateBody(
     accepted,
     // Only what all validators agree on: an outcome's entries may carry notes of one machine.
     refused: outcome.refused.map(({ contributor, reason }) => ({ contributor, reason })).sort(byContributor),
+    passedOver: encodePassedOver(outcome.passedOver),
     joined: [...outcome.joined].sort(byContributor),
-    joinBits: nextJoinBits(head.joinBits, outcome.joined.length, run.manifest.admission),
+    joinBits: nextJoinBits(head.height + 1, outcome.joined.length, head.joinBases, run.manifest.admission),
     audits: outcome.audits
       .map(({ contributor, round, outcome: ended }) => ({ contributor, round, outcome: ended }))
       .sort(byContributor),
@@ -145,6 +152,8 @@ export type CertificateProblem =
   | 'broken-chain'
   | 'credits'
   | 'join'
+  /** Of somebody who is no member, or admits a member again (members.ts). */
+  | 'member'
   | 'signature'
   | 'quorum';
 
@@ -185,32 +194,34 @@ export async function checkCertificate(
       `says ${body.issued} micro-credits were issued before it, the chain ${head.issued}`,
     );
   }
-  return checkJoins(body, run, head) ?? (await checkQuorum(certificate, run)) ?? read;
+  const problem = checkJoins(body, run, head) ?? (await checkQuorum(certificate, run));
+  if (problem !== null) return problem;
+  const [newest] = read.certificate.head.joinBases;
+  const joinBases = nextJoinBases(newest, head.joinBases);
+  return { ok: true, certificate: { ...read.certificate, head: { ...read.certificate.head, joinBases } } };
 }
 
-/** Null when everybody who joined has done the work that the head asked for, and the next work is what the rule says. */
+/** Null when everybody who joined has done the work that was asked for, and the next work is what the rule says. */
 function checkJoins(
   body: CertificateBody,
   { manifest }: Run,
-  head: ChainHead,
+  { height, joinBases }: ChainHead,
 ): (CertificateCheck & { ok: false }) | null {
-  const needed = nextJoinBits(head.joinBits, body.joined.length, manifest.admission);
+  const needed = nextJoinBits(height + 1, body.joined.length, joinBases, manifest.admission);
   if (body.joinBits !== needed)
     return refuse('join', `joins are to need ${body.joinBits} bits; by the rule, ${needed}`);
-  for (const { contributor, nonce } of body.joined) {
-    const challenge = { run: body.run, certificate: head.hash, contributor };
-    if (!joinWorks(challenge, nonce, head.joinBits))
-      return refuse(
-        'join',
-        `${toHex(contributor).slice(0, 16)} joined without ${head.joinBits} bits of work`,
-      );
+  for (const { contributor, nonce, age } of body.joined) {
+    const base = joinBases[age];
+    if (base === undefined) return refuse('join', `a join over a certificate ${age} before the last`);
+    if (checkJoin(body.run, contributor, { certificate: base.certificate, nonce }, [base]).is !== 'good')
+      return refuse('join', `${toHex(contributor).slice(0, 16)} joined without ${base.bits} bits of work`);
   }
   return null;
 }
 
 /**
  * Checks a certificate alone, without the chain before it: what a joiner does with the certificate of the checkpoint
- * it starts from. The quorum's signatures vouch for everything before.
+ * it starts from. The quorum's signatures vouch for everything before. Its head knows no certificate before it.
  */
 export async function checkAnchor(certificate: Certificate, run: Run): Promise<CertificateCheck> {
   const read = readBody(certificate, run);
@@ -251,13 +262,15 @@ function readBody(certificate: Certificate, run: Run): CertificateCheck {
       return entry.amount === claimed.amount && bytesEqual(entry.contributor, claimed.contributor);
     });
   if (!asRuled) return refuse('credits', 'credits are not what the manifest rules for these weights');
-  const head = {
+  const hash = bodyHash(certificate.body);
+  const head: ChainHead = {
     height: body.height,
-    hash: bodyHash(certificate.body),
+    hash,
     root: body.root,
     round: body.round,
     issued: body.issued + credits.reduce((sum, entry) => sum + entry.amount, 0),
     joinBits: body.joinBits,
+    joinBases: [{ certificate: hash, bits: body.joinBits, joined: body.joined.length }],
   };
   return { ok: true, certificate: { message: certificate, body, head } };
 }

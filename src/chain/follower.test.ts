@@ -71,6 +71,8 @@ describe('taking certificates', () => {
     const good = chain.links[0];
     const other = await seal(chain.validator, {
       kind: 'no-certificate',
+      failure: null,
+      passedOver: new Uint8Array(0),
       run: chain.run.id,
       round: 0,
       refused: [],

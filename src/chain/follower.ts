@@ -9,11 +9,11 @@
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
 import type { AcceptedEntry, MessageOf } from '../protocol/messages.ts';
-import { type ChainHead, type CheckedCertificate, checkCertificate } from './certificate.ts';
+import type { ChainHead, CheckedCertificate } from './certificate.ts';
 import type { Ledger } from './ledger.ts';
 import { foldMembers, isMember, type Members } from './members.ts';
 import type { Run } from './run.ts';
-import { admits, advance, type ChainState, genesisState, knows } from './state.ts';
+import { admits, advance, type ChainState, checkNext, genesisState, knows } from './state.ts';
 
 type Certificate = MessageOf<'certificate'>;
 
@@ -110,20 +110,20 @@ export class ChainFollower {
   #last: Link | null = null;
   /** The newest links up to the head, oldest first. */
   #recent: Link[] = [];
-  /** Links that follow the head, checked, oldest first, not yet applied. */
+  /** Links that follow the head, checked, oldest first, not yet applied; and who is a member after the last of them. */
   #pending: Link[] = [];
+  #tipMembers: Members;
   #waiters: (() => void)[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   /** Height of the state that the holder has; null until one was loaded. */
   #loaded: number | null = null;
-  /** Who is admitted at the tip, and at which tip that was found. */
-  #tipMembers: { readonly tip: ChainHead; readonly members: Members } | null = null;
 
   constructor(run: Run, ports: ChainPorts, events: FollowerEvents = {}) {
     this.run = run;
     this.#ports = ports;
     this.#events = events;
     this.#state = genesisState(run);
+    this.#tipMembers = this.#state.members;
   }
 
   /** Of the newest certificate that was applied (or, where no state is held, checked). */
@@ -153,6 +153,12 @@ export class ChainFollower {
     return this.#pending.at(-1)?.certificate.head ?? this.head;
   }
 
+  /** Why a certificate is not the next one; null when it is. */
+  async problem(message: Certificate): Promise<string | null> {
+    const checked = await checkNext(message, this.run, { head: this.tip, members: this.#tipMembers });
+    return checked.ok ? null : `${checked.reason}: ${checked.detail}`;
+  }
+
   /** Whether a checked certificate waits to be applied. */
   get behind(): boolean {
     return this.#pending.length > 0;
@@ -168,24 +174,12 @@ export class ChainFollower {
    * known as soon as it is checked, and whoever is heard meanwhile must not be taken for a stranger.
    */
   tipAdmits(contributor: Uint8Array, round: number): boolean {
-    return isMember(this.#membersAtTip(), contributor, round, this.run.manifest.admission);
+    return isMember(this.#tipMembers, contributor, round, this.run.manifest.admission);
   }
 
   /** Whether a key has a place in the run, by the chain up to the tip. */
   tipKnows(key: Uint8Array): boolean {
-    return knows(this.run, { members: this.#membersAtTip(), ledger: this.ledger }, key);
-  }
-
-  #membersAtTip(): Members {
-    const { tip } = this;
-    if (this.#tipMembers?.tip === tip) return this.#tipMembers.members;
-    const { admission } = this.run.manifest;
-    const members = this.#pending.reduce(
-      (known, { certificate }) => foldMembers(known, certificate.body, admission),
-      this.members,
-    );
-    this.#tipMembers = { tip, members };
-    return members;
+    return knows(this.run, { members: this.#tipMembers, ledger: this.ledger }, key);
   }
 
   /** What one of the newest certificates says of a contributor's round; null when none of them is of that round. */
@@ -207,7 +201,7 @@ export class ChainFollower {
   }
 
   async #offer(message: Certificate, sealed: Uint8Array, opinions: readonly Uint8Array[]): Promise<Offer> {
-    const checked = await checkCertificate(message, this.run, this.tip);
+    const checked = await checkNext(message, this.run, { head: this.tip, members: this.#tipMembers });
     if (checked.ok) {
       this.#push({ certificate: checked.certificate, sealed, opinions });
       return 'new';
@@ -312,8 +306,10 @@ export class ChainFollower {
     const { body } = link.certificate;
     const staged = await holder.stage(body.accepted.map(({ weight }, i) => ({ bytes: work[i], weight })));
     if (bytesEqual(staged.root, body.root)) return staged;
-    if (holder.atomic) this.#pending = [];
-    else this.#loaded = null;
+    if (holder.atomic) {
+      this.#pending = [];
+      this.#tipMembers = this.members;
+    } else this.#loaded = null;
     throw rootDiffers(link, staged.root);
   }
 
@@ -376,6 +372,7 @@ export class ChainFollower {
 
   #push(link: Link): void {
     this.#pending.push(link);
+    this.#tipMembers = foldMembers(this.#tipMembers, link.certificate.body, this.run.manifest.admission);
     // Before any state is loaded nothing needs all of them: a chain of a year would fill the memory.
     if (this.#loaded === null)
       while (this.#pending.length > MAX_RECENT) this.#advance(this.#pending.shift() as Link);
@@ -384,6 +381,7 @@ export class ChainFollower {
 
   #advance(link: Link): void {
     this.#state = advance(this.run, this.#state, link.certificate);
+    if (this.#pending.length === 0) this.#tipMembers = this.members;
     this.#last = link;
     this.#recent = [...this.#recent.slice(1 - MAX_RECENT), link];
     this.#events.head?.(link);

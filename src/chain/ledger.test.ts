@@ -129,6 +129,7 @@ describe('ledger', () => {
       root: testHash('root'),
       accepted,
       refused: refused.map((contributor) => ({ contributor, reason: 'loss' })),
+      passedOver: new Uint8Array(0),
       joined: [],
       joinBits: 4,
       audits: [],
@@ -180,7 +181,7 @@ describe('ledger', () => {
     expect(explainCredits(rules, third, ben)).toMatchObject({ amount: 500, halvings: 1 });
     expect(explainCredits(rules, second, ben)).toEqual({ outcome: 'refused', reason: 'loss' });
     expect(explainCredits(rules, third, ana)).toEqual({ outcome: 'absent' });
-    const admitted = { ...third, joined: [{ contributor: ana, nonce: 0 }] };
+    const admitted = { ...third, joined: [{ contributor: ana, nonce: 0, age: 0 }] };
     expect(explainCredits(rules, admitted, ana)).toEqual({ outcome: 'joined' });
   });
 

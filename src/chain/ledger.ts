@@ -11,6 +11,7 @@
 import { compareBytes, toHex } from '../protocol/bytes.ts';
 import type { AuditEntry, CertificateBody, RefusalReason } from '../protocol/messages.ts';
 import type { CreditRules } from '../protocol/manifest.ts';
+import { isPassedOver } from '../protocol/passed-over.ts';
 
 export interface CreditEntry {
   readonly contributor: Uint8Array;
@@ -188,7 +189,7 @@ export function foldLedger(
     }
     for (const { contributor, reason } of body.refused) {
       change(contributor, (old) => ({
-        refused: old.refused + 1,
+        refused: old.refused + (reason === 'unjudged' ? 0 : 1),
         verified: afterRefusal(old.verified, reason),
       }));
     }
@@ -198,7 +199,8 @@ export function foldLedger(
       issued += amount;
     }
     // Audits before age: what a lie would have vested with this very certificate is still provisional.
-    for (const audit of body.audits) change(audit.contributor, (old) => afterAudit(old, audit));
+    for (const audit of body.audits)
+      if (accounts.has(toHex(audit.contributor))) change(audit.contributor, (old) => afterAudit(old, audit));
     if (body.audits.length > 0) lastAudit = height;
     for (const [id, account] of accounts) {
       const oldest = account.awards[0];
@@ -208,6 +210,17 @@ export function foldLedger(
     }
   }
   return { height, issued, lastAudit, accounts };
+}
+
+/**
+ * The ledger without the accounts of those who left and never had anything accepted or audited. A join costs next to
+ * nothing, so what is kept for ever must have been earned.
+ */
+export function keepEarned(ledger: Ledger, isMember: (key: string) => boolean): Ledger {
+  const earned = ({ accepted, auditsPassed, auditsFailed }: Account): boolean =>
+    accepted + auditsPassed + auditsFailed > 0;
+  const kept = [...ledger.accounts].filter(([key, account]) => earned(account) || isMember(key));
+  return kept.length === ledger.accounts.size ? ledger : { ...ledger, accounts: new Map(kept) };
 }
 
 /**
@@ -289,5 +302,6 @@ export function explainCredits(
   }
   const refusal = body.refused.find(own);
   if (refusal !== undefined) return { outcome: 'refused', reason: refusal.reason };
+  if (isPassedOver(body.passedOver, contributor)) return { outcome: 'refused', reason: 'capacity' };
   return { outcome: body.joined.some(own) ? 'joined' : 'absent' };
 }

@@ -66,7 +66,14 @@ test('one opinion of each validator counts, of this run and round', async () => 
     await seal(one, opinion(3, { run: testHash('another') })),
     await seal(one, opinion(4)),
     await seal(one, opinion(5)),
-    await seal(two, { kind: 'no-certificate', run: run.id, round: 4, refused: [] }),
+    await seal(two, {
+      kind: 'no-certificate',
+      run: run.id,
+      round: 4,
+      failure: null,
+      passedOver: new Uint8Array(0),
+      refused: [],
+    }),
     bytes(80),
     await seal(two, opinion(6)),
   ]);

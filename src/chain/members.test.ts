@@ -3,13 +3,12 @@ import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
 import { encodeCanonical } from '../protocol/codec.ts';
-import { solveJoin } from '../protocol/join.ts';
 import type { CertificateBody, JoinedEntry } from '../protocol/messages.ts';
 import { testHash, testManifest } from '../protocol/testing.ts';
 import { assignmentSeed } from '../training/assignment.ts';
 import { bodyHash, buildCertificateBody, genesisHead, type Outcome } from './certificate.ts';
-import { foldMembers, isMember, type Members } from './members.ts';
-import { testRun } from './testing.ts';
+import { foldMembers, isMember, memberProblem, type Members } from './members.ts';
+import { testJoin, testRun } from './testing.ts';
 
 const manifest = testManifest(testHash('organizer'), [], {
   admission: { joinBits: 2, joinTarget: 4, idleRounds: 3 },
@@ -22,7 +21,9 @@ const [ana, ben] = ['ana', 'ben'].map(testHash) as [Uint8Array, Uint8Array];
 /** A body with what membership looks at. */
 function body(
   round: number,
-  listed: Partial<Record<'accepted' | 'refused' | 'joined' | 'failed' | 'passed', Uint8Array[]>>,
+  listed: Partial<
+    Record<'accepted' | 'refused' | 'passedOver' | 'joined' | 'failed' | 'passed', Uint8Array[]>
+  >,
 ) {
   const outcome: Outcome = {
     round,
@@ -34,7 +35,8 @@ function body(
       weight: 1,
     })),
     refused: (listed.refused ?? []).map((contributor) => ({ contributor, reason: 'loss' })),
-    joined: (listed.joined ?? []).map((contributor) => ({ contributor, nonce: 0 })),
+    passedOver: listed.passedOver ?? [],
+    joined: (listed.joined ?? []).map((contributor) => ({ contributor, nonce: 0, age: 0 })),
     audits: (['failed', 'passed'] as const).flatMap((ended) =>
       (listed[ended] ?? []).map((contributor) => ({ contributor, round: 0, outcome: ended })),
     ),
@@ -58,7 +60,7 @@ describe('membership', () => {
   test('ends after so many idle rounds; work keeps it, accepted or not', () => {
     expect(isMember(joined, ana, 7, rules)).toBe(true);
     expect(isMember(joined, ana, 8, rules)).toBe(false);
-    for (const kept of ['accepted', 'refused', 'joined'] as const) {
+    for (const kept of ['accepted', 'refused', 'passedOver', 'joined'] as const) {
       const members = fold([body(4, { joined: [ana] }), body(7, { joined: [ben], [kept]: [ana] })]);
       expect(isMember(members, ana, 10, rules)).toBe(true);
     }
@@ -80,6 +82,19 @@ describe('membership', () => {
     expect(isMember(again, ana, 7, rules)).toBe(true);
   });
 
+  test('a certificate refuses members only, passes over members only, and admits no member again', () => {
+    const problem = (listed: Parameters<typeof body>[1], round = 5): string | null =>
+      memberProblem(joined, body(round, { joined: [ben], ...listed }), rules);
+    expect(problem({ refused: [ana] })).toBeNull();
+    expect(problem({ refused: [ben], joined: [testHash('somebody')] })).toContain('which was no member');
+    expect(problem({ refused: [ana] }, 4)).toContain('which was no member in round 4');
+    expect(problem({ refused: [ana] }, 8)).toContain('which was no member in round 8');
+    expect(problem({ passedOver: [ana] })).toBeNull();
+    expect(problem({ passedOver: [ana, testHash('stranger')] })).toContain('no member');
+    expect(problem({ joined: [ana] })).toContain('a member');
+    expect(problem({ joined: [ana] }, 8)).toBeNull();
+  });
+
   test('leaves the members before it as they were', () => {
     const before = new Map(joined);
     foldMembers(joined, body(9, { joined: [ben], failed: [ana] }), rules);
@@ -93,10 +108,7 @@ describe('data is drawn after membership closed', () => {
     joins = await Promise.all(
       Array.from({ length: 6 }, async (_, i) => {
         const contributor = testHash(`newcomer ${i}`);
-        return {
-          contributor,
-          nonce: await solveJoin({ run: run.id, certificate: genesis.hash, contributor }, genesis.joinBits),
-        };
+        return testJoin(run, genesis, contributor);
       }),
     );
   });

@@ -5,9 +5,16 @@
  * {@link CheckedCertificate}, so that nothing unchecked can move a head.
  */
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { type ChainHead, type CheckedCertificate, genesisHead } from './certificate.ts';
-import { applyToLedger, emptyLedger, type Ledger } from './ledger.ts';
-import { foldMembers, isMember, type Members } from './members.ts';
+import type { MessageOf } from '../protocol/messages.ts';
+import {
+  type CertificateCheck,
+  type ChainHead,
+  checkCertificate,
+  type CheckedCertificate,
+  genesisHead,
+} from './certificate.ts';
+import { applyToLedger, emptyLedger, keepEarned, type Ledger } from './ledger.ts';
+import { foldMembers, isMember, memberProblem, type Members } from './members.ts';
 import type { Run } from './run.ts';
 
 export interface ChainState {
@@ -23,17 +30,39 @@ export const genesisState = (run: Run): ChainState => ({
   members: new Map(),
 });
 
-/** The state after a checked certificate. Throws RangeError when it does not follow the state's head. */
+/**
+ * The state after a checked certificate. Throws RangeError when it does not follow the state's head, or names somebody who
+ * is no member (members.ts).
+ */
 export function advance(run: Run, state: ChainState, { body, head }: CheckedCertificate): ChainState {
+  const { admission, credits } = run.manifest;
   if (!bytesEqual(body.previous, state.head.hash))
     throw new RangeError(
       `the certificate of height ${body.height} does not follow height ${state.head.height}`,
     );
+  const problem = memberProblem(state.members, body, admission);
+  if (problem !== null) throw new RangeError(`the certificate of height ${body.height} ${problem}`);
+  const members = foldMembers(state.members, body, admission);
   return {
     head,
-    ledger: applyToLedger(state.ledger, body, run.manifest.credits),
-    members: foldMembers(state.members, body, run.manifest.admission),
+    members,
+    ledger: keepEarned(applyToLedger(state.ledger, body, credits), (key) => members.has(key)),
   };
+}
+
+/**
+ * Checks that a certificate is the next one: by itself and its place (certificate.ts), and that it names nobody who is no
+ * member. Never throws.
+ */
+export async function checkNext(
+  certificate: MessageOf<'certificate'>,
+  run: Run,
+  { head, members }: Pick<ChainState, 'head' | 'members'>,
+): Promise<CertificateCheck> {
+  const checked = await checkCertificate(certificate, run, head);
+  if (!checked.ok) return checked;
+  const detail = memberProblem(members, checked.certificate.body, run.manifest.admission);
+  return detail === null ? checked : { ok: false, reason: 'member', detail };
 }
 
 /** Whether the chain up to a state admits a contributor to `round`. */

@@ -74,7 +74,15 @@ export class SignedChain {
       units: 100,
       weight: 1024 - i,
     }));
-    const outcome = { round, baseRoot: head.root, accepted, refused: [], joined: [], audits: [] };
+    const outcome = {
+      round,
+      baseRoot: head.root,
+      accepted,
+      refused: [],
+      passedOver: [],
+      joined: [],
+      audits: [],
+    };
     // Holders apply work in the order in which the body lists it.
     const listed = buildCertificateBody(this.run, head, outcome, head.root).accepted;
     const applied = rootAfter(

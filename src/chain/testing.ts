@@ -1,12 +1,19 @@
 /** A small run that exists only in tests and in the gallery: a manifest, a chain with a contributor's work in it. */
-import { buildCertificateBody, certify, checkCertificate, type CheckedCertificate } from './certificate.ts';
+import {
+  buildCertificateBody,
+  certify,
+  type ChainHead,
+  checkCertificate,
+  type CheckedCertificate,
+} from './certificate.ts';
 import { seal, signManifest } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Account, type Ledger, newAccount } from './ledger.ts';
 import { advance, type ChainState, genesisState } from './state.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { openRun, type Run, runOf } from './run.ts';
-import type { RefusedEntry } from '../protocol/messages.ts';
+import { solveJoin } from '../protocol/join.ts';
+import type { JoinedEntry, RefusedEntry } from '../protocol/messages.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
 
@@ -53,7 +60,16 @@ export async function testChain(contributor: Identity, options: TestChainOptions
     const refused: RefusedEntry[] = (options.refused ?? []).includes(round)
       ? [{ contributor: contributor.publicKey, reason: 'norm' }]
       : [];
-    const outcome = { round, baseRoot: state.head.root, accepted, refused, joined: [], audits: [] };
+    const joined = state.head.height === 0 ? [await testJoin(run, state.head, contributor.publicKey)] : [];
+    const outcome = {
+      round,
+      baseRoot: state.head.root,
+      accepted,
+      refused,
+      passedOver: [],
+      joined,
+      audits: [],
+    };
     const body = buildCertificateBody(run, state.head, outcome, testHash(`root ${round}`));
     const message = await certify(body, [validator]);
     const checked = await checkCertificate(message, run, state.head);
@@ -68,6 +84,15 @@ export async function testChain(contributor: Identity, options: TestChainOptions
     sealed,
     account: (key) => state.ledger.accounts.get(toHex(key)),
   };
+}
+
+/** What a certificate after `head` lists of somebody who joins with it. */
+export async function testJoin(
+  { id: run }: Run,
+  { hash: certificate, joinBits }: ChainHead,
+  contributor: Uint8Array,
+): Promise<JoinedEntry> {
+  return { contributor, nonce: await solveJoin({ run, certificate, contributor }, joinBits), age: 0 };
 }
 
 /** A run of a manifest that nobody signed, with a made-up id. */

@@ -119,7 +119,7 @@ export class Contributing {
         },
         cleared: (...codes) => this.#troubles.over(codes),
         head: (link) => {
-          if (this.#stay !== null) this.#log.head(link, this.#stay.follower.ledger);
+          if (this.#stay !== null) this.#log.head(link, this.#stay.follower);
         },
         noCertificate: (message) => {
           this.#contributor?.noCertificate(message);

@@ -304,7 +304,7 @@ test('a host that speaks another protocol ends it with code 1 and says what to d
   const it = await joined(s, [], { host: (_, clock) => other(s.host.for(clock)) });
   await ended(s, it);
   expect(it.code).toBe(1);
-  expect(said(it.err, /version 99 of the protocol, this program 3: update/)).toHaveLength(1);
+  expect(said(it.err, /version 99 of the protocol, this program 4: update/)).toHaveLength(1);
 });
 
 const never = (): never => {

@@ -2,20 +2,21 @@
  * What came of each round for one contributor, gathered from everything that tells of it (its own trainer, certificates,
  * opinions), as one record a round: what `tabswarm join` prints.
  */
-import type { Link } from '../chain/follower.ts';
+import type { ChainFollower, Link } from '../chain/follower.ts';
 import { emptyLedger, type Ledger } from '../chain/ledger.ts';
 import { opinionsOn } from '../chain/links.ts';
+import { type OwnReason, ownReason } from '../chain/own-reason.ts';
 import { heldOutLossOf } from '../chain/opinions.ts';
 import type { Run } from '../chain/run.ts';
-import { toHex } from '../protocol/bytes.ts';
 import type { Times } from '../peer/time-use.ts';
-import type { MessageOf, Note, RefusalReason } from '../protocol/messages.ts';
+import { fromHex, toHex } from '../protocol/bytes.ts';
+import type { MessageOf, Note } from '../protocol/messages.ts';
 import type { PretrainClaim } from '../work/pretrain/claim.ts';
 import type { RoundWork } from '../work/pretrain/trainer-api.ts';
 
 /**
- * `accepted` or `refused`: so a validator says. `lost`: work was handed in, and nothing was heard of it. `absent`: none
- * was handed in.
+ * `accepted` or `refused`: so a validator says. `lost`: work was handed in, and nothing was heard of it, or the validator's
+ * machine failed. `absent`: none was handed in.
  */
 export type RoundOutcome = 'accepted' | 'refused' | 'lost' | 'absent';
 
@@ -23,8 +24,8 @@ export type RoundOutcome = 'accepted' | 'refused' | 'lost' | 'absent';
 export interface RoundReport {
   readonly round: number;
   readonly outcome: RoundOutcome;
-  /** Why it was refused; `late` too when no validator lists the work. */
-  readonly reason: RefusalReason | null;
+  /** Why it was refused, or lost: `late` where no validator heard of it, `unjudged` where the validator's machine failed. */
+  readonly reason: OwnReason | null;
   /** A validator's figures behind the refusal. */
   readonly note: Note | null;
   /** The certificate admits this contributor: it works from the next round on. */
@@ -112,27 +113,27 @@ export class RoundLog {
   }
 
   /** A certificate became the head; `ledger` is the one after it. */
-  head({ certificate: { body }, opinions }: Link, ledger: Ledger): void {
+  head(
+    { certificate: { body }, opinions }: Link,
+    { ledger, members }: Pick<ChainFollower, 'ledger' | 'members'>,
+  ): void {
     this.#ledger = ledger;
     const run = this.#run;
     if (run === null || body.round < this.#first) return;
     const isOwn = ({ contributor }: { readonly contributor: Uint8Array }): boolean =>
       toHex(contributor) === this.#own;
     const accepted = body.accepted.some(isOwn);
-    const refused = body.refused.find(isOwn);
     const known = this.#work.get(body.round);
-    const outcome = accepted
-      ? 'accepted'
-      : known !== undefined || refused !== undefined
-        ? 'refused'
-        : 'absent';
+    const took = known !== undefined || body.refused.some(isOwn);
+    const reason = accepted || !took ? null : ownReason(body, fromHex(this.#own), members.has(this.#own));
+    const outcome = accepted ? 'accepted' : took ? outcomeBy(reason) : 'absent';
     this.#tell(async () => {
       const opened = (await opinionsOn(run, body.round, opinions)).map(({ opinion }) => opinion);
       for (const opinion of opened) this.opinion(opinion);
       return {
         round: body.round,
         outcome,
-        reason: outcome === 'refused' ? (refused?.reason ?? 'late') : null,
+        reason,
         note: this.#notes.get(body.round) ?? null,
         admitted: body.joined.some(isOwn),
         height: body.height,
@@ -147,8 +148,8 @@ export class RoundLog {
   }
 
   /** The round ended without a certificate; own work in it was handed in: refused, or (null) nothing was heard. */
-  lost(round: number, reason: RefusalReason | null): void {
-    this.#uncertified(round, reason === null ? 'lost' : 'refused', reason);
+  lost(round: number, reason: OwnReason | null): void {
+    this.#uncertified(round, outcomeBy(reason), reason);
   }
 
   /** Validators say that the round has no certificate; they say it again and again. */
@@ -162,7 +163,7 @@ export class RoundLog {
     return this.#telling;
   }
 
-  #uncertified(round: number, outcome: RoundOutcome, reason: RefusalReason | null): void {
+  #uncertified(round: number, outcome: RoundOutcome, reason: OwnReason | null): void {
     this.#told.add(round);
     this.#tell(async () => ({
       round,
@@ -181,6 +182,9 @@ export class RoundLog {
     this.#telling = this.#telling.then(async () => this.#report({ ...(await make()), ...this.#atTelling() }));
   }
 }
+
+const outcomeBy = (reason: OwnReason | null): RoundOutcome =>
+  reason === null || reason === 'unjudged' ? 'lost' : 'refused';
 
 function keep<T>(map: Map<number, T>, round: number, value: T): void {
   map.set(round, value);

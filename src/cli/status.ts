@@ -1,6 +1,7 @@
 /** `tabswarm status`: how a run is doing, for people or (with --json) for scripts. */
 import type { StatusView } from '../host/view.ts';
 import { DEFAULT_PORT } from '../host/run.ts';
+import { failureText } from '../ui/strings/validator-events.ts';
 import { parseCommand, urlOption } from './arguments.ts';
 import { getJson } from './host-api.ts';
 import type { Output } from './output.ts';
@@ -39,12 +40,17 @@ export function statusLines(view: StatusView): string[] {
     `wire      ${view.bytesPerParameter === null ? 'no submission yet' : `${view.bytesPerParameter.toFixed(4)} bytes per parameter`}`,
     `members   ${view.members}, joining takes ${view.joinBits} bits of work`,
     `validator ${VALIDATORS[view.validator]}`,
-    `peers     ${view.peers.length}`,
+    ...(view.trouble === null
+      ? []
+      : [`trouble   round ${view.trouble.round}: ${failureText(view.trouble.cause)}`]),
+    `peers     ${view.peerCount}`,
   ];
   for (const peer of view.peers)
     lines.push(
       `  ${peer.contributor.slice(0, 12)}  ${peer.role}, ${peer.state}, ${peer.adapter}, ${Math.round(peer.tokensPerSecond)} tokens/s`,
     );
+  if (view.peerCount > view.peers.length) lines.push(`  and ${view.peerCount - view.peers.length} more`);
+  lines.push(`accounts  ${view.totals.accounts}`);
   lines.push(`credits   ${(view.issued / MICRO).toFixed(2)} issued`);
   for (const account of view.credits.slice(0, TOP))
     lines.push(

@@ -1,12 +1,14 @@
 /** The book's own rules: what it takes when, what it fetches, what it forgives, and whom it leaves out. */
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ownReason } from '../chain/own-reason.ts';
 import { testAccount, testAccounts, testRun } from '../chain/testing.ts';
 import type { Run } from '../chain/run.ts';
-import { compareBytes, sha256Sync, toHex } from '../protocol/bytes.ts';
+import { compareBytes, fromHex, sha256Sync, toHex } from '../protocol/bytes.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { GauntletRules } from '../protocol/manifest.ts';
-import type { MessageOf } from '../protocol/messages.ts';
+import { CommitSchema, type MessageOf } from '../protocol/messages.ts';
+import { encodePassedOver } from '../protocol/passed-over.ts';
 import { sealOf } from '../protocol/seal.ts';
 import { testHash, testIdentity, testManifest } from '../protocol/testing.ts';
 import { type BookOptions, RoundBook } from './book.ts';
@@ -332,7 +334,7 @@ describe('receipts', () => {
     expect(reasonsOf(await book.judge())).toEqual(new Map([[0, 'duplicate: two-commits']]));
   });
 
-  test('who is not admitted hears so, also in the verdict', async () => {
+  test('who is not admitted hears so, and leaves nothing behind', async () => {
     const { book } = bookOf({ isMember: (key) => toHex(key) !== keys[0] });
     const key = peers[0].publicKey;
     const claim = claimOf(works[0]);
@@ -340,10 +342,33 @@ describe('receipts', () => {
       reason: 'not-member',
       note: { code: 'not-admitted' },
     });
-    expect(book.reveal(key, revealOf(claim), at.commit)).toMatchObject({ reason: 'late' });
+    expect(book.reveal(key, revealOf(claim), at.commit)).toMatchObject({ reason: 'not-member' });
     expect(await book.bytes(key, works[0])).toMatchObject({ ok: false });
-    // The first reason stays.
-    expect(reasonsOf(await book.judge())).toEqual(new Map([[0, 'not-member: not-admitted']]));
+    expect(await book.judge()).toMatchObject({ refused: [], unlisted: [], passedOver: [] });
+    expect(book.entries()).toEqual([]);
+  });
+
+  test('whose membership ended after its commit is neither accepted nor listed', async () => {
+    let members: readonly string[] = keys;
+    const { book } = bookOf({ isMember: (key) => members.includes(toHex(key)) });
+    await submit(book, 0);
+    await submit(book, 1);
+    members = keys.slice(1);
+    const verdict = await book.judge();
+    expect(acceptedOf(verdict)).toEqual([1]);
+    expect(verdict.refused).toEqual([]);
+    expect(book.entries()[0]).toMatchObject({ state: 'refused', refusal: { reason: 'not-member' } });
+  });
+
+  test('a commit holds nothing beside run, round and seal; a second one that differs in any of them is another', () => {
+    expect(Object.keys(CommitSchema.entries).sort()).toEqual(['kind', 'round', 'run', 'seal']);
+    const { book } = bookOf();
+    const key = peers[0].publicKey;
+    const commit = commitOf(key, claimOf(works[0]));
+    expect(book.commit(key, commit, at.train)).toEqual({ ok: true });
+    expect(book.commit(key, { ...commit }, at.train)).toEqual({ ok: true });
+    const longer = { ...commit, more: 1 } as typeof commit;
+    expect(book.commit(key, longer, at.train)).toMatchObject({ reason: 'duplicate' });
   });
 
   test('bytes that the judge refuses are not work, and refuse their sender', async () => {
@@ -437,7 +462,7 @@ describe('judging', () => {
 
   test('newcomers and audits are listed by key', async () => {
     const { book } = bookOf();
-    const joined = peers.map(({ publicKey }, nonce) => ({ contributor: publicKey, nonce }));
+    const joined = peers.map(({ publicKey }, nonce) => ({ contributor: publicKey, nonce, age: 0 }));
     const audits = peers.map(({ publicKey }) => ({
       contributor: publicKey,
       round: 1,
@@ -460,16 +485,24 @@ describe('judging', () => {
   });
 
   test('a verdict lists as many refusals as a certificate holds, first those that came furthest', async () => {
-    const { book } = bookOf({ isMember: (key) => keys.includes(toHex(key)) });
+    const { book } = bookOf({ isMember: (key) => !strangers.has(toHex(key)) });
+    const strangers = new Set(Array.from({ length: 100 }, (_, i) => toHex(testHash(`stranger ${i}`))));
+    for (const key of strangers) book.commit(fromHex(key), commitOf(fromHex(key), works[0]), at.train);
     for (let i = 0; i < 300; i++)
-      book.commit(testHash(`stranger ${i}`), commitOf(testHash(i), works[0]), at.train);
+      book.commit(testHash(`late ${i}`), commitOf(testHash(i), works[0]), at.commit);
     const claim = claimOf(works[0]);
     const [silent, unserved] = peers.map(({ publicKey }) => publicKey);
     for (const key of [silent, unserved]) book.commit(key, commitOf(key, claim), at.train);
     book.reveal(unserved, revealOf(claim), at.commit);
     book.notServed(unserved, refusal('not-revealed', 'slow-bytes'));
-    const { refused } = await book.judge();
+    const { refused, unlisted, passedOver } = await book.judge();
     expect(refused).toHaveLength(64);
+    // So many late ones are remembered, and none of them is passed over: it was their own doing.
+    expect(unlisted).toHaveLength(256 + 2 - 64);
+    expect(passedOver).toEqual([]);
+    expect([...refused, ...unlisted].some(({ contributor }) => strangers.has(toHex(contributor)))).toBe(
+      false,
+    );
     const listed = new Set(refused.map(({ contributor }) => toHex(contributor)));
     expect([silent, unserved].every((key) => listed.has(toHex(key)))).toBe(true);
   });
@@ -492,6 +525,39 @@ test('a flood of new identities fills the book for newcomers only', async () => 
   expect(verdict.refused).toHaveLength(64);
 });
 
+test('work that finds no room in round nor list is passed over by name, whoever else fills the list', async () => {
+  const { book } = bookOf({ run: runWith({ maxAccepted: 1 }) });
+  const crowd = Array.from({ length: 100 }, (_, i) => ({
+    key: testHash(`crowd ${i}`),
+    work: testHash(`crowded ${i}`),
+  }));
+  const silent = Array.from({ length: 80 }, (_, i) => testHash(`silent ${i}`));
+  for (const { key, work } of crowd) book.commit(key, commitOf(key, claimOf(work)), at.train);
+  for (const key of silent) book.commit(key, commitOf(key, claimOf(key)), at.train);
+  for (const { key, work } of crowd) book.reveal(key, revealOf(claimOf(work)), at.commit);
+  // As much as is fetched at all.
+  for (const { contributor } of book.toFetch(at.commit)) {
+    const one = crowd.find(({ key }) => key === contributor);
+    await book.bytes(contributor, one?.work ?? new Uint8Array());
+  }
+  const verdict = await book.judge();
+  expect(verdict.accepted).toHaveLength(1);
+  expect(new Set(verdict.refused.map(({ reason }) => reason))).toEqual(new Set(['not-revealed']));
+  const over = new Set(verdict.passedOver.map(toHex));
+  expect(over.size).toBe(99);
+  const [winner] = verdict.accepted;
+  for (const { key } of crowd)
+    expect(over.has(toHex(key)) || toHex(key) === toHex(winner.contributor)).toBe(true);
+  for (const key of silent) expect(over.has(toHex(key))).toBe(false);
+  // Everybody finds its true reason in what the certificate says.
+  const body = { refused: verdict.refused, passedOver: encodePassedOver(verdict.passedOver) };
+  for (const { key } of crowd)
+    if (toHex(key) !== toHex(winner.contributor)) expect(ownReason(body, key, true)).toBe('capacity');
+  const told = silent.map((key) => ownReason(body, key, true));
+  expect(told.filter((reason) => reason === 'not-revealed')).toHaveLength(64);
+  expect(told.filter((reason) => reason === 'not-listed')).toHaveLength(16);
+});
+
 test('an empty round has an empty verdict', async () => {
   const { book, judge } = bookOf();
   expect(await book.judge()).toEqual({
@@ -499,6 +565,8 @@ test('an empty round has an empty verdict', async () => {
     baseRoot: ROOT,
     accepted: [],
     refused: [],
+    unlisted: [],
+    passedOver: [],
     scores: [],
     joined: [],
     audits: [],

@@ -11,11 +11,13 @@ import type { Outcome } from '../chain/certificate.ts';
 import type { Account, Ledger } from '../chain/ledger.ts';
 import type { Run } from '../chain/run.ts';
 import { bytesEqual, compareBytes, sha256, toHex } from '../protocol/bytes.ts';
+import { encodeCanonical } from '../protocol/codec.ts';
 import { MAX_REFUSED } from '../protocol/limits.ts';
 import type { JoinedEntry, MessageOf, Score } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import { sealMatches } from '../protocol/seal.ts';
 import type { Compared, NotedAudit, NotedRefusal, ReadClaim, RoundJudge, Work } from './judge.ts';
+import { goesOn, isUnseen } from './carries.ts';
 import { type Refusal, refusal } from './notes.ts';
 import { lotSeed, selectionOrder } from './selection.ts';
 import type { Standings } from './standings.ts';
@@ -38,6 +40,8 @@ export interface FetchRequest {
 /** A round's outcome with what one validator measured of it. */
 export interface Verdict extends Outcome {
   readonly refused: readonly NotedRefusal[];
+  /** Refusals that `refused` has no room for. */
+  readonly unlisted: readonly NotedRefusal[];
   readonly audits: readonly NotedAudit[];
   readonly scores: readonly Score[];
 }
@@ -87,7 +91,7 @@ interface Entry<C, I> {
  * contributors with verified rounds always get in.
  */
 const MAX_STRANGERS = 4096;
-/** Refusals kept for senders without a valid commit (late, not admitted), so that they too hear why. */
+/** Refusals kept for members without a valid commit, so that they too hear why. */
 const MAX_STRAY = 256;
 /** Submissions fetched, as a multiple of those a certificate can hold: some will be refused. */
 const FETCH_FACTOR = 2;
@@ -120,12 +124,14 @@ export class RoundBook<C, I> {
     const key = toHex(contributor);
     const known = this.#entries.get(key);
     if (known !== undefined) {
-      if (bytesEqual(known.commit.seal, commit.seal)) return ok;
+      if (bytesEqual(encodeCanonical(known.commit), encodeCanonical(commit))) return ok;
       known.refused ??= refusal('duplicate', 'two-commits');
       return receipt(known.refused);
     }
-    const problem = this.#notMember(contributor) ?? this.#lateCommit(now);
-    if (problem !== null) return this.#refuseStray(contributor, problem);
+    // Keys are free: nothing of a stranger is kept, and its answer stands in no list.
+    if (!this.#o.isMember(contributor)) return receipt(refusal('not-member', 'not-admitted'));
+    const late = this.#lateCommit(now);
+    if (late !== null) return this.#refuseStray(contributor, late);
     const stranger = this.#verified(contributor) <= 0;
     if (stranger && this.#strangers === MAX_STRANGERS)
       return this.#refuseStray(contributor, refusal('capacity', 'many-newcomers', { most: MAX_STRANGERS }));
@@ -147,7 +153,10 @@ export class RoundBook<C, I> {
     const wrong = this.#wrongRound(reveal);
     if (wrong !== null) return receipt(wrong);
     const entry = this.#entries.get(toHex(contributor));
-    if (entry === undefined) return this.#refuseStray(contributor, refusal('late', 'no-commit'));
+    if (entry === undefined) {
+      if (!this.#o.isMember(contributor)) return receipt(refusal('not-member', 'not-admitted'));
+      return this.#refuseStray(contributor, refusal('late', 'no-commit'));
+    }
     if (entry.refused !== null) return receipt(entry.refused);
     if (entry.reveal !== null && bytesEqual(entry.reveal.claim, reveal.claim)) return ok;
     // Not held against the entry: the true reveal may still come.
@@ -223,6 +232,8 @@ export class RoundBook<C, I> {
     const selection = this.#selection();
 
     for (const entry of this.#entries.values()) {
+      // The last round's certificate may have come after the commit, and ended the membership.
+      if (!this.#o.isMember(entry.contributor)) entry.refused = refusal('not-member', 'not-admitted');
       if (entry.refused !== null) continue;
       if (entry.read === null) entry.refused = refusal('not-revealed', 'never-revealed');
       else
@@ -264,7 +275,7 @@ export class RoundBook<C, I> {
           weight: weights[i],
         }))
         .sort(byContributor),
-      refused: this.#refusals(),
+      ...this.#refusals(),
       scores: scores.sort(byContributor),
       joined: [...joined].sort(byContributor),
       audits: [...audits].sort(byContributor),
@@ -322,10 +333,6 @@ export class RoundBook<C, I> {
     if (!bytesEqual(message.run, this.#o.run.id)) return refusal('wrong-round', 'other-run');
     if (message.round === this.#o.round) return null;
     return refusal('wrong-round', 'other-round', { round: message.round, open: this.#o.round });
-  }
-
-  #notMember(contributor: Uint8Array): Refusal | null {
-    return this.#o.isMember(contributor) ? null : refusal('not-member', 'not-admitted');
   }
 
   #lateCommit(now: number): Refusal | null {
@@ -408,23 +415,35 @@ export class RoundBook<C, I> {
     }
   }
 
-  /** Refusals for the verdict: those that came furthest are told first, should there be more than it can list. */
-  #refusals(): NotedRefusal[] {
-    const listed = [...this.#entries.values()]
-      .filter((entry) => entry.refused !== null)
-      .map((entry) => ({
-        rank: entry.work !== null ? 0 : entry.reveal !== null ? 1 : 2,
-        refused: { contributor: entry.contributor, ...(entry.refused as Refusal) },
-      }));
-    for (const [key, refused] of this.#stray) {
-      if (!this.#entries.has(key)) listed.push({ rank: 3, refused });
-    }
-    return listed
-      .sort((a, b) => a.rank - b.rank)
-      .slice(0, MAX_REFUSED)
-      .map((entry) => entry.refused)
-      .sort(byContributor);
+  /**
+   * Refusals of members. Should there be more than a verdict can list, those that came furthest are told first, and of all
+   * those last that are nobody's fault: they can be told in fewer bytes.
+   */
+  #refusals(): Pick<Verdict, 'refused' | 'unlisted' | 'passedOver'> {
+    const found = [...this.#entries.values()].flatMap(({ contributor, refused, work, reveal }) =>
+      refused === null
+        ? []
+        : [{ rank: work !== null ? 0 : reveal !== null ? 1 : 2, refused: { contributor, ...refused } }],
+    );
+    for (const [key, refused] of this.#stray) if (!this.#entries.has(key)) found.push({ rank: 3, refused });
+    return listRefusals(found.filter(({ refused }) => this.#o.isMember(refused.contributor)));
   }
+}
+
+/** Cuts refusals to what a certificate lists; `rank`: the smaller goes first. */
+export function listRefusals(
+  found: readonly { readonly rank: number; readonly refused: NotedRefusal }[],
+): Pick<Verdict, 'refused' | 'unlisted' | 'passedOver'> {
+  const order = found
+    .map(({ rank, refused }) => ({ rank: isUnseen(refused.reason) ? 4 : rank, refused }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ refused }) => refused);
+  const unlisted = order.slice(MAX_REFUSED).sort(byContributor);
+  return {
+    refused: order.slice(0, MAX_REFUSED).sort(byContributor),
+    unlisted,
+    passedOver: unlisted.flatMap(({ reason, contributor }) => (goesOn(reason) ? [contributor] : [])),
+  };
 }
 
 const compared = <C, I>(

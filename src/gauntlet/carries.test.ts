@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { toHex } from '../protocol/bytes.ts';
 import { REFUSAL_REASONS, type RefusalReason } from '../protocol/messages.ts';
 import { testHash } from '../protocol/testing.ts';
-import { CarryBook, type CarryClaim, carriesOn } from './carries.ts';
+import { afterRefusal, CarryBook, type CarryClaim, goesOn, isUnseen } from './carries.ts';
 
 const ana = testHash('ana');
 const zero = testHash('zeros');
@@ -21,6 +21,7 @@ const ended = (round: number, how: 'accepted' | RefusalReason) => {
     round,
     accepted: how === 'accepted' ? [{ contributor: ana, claim: testHash('claim'), units: 1, weight: 1 }] : [],
     refused: how === 'accepted' ? [] : [{ contributor: ana, reason: how }],
+    unlisted: [],
   };
 };
 
@@ -76,14 +77,55 @@ test('a round that a contributor can have refused by itself leaves nothing to go
     book.note(ana, claim(1, zero));
     book.settle(ended(1, reason), everybody);
     const next = book.problem(ana, claim(2, testHash('1 refused')));
-    if (reason === 'on-trial' || reason === 'capacity') expect(next).toBeNull();
+    // What is on trial may be audited.
+    if (reason === 'on-trial') expect(next).toBeNull();
     else expect(next).toMatchObject({ reason: 'carry' });
     expect(book.problem(ana, claim(2, zero))).toBeNull();
   }
   const unlisted = new CarryBook(zero);
   unlisted.note(ana, claim(1, zero));
-  unlisted.settle({ round: 1, accepted: [], refused: [] }, everybody);
+  unlisted.settle({ round: 1, accepted: [], refused: [], unlisted: [] }, everybody);
   expect(unlisted.problem(ana, claim(2, testHash('1 refused')))).toMatchObject({ reason: 'carry' });
+});
+
+test('a round that nobody looked at leaves what it started from, and nothing that was made up in it', () => {
+  const listed = ['refused', 'unlisted'] as const;
+  for (const reason of REFUSAL_REASONS.filter(isUnseen))
+    for (const where of listed) {
+      const book = new CarryBook(zero);
+      book.note(ana, claim(1, zero));
+      book.settle(ended(1, 'accepted'), everybody);
+      const kept = testHash('1 accepted');
+      for (let round = 2; round < 5; round++) {
+        // Its own error feedback is there still, however often there is no room.
+        expect(book.problem(ana, claim(round, kept))).toBeNull();
+        book.note(ana, claim(round, kept));
+        const nothing = { round, accepted: [], refused: [], unlisted: [] };
+        book.settle({ ...nothing, [where]: [{ contributor: ana, reason }] }, everybody);
+        for (const made of ['accepted', 'refused'])
+          expect(book.problem(ana, claim(round + 1, testHash(`${round} ${made}`)))).not.toBeNull();
+      }
+    }
+});
+
+test('unlisted for its own doing leaves nothing; who was short of work stays so over a round without room', () => {
+  for (const reason of REFUSAL_REASONS.filter((one) => !goesOn(one))) {
+    const book = new CarryBook(zero);
+    book.note(ana, claim(1, zero));
+    book.settle(ended(1, 'accepted'), everybody);
+    book.note(ana, claim(2, testHash('1 accepted')));
+    book.settle({ round: 2, accepted: [], refused: [], unlisted: [{ contributor: ana, reason }] }, everybody);
+    for (const from of ['1 accepted', '2 accepted', '2 refused'])
+      expect(book.problem(ana, claim(3, testHash(from)))).not.toBeNull();
+  }
+  const book = new CarryBook(zero);
+  const chances: boolean[] = [];
+  for (let round = 1; round <= 16; round++) {
+    book.note(ana, claim(round, zero));
+    book.settle(ended(round, round % 2 === 1 ? 'work' : 'capacity'), everybody);
+    chances.push(book.startsOver(ana, claim(round + 1, zero)));
+  }
+  expect(chances.filter(Boolean)).toHaveLength(2);
 });
 
 test('a claim that does not follow leaves nothing to follow', () => {
@@ -115,9 +157,9 @@ test('honest contributors always follow, whatever is accepted, over restarts of 
         expect(book.problem(ana, made)).toBeNull();
         book.note(ana, made);
         if (end !== 'unheard') book.settle(ended(i, end), everybody);
-        if (end === 'unheard' || end === 'accepted' || carriesOn(end))
-          carried = testHash(`${i} ${end === 'accepted' ? 'accepted' : 'refused'}`);
-        else carried = zero;
+        const after = end === 'unheard' ? 'refused' : end === 'accepted' ? end : afterRefusal(end);
+        if (after === 'reset') carried = zero;
+        else if (after !== 'undone') carried = testHash(`${i} ${after}`);
         if (restart) book = new CarryBook(zero, book.encode());
       });
     }),

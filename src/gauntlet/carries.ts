@@ -3,7 +3,8 @@
  *
  * A validator cannot see error feedback and moments, but it remembers the roots: whoever wants to pass off a made-up
  * error feedback must have committed to it a round earlier, and could be audited for that round. So a round that a
- * contributor can keep from being audited, by coming late or revealing nothing, leaves nothing to go on from.
+ * contributor can keep from being audited, by coming late or revealing nothing, leaves nothing to go on from. A round that
+ * nobody looked at, for want of room or because the validator's machine failed, leaves what it started from.
  */
 import * as v from 'valibot';
 import type { Outcome } from '../chain/certificate.ts';
@@ -21,6 +22,7 @@ export interface CarryClaim {
 interface Entry {
   /** Round of the claim. */
   readonly round: number;
+  readonly before: Uint8Array;
   readonly accepted: Uint8Array;
   readonly refused: Uint8Array;
   /**
@@ -28,16 +30,28 @@ interface Entry {
    * 'refused' until more is known, as when nothing is certified.
    */
   readonly left: Left;
+  /** Whether the round before left it 'short'. */
+  readonly wasShort: boolean;
 }
 
 type Left = (typeof LEFT)[number];
-const LEFT = ['accepted', 'refused', 'nothing', 'short'] as const;
+const LEFT = ['before', 'accepted', 'refused', 'nothing', 'short'] as const;
+
+/** Reasons for which nobody looked at a round, and its sender is not to blame: no room, or a validator that failed. */
+export const isUnseen = (reason: RefusalReason): boolean => reason === 'capacity' || reason === 'unjudged';
+
+/** Whether a contributor goes on from a refused round at all, rather than from zeros: its own doing was not the cause. */
+export const goesOn = (reason: RefusalReason): boolean => reason === 'on-trial' || isUnseen(reason);
 
 /**
- * Whether a contributor goes on from a refused round with what it sent put back into its error feedback, rather than
- * from zeros: where its own doing was not the cause, so that no liar can choose to be refused unseen.
+ * What a refused round leaves to go on from. `refused`: what was sent is put back into the error feedback; only where the
+ * round can be audited. `undone`: what the round started from, as if it had not been: what nobody can look at may not be
+ * built upon, or a liar would hide in it what it made up. `reset`: zeros.
  */
-export const carriesOn = (reason: RefusalReason): boolean => reason === 'on-trial' || reason === 'capacity';
+export function afterRefusal(reason: RefusalReason): 'refused' | 'undone' | 'reset' {
+  if (reason === 'on-trial') return 'refused';
+  return isUnseen(reason) ? 'undone' : 'reset';
+}
 
 /** Reasons that say that no such work was done as was claimed: too small a step, no gain, signs of chance. */
 const SHORT: ReadonlySet<RefusalReason> = new Set(['work', 'loss', 'direction']);
@@ -51,8 +65,20 @@ const HexHash = v.pipe(
 );
 const Stored = v.record(
   v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-  v.object({ round: v.number(), accepted: HexHash, refused: HexHash, left: v.picklist(LEFT) }),
+  v.object({
+    round: v.number(),
+    before: HexHash,
+    accepted: HexHash,
+    refused: HexHash,
+    left: v.picklist(LEFT),
+    wasShort: v.boolean(),
+  }),
 );
+
+/** A round's verdict, as far as it decides what is left; `unlisted`: refusals that no list has room for. */
+export type Settled = Pick<Outcome, 'round' | 'accepted' | 'refused'> & {
+  readonly unlisted: Outcome['refused'];
+};
 
 /** Roots by contributor. */
 export class CarryBook {
@@ -89,33 +115,33 @@ export class CarryBook {
   note(contributor: Uint8Array, claim: CarryClaim): void {
     const key = toHex(contributor);
     const { carry, round } = claim;
-    if ((this.#entries.get(key)?.round ?? -1) >= round) return;
+    const known = this.#entries.get(key);
+    if ((known?.round ?? -1) >= round) return;
     if (carry === null || this.problem(contributor, claim) !== null) return;
-    this.#entries.set(key, { round, accepted: carry.accepted, refused: carry.refused, left: 'refused' });
+    this.#entries.set(key, { round, ...carry, left: 'refused', wasShort: known?.left === 'short' });
   }
 
   /** Takes in how a round was judged. Forgets who is no member any more. */
-  settle(
-    { round, accepted, refused }: Pick<Outcome, 'round' | 'accepted' | 'refused'>,
-    isMember: (key: string) => boolean,
-  ): void {
+  settle({ round, accepted, refused, unlisted }: Settled, isMember: (key: string) => boolean): void {
     const left = new Map<string, Left>();
     for (const { contributor } of accepted) left.set(toHex(contributor), 'accepted');
-    for (const { contributor, reason } of refused) {
-      if (carriesOn(reason)) left.set(toHex(contributor), 'refused');
-      else if (SHORT.has(reason)) left.set(toHex(contributor), 'short');
-    }
+    for (const { contributor, reason } of refused)
+      left.set(toHex(contributor), leftBy(afterRefusal(reason), reason));
+    // Whoever is not listed by name is only told that it goes on, not from what: from what it had.
+    for (const { contributor, reason } of unlisted)
+      left.set(toHex(contributor), leftBy(goesOn(reason) ? 'undone' : 'reset', reason));
     for (const [key, entry] of this.#entries) {
       if (!isMember(key)) this.#entries.delete(key);
-      else if (entry.round === round) this.#entries.set(key, { ...entry, left: left.get(key) ?? 'nothing' });
+      else if (entry.round === round)
+        this.#entries.set(key, { ...entry, left: settled(entry, left.get(key)) });
     }
   }
 
   /** The book as bytes: without it, after a restart everybody would have to start again from zeros. */
   encode(): Uint8Array {
-    const list = [...this.#entries].map(([key, { round, accepted, refused, left }]) => [
+    const list = [...this.#entries].map(([key, { before, accepted, refused, ...rest }]) => [
       key,
-      { round, accepted: toHex(accepted), refused: toHex(refused), left },
+      { ...rest, before: toHex(before), accepted: toHex(accepted), refused: toHex(refused) },
     ]);
     return new TextEncoder().encode(JSON.stringify(Object.fromEntries(list)));
   }
@@ -126,6 +152,15 @@ export class CarryBook {
     return entry[entry.left];
   }
 }
+
+function leftBy(after: 'refused' | 'undone' | 'reset', reason: RefusalReason): Left {
+  if (after === 'reset') return SHORT.has(reason) ? 'short' : 'nothing';
+  return after === 'undone' ? 'before' : 'refused';
+}
+
+/** A round that nobody looked at changes nothing: not that the one before it was short of work either. */
+const settled = ({ wasShort }: Entry, left: Left = 'nothing'): Left =>
+  left === 'before' && wasShort ? 'short' : left;
 
 function decode(note: Uint8Array | null): Map<string, Entry> {
   if (note === null) return new Map();

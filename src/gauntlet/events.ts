@@ -1,5 +1,5 @@
 /** What a validator has to tell its log, typed. Words for it: cli/say.ts for a host, ui/strings/validate.ts for a tab. */
-import type { CertificateBody, MessageOf, Note, RefusedEntry } from '../protocol/messages.ts';
+import type { CertificateBody, MessageOf, Note, RefusedEntry, RoundFailure } from '../protocol/messages.ts';
 
 export type ValidatorEvent =
   | {
@@ -18,7 +18,17 @@ export type ValidatorEvent =
     }
   /** The machine slept or was too busy to judge the round in time. */
   | { readonly is: 'round-missed'; readonly round: number }
-  | { readonly is: 'round-failed'; readonly round: number; readonly error: string }
+  /** This machine could not judge the round, or not write its certificate. */
+  | {
+      readonly is: 'round-failed';
+      readonly round: number;
+      readonly failure: RoundFailure;
+      readonly error: string;
+    }
+  /** What a round came to is decided, but could not be told, or not all that follows from it be done. */
+  | { readonly is: 'not-published'; readonly round: number; readonly error: string }
+  /** What this machine remembers of contributors could not be written down: lost at the next start. */
+  | { readonly is: 'note-failed'; readonly what: string; readonly error: string }
   /** Measuring losses takes longer than the round leaves for it. */
   | { readonly is: 'losses-slow'; readonly round: number }
   | {

@@ -167,7 +167,7 @@ test('a second certificate of one height, and one that a stranger signed, change
   const stranger = await createIdentity(new Uint8Array(32).fill(7));
   const body = await bodyOf(w.first.message, w);
   for (const signer of [w.key.identity, stranger]) {
-    const other = await seal(signer, await certify({ ...body, refused: [] }, [signer]));
+    const other = await seal(signer, await certify({ ...body, round: body.round + 1 }, [signer]));
     expect(await w.keeper.take(encodeLink({ certificate: other, opinions: [] }), 'p')).toEqual({
       stored: false,
       retry: false,
@@ -264,7 +264,14 @@ test('revealed work of members is fetched ahead, and what a validator says of an
 
   const contributor = stranger.identity.publicKey;
   const refused = [{ contributor, reason: 'not-member' as const }];
-  const word = { kind: 'no-certificate' as const, run: w.run.id, round: 1, refused };
+  const word = {
+    kind: 'no-certificate' as const,
+    run: w.run.id,
+    round: 1,
+    failure: null,
+    passedOver: new Uint8Array(0),
+    refused,
+  };
   const heard = w.events.length;
   expect(await hear(w, await seal(stranger.identity, word))).toBe('reject');
   expect(w.events).toHaveLength(heard);

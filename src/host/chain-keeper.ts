@@ -19,6 +19,7 @@ import { Inbox } from '../peer/inbox.ts';
 import type { HandoverAnswer, HandoverCode } from '../swarm/handover.ts';
 import type { Presence } from '../swarm/presences.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
+import { type FailedRound, failedRound } from '../validator/round-failure.ts';
 import { ServedRounds } from '../validator/served-rounds.ts';
 import type { HostChain } from './chain.ts';
 import type { HostReport } from './events.ts';
@@ -51,6 +52,8 @@ export class ChainKeeper implements RoundsView {
   readonly #since: number;
   #lastHeard = -1;
   #heard = 0;
+  #failed: FailedRound | null = null;
+  #refusedUncertified = 0;
   /** The newest that a validator said by gossip. */
   #opinion: MessageOf<'opinion'> | null = null;
   /** Highest certificate that this host could not use. */
@@ -96,6 +99,14 @@ export class ChainKeeper implements RoundsView {
   /** Rounds since the start of this host of which no validator said anything. */
   get roundsLost(): number {
     return Math.max(0, this.#round() - this.#since - this.#heard);
+  }
+
+  get failed(): FailedRound | null {
+    return this.#failed;
+  }
+
+  get refusedUncertified(): number {
+    return this.#refusedUncertified;
   }
 
   /** A gossip message. Never throws. */
@@ -178,6 +189,7 @@ export class ChainKeeper implements RoundsView {
     if (await this.#has(message)) return { stored: true };
     if (error === null) return refused('fork');
     const code = error instanceof OutOfSyncError ? 'root-differs' : missing ? 'work-missing' : 'not-written';
+    if (code === 'not-written') this.#failed = failedRound(roundOf(message) ?? this.#round(), error);
     report({ is: 'link-not-stored', code, error: messageOf(error) });
     return { stored: false, retry: code !== 'root-differs', code };
   }
@@ -213,6 +225,7 @@ export class ChainKeeper implements RoundsView {
     const { chain, report } = this.#o;
     const { body } = certificate;
     this.#hear(body.round);
+    this.#failed = null;
     const said = await opinionsOn(chain.run, body.round, opinions);
     for (const { opinion } of said) this.#measured(opinion);
     const refs = chain.workOf(certificate);
@@ -235,10 +248,12 @@ export class ChainKeeper implements RoundsView {
     if (heldOutLoss !== null && height <= chain.head.height) chain.store.saveLoss(height, heldOutLoss);
   }
 
-  #noCertificate({ round, refused: entries }: MessageOf<'no-certificate'>): void {
+  #noCertificate({ round, refused: entries, failure }: MessageOf<'no-certificate'>): void {
     const { chain, report } = this.#o;
     if (round > this.#round() || round <= chain.head.round || round <= this.#lastHeard) return;
     this.#hear(round);
+    this.#failed = failure === null ? null : { round, failure, error: '' };
+    this.#refusedUncertified += entries.filter(({ reason }) => reason !== 'unjudged').length;
     if (entries.length === 0) return;
     const opinion = this.#opinion?.round === round ? this.#opinion : null;
     report({ is: 'nothing-certified', round, refused: entries, opinion });

@@ -3,12 +3,7 @@
  *
  * Nothing is visible here before it is durable: blobs, certificate and opinions are on disk when the head moves.
  */
-import {
-  checkAnchor,
-  checkCertificate,
-  type ChainHead,
-  type CheckedCertificate,
-} from '../chain/certificate.ts';
+import { checkAnchor, type ChainHead, type CheckedCertificate } from '../chain/certificate.ts';
 import {
   ChainFollower,
   type FollowerEvents,
@@ -266,7 +261,6 @@ export class HostChain {
     if (link === undefined || link.height !== height) return 'missing';
     const opened = await open(link.certificate);
     if (!opened.ok || opened.message.kind !== 'certificate') return 'unreadable';
-    const checked = await checkCertificate(opened.message, this.run, this.#follower.tip);
-    return checked.ok ? 'unreadable' : `${checked.reason}: ${checked.detail}`;
+    return (await this.#follower.problem(opened.message)) ?? 'unreadable';
   }
 }

@@ -1,4 +1,5 @@
 /** Prometheus text exposition (format 0.0.4) of a host: few metrics, so the lines are written by hand. */
+import { ROUND_FAILURES } from '../protocol/messages.ts';
 import type { StatusView } from './view.ts';
 
 export interface ProcessFigures {
@@ -15,9 +16,6 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
     if (value === null) return;
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`, `${name} ${value}`);
   };
-  const credited = status.credits;
-  const total = (of: (account: (typeof credited)[number]) => number): number =>
-    credited.reduce((sum, account) => sum + of(account), 0);
   metric('tabswarm_round', 'gauge', 'Round by the wall clock', status.round);
   metric('tabswarm_height', 'gauge', 'Certified rounds', status.height);
   metric('tabswarm_rounds_lost_total', 'counter', 'Rounds lost by this host since start', status.roundsLost);
@@ -27,7 +25,14 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
     '1 while somebody judges rounds',
     status.validator === 'none' ? 0 : 1,
   );
-  metric('tabswarm_peers', 'gauge', 'Peers that lately showed a sign of life', status.peers.length);
+  lines.push(
+    '# HELP tabswarm_trouble 1 while the validator’s machine fails at this',
+    '# TYPE tabswarm_trouble gauge',
+    ...ROUND_FAILURES.map(
+      (cause) => `tabswarm_trouble{cause="${cause}"} ${status.trouble?.cause === cause ? 1 : 0}`,
+    ),
+  );
+  metric('tabswarm_peers', 'gauge', 'Peers that lately showed a sign of life', status.peerCount);
   metric('tabswarm_relay_reservations', 'gauge', 'Reservations that the relay holds', status.reservations);
   metric('tabswarm_held_out_loss', 'gauge', 'Newest held-out loss in nats per token', status.heldOutLoss);
   metric(
@@ -36,24 +41,20 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
     'Mean wire size in the newest certificate',
     status.bytesPerParameter,
   );
+  const { accounts, accepted, refused, tokens } = status.totals;
+  metric('tabswarm_accounts', 'gauge', 'Accounts of the ledger', accounts);
+  metric('tabswarm_members', 'gauge', 'Keys that may commit', status.members);
+  metric('tabswarm_join_bits', 'gauge', 'Leading zero bits that a join needs', status.joinBits);
+  metric('tabswarm_submissions_accepted_total', 'counter', 'Accepted submissions', accepted);
+  // An account without anything accepted is forgotten when its membership ends.
+  metric('tabswarm_submissions_refused', 'gauge', 'Refused submissions of present accounts', refused);
   metric(
-    'tabswarm_submissions_accepted_total',
+    'tabswarm_refusals_uncertified_total',
     'counter',
-    'Accepted submissions',
-    total((a) => a.accepted),
+    'Refusals since start in rounds without a certificate',
+    status.refusedUncertified,
   );
-  metric(
-    'tabswarm_submissions_refused_total',
-    'counter',
-    'Refused submissions',
-    total((a) => a.refused),
-  );
-  metric(
-    'tabswarm_tokens_total',
-    'counter',
-    'Tokens of accepted work',
-    total((a) => a.tokens),
-  );
+  metric('tabswarm_tokens_total', 'counter', 'Tokens of accepted work', tokens);
   metric('tabswarm_micro_credits_issued_total', 'counter', 'Micro-credits issued', status.issued);
   metric('tabswarm_relayed_bytes_total', 'counter', 'Bytes through the relay', status.relayedBytes);
   metric('tabswarm_blob_sent_bytes_total', 'counter', 'Blob bytes sent over libp2p', status.blobBytesOut);

@@ -17,7 +17,8 @@ import type { HostReport } from './events.ts';
 import { metricsText } from './metrics.ts';
 import type { StaticFiles } from './static-files.ts';
 import { swarmMetricsText } from './swarm-metrics.ts';
-import { accounts, type HostView, statusOf, validatorOf } from './view.ts';
+import { accountsPage, accountTotals, MAX_ACCOUNTS } from './accounts.ts';
+import { type HostView, statusOf, validatorOf } from './view.ts';
 
 type Env = { Bindings: Partial<HttpBindings> };
 
@@ -95,8 +96,15 @@ export function createApp({ view, files, trusted, report }: ServerOptions): Hono
     });
   });
   app.get('/api/ledger', (c) => {
-    const { height, issued } = view.chain.ledger;
-    return answer(c, { height, issued, accounts: accounts(view) });
+    const from = c.req.query('from') ?? '0';
+    if (!/^\d{1,10}$/.test(from)) return c.json({ error: 'from is a place in the list, 0 or more' }, 400);
+    const { ledger } = view.chain;
+    return answer(c, {
+      height: ledger.height,
+      issued: ledger.issued,
+      count: accountTotals(ledger).accounts,
+      accounts: accountsPage(ledger, Number(from), MAX_ACCOUNTS),
+    });
   });
   app.get('/api/profiles', (c) => answer(c, { profiles: view.rounds.profiles.sealed().map(base64) }));
   app.get('/api/status', async (c) => answer(c, await statusOf(view)));

@@ -1,15 +1,28 @@
 /** What the HTTP interface shows of a running host: a read-only view, so that server.ts knows no validator. */
+import type { Link } from '../chain/follower.ts';
 import { opinionsOn } from '../chain/links.ts';
+import type { Run } from '../chain/run.ts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import type { IceServer } from '../protocol/ice.ts';
-import type { Note } from '../protocol/messages.ts';
+import type { Note, RoundFailure } from '../protocol/messages.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
 import type { Clock } from '../protocol/timer.ts';
 import type { HostSwarm } from '../swarm/host-node.ts';
 import type { Presence } from '../swarm/presences.ts';
+import type { FailedRound } from '../validator/round-failure.ts';
 import { hasSeat } from '../validator/seat.ts';
 import { bytesPerParameter } from '../validator/validator.ts';
+import {
+  accountsPage,
+  type AccountTotals,
+  accountTotals,
+  type AccountView,
+  TOP_ACCOUNTS,
+} from './accounts.ts';
 import type { HostChain } from './chain.ts';
+
+/** Peers that a status lists. */
+const MAX_PEERS = 200;
 
 /** Where rounds are judged: in this process, or in a browser tab. */
 export const SEAT_PLACES = ['host', 'tab'] as const;
@@ -20,6 +33,10 @@ export interface RoundsView {
   /** Names that contributors show, for tabs that come later. */
   readonly profiles: ProfileBook;
   readonly roundsLost: number;
+  /** Why the newest round failed on the validator's machine, or could not be written down here; null: it did not. */
+  readonly failed: Pick<FailedRound, 'round' | 'failure'> | null;
+  /** Refusals of rounds without a certificate, since the start. */
+  readonly refusedUncertified: number;
   presences(): Presence[];
 }
 
@@ -33,20 +50,6 @@ export interface HostView {
   /** Base URL that tabs reach this host by, when it is not the one they asked under (a proxy). */
   readonly publicUrl: string | null;
   readonly startedAt: number;
-}
-
-export interface AccountView {
-  readonly contributor: string;
-  /** Micro-credits: vested and provisional ones together, and what failed audits took back. */
-  readonly credits: number;
-  readonly vested: number;
-  readonly provisional: number;
-  readonly forfeited: number;
-  readonly auditsPassed: number;
-  readonly auditsFailed: number;
-  readonly accepted: number;
-  readonly refused: number;
-  readonly tokens: number;
 }
 
 /** `GET /api/status` and `tabswarm status --json`. */
@@ -64,6 +67,8 @@ export interface StatusView {
   readonly validator: SeatPlace | 'none';
   /** Round of the newest certificate; -1 before the first. */
   readonly certifiedRound: number;
+  /** Peers that lately showed a sign of life, and the first of them. */
+  readonly peerCount: number;
   readonly peers: readonly {
     readonly contributor: string;
     readonly peer: string;
@@ -93,31 +98,19 @@ export interface StatusView {
   /** Who is admitted, and the leading zero bits that a join needs now. */
   readonly members: number;
   readonly joinBits: number;
-  /** Micro-credits issued, and who has them, most first. */
+  /** Micro-credits issued, and who has most of them, most first. All accounts: `GET /api/ledger`. */
   readonly issued: number;
   readonly credits: readonly AccountView[];
+  /** Over all accounts. */
+  readonly totals: AccountTotals;
   readonly relayedBytes: number;
   /** Submission and other blob bytes that this host sent to and got from tabs. */
   readonly blobBytesOut: number;
   readonly blobBytesIn: number;
   readonly roundsLost: number;
-}
-
-export function accounts(view: HostView): AccountView[] {
-  return [...view.chain.ledger.accounts]
-    .map(([contributor, a]) => ({
-      contributor,
-      credits: a.credits,
-      vested: a.vested,
-      provisional: a.provisional,
-      forfeited: a.forfeited,
-      auditsPassed: a.auditsPassed,
-      auditsFailed: a.auditsFailed,
-      accepted: a.accepted,
-      refused: a.refused,
-      tokens: a.units,
-    }))
-    .sort((a, b) => b.credits - a.credits || (a.contributor < b.contributor ? -1 : 1));
+  readonly refusedUncertified: number;
+  /** What keeps rounds from being certified: the newest one that failed on the validator's or this machine. */
+  readonly trouble: { readonly round: number; readonly cause: RoundFailure } | null;
 }
 
 /** Who judges rounds now. A tab counts while its sign of life is fresh. */
@@ -136,6 +129,8 @@ export async function statusOf(view: HostView): Promise<StatusView> {
   const { round, phase, endsAt } = run.rounds.phase(time);
   const measured = newestLoss(chain);
   const blobs = swarm.blobTraffic();
+  const presences = rounds.presences();
+  const { failed } = rounds;
   return {
     run: run.name,
     name: run.manifest.name,
@@ -148,7 +143,8 @@ export async function statusOf(view: HostView): Promise<StatusView> {
     root: toHex(head.root),
     validator: validatorOf(view),
     certifiedRound: head.round,
-    peers: rounds.presences().map((p) => ({
+    peerCount: presences.length,
+    peers: presences.slice(0, MAX_PEERS).map((p) => ({
       contributor: p.contributor,
       peer: p.peer,
       role: p.role,
@@ -174,17 +170,29 @@ export async function statusOf(view: HostView): Promise<StatusView> {
     members: chain.members.size,
     joinBits: head.joinBits,
     issued: chain.ledger.issued,
-    credits: accounts(view),
+    credits: accountsPage(chain.ledger, 0, TOP_ACCOUNTS),
+    totals: accountTotals(chain.ledger),
     relayedBytes: swarm.relayedBytes(),
     blobBytesOut: sum(blobs.bytesOut),
     blobBytesIn: sum(blobs.bytesIn),
     roundsLost: rounds.roundsLost,
+    refusedUncertified: rounds.refusedUncertified,
+    trouble: failed === null ? null : { round: failed.round, cause: failed.failure },
   };
 }
 
+/** Opinions are opened, and so their signatures checked, once a certificate. */
+const refusalsOf = new WeakMap<Link, Promise<StatusView['refused']>>();
+
 /** Who was refused in the newest certified round, with a validator's figures. */
-async function refusals({ run, last }: HostChain): Promise<StatusView['refused']> {
-  if (last === null) return [];
+function refusals({ run, last }: HostChain): Promise<StatusView['refused']> {
+  if (last === null) return Promise.resolve([]);
+  const known = refusalsOf.get(last) ?? readRefusals(run, last);
+  refusalsOf.set(last, known);
+  return known;
+}
+
+async function readRefusals(run: Run, last: Link): Promise<StatusView['refused']> {
   const { body } = last.certificate;
   const [said] = await opinionsOn(run, body.round, last.opinions);
   const notes = new Map(

@@ -5,15 +5,16 @@
  * follower's queue or the abort signal, so that no two things ever use the performer at once.
  */
 import type { ChainFollower } from '../chain/follower.ts';
+import { type OwnReason, ownReason } from '../chain/own-reason.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
 import { seal as sign } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Message, MessageOf, RefusalReason } from '../protocol/messages.ts';
+import type { Message, MessageOf } from '../protocol/messages.ts';
 import { sealOf } from '../protocol/seal.ts';
 import { type Clock, until } from '../protocol/timer.ts';
 import type { Swarm } from '../swarm/types.ts';
 import type { Done, Performer, Workload } from '../work/workload.ts';
-import { admissionIn, makeJoin } from './joining.ts';
+import { admissionIn, Joining } from './joining.ts';
 import type { Activity, Waiting } from './reasons.ts';
 import type { RoundBlobs } from './round-blobs.ts';
 
@@ -31,6 +32,8 @@ const WORTH_STARTING = 0.15;
 /** Uncertified rounds remembered. */
 const KEEP_EMPTY = 8;
 
+type EmptyRound = Pick<MessageOf<'no-certificate'>, 'refused' | 'passedOver' | 'failure'>;
+
 /** A round's own work that is not certified. */
 export interface OwnRound {
   readonly round: number;
@@ -42,8 +45,8 @@ export interface OwnRound {
 export interface ContributorEvents {
   /** What it does now, and why when it waits. */
   activity(activity: Activity, waiting: Waiting | null): void;
-  /** The round ended without our work in a certificate: refused, or (null) nothing certified at all. */
-  lost(own: OwnRound, reason: RefusalReason | null): void;
+  /** The round ended without our work in a certificate: refused, or (null) nothing was heard of it at all. */
+  lost(own: OwnRound, reason: OwnReason | null): void;
 }
 
 export interface ContributorOptions {
@@ -60,8 +63,10 @@ export interface ContributorOptions {
 export class Contributor {
   readonly #o: ContributorOptions;
   #lastRound = -1;
-  /** Rounds that a validator declared empty, with the reason of our own refusal. */
-  readonly #empty = new Map<number, RefusalReason | null>();
+  /** What validators said of rounds that have no certificate. */
+  readonly #empty = new Map<number, EmptyRound>();
+  /** Work for admission, until there is no more need of it. */
+  #joining: Joining | null = null;
   #nudge: () => void = () => {};
   #last = false;
   #prepared = false;
@@ -78,8 +83,8 @@ export class Contributor {
   }
 
   /** A validator says that a round has no certificate. */
-  noCertificate({ round, refused }: Pick<MessageOf<'no-certificate'>, 'round' | 'refused'>): void {
-    this.#empty.set(round, this.#ownReason(refused));
+  noCertificate({ round, ...said }: EmptyRound & Pick<MessageOf<'no-certificate'>, 'round'>): void {
+    this.#empty.set(round, said);
     for (const old of this.#empty.keys()) if (old < round - KEEP_EMPTY) this.#empty.delete(old);
     this.#nudge();
   }
@@ -122,6 +127,8 @@ export class Contributor {
         await this.#join(signal);
         continue;
       }
+      this.#joining?.stop();
+      this.#joining = null;
       await this.#settlePrevious(round, signal);
       if (signal.aborted) return;
       if (follower.behind) {
@@ -161,20 +168,17 @@ export class Contributor {
       this.#prepared = true;
       void performer.prepare(signal);
     }
-    // Work over a certificate that is no longer the newest is worth nothing.
-    const solving = new AbortController();
-    void follower.waitForNew(AbortSignal.any([signal, solving.signal])).then(() => solving.abort());
-    const join = await makeJoin(run, follower.head, identity, clock, solving.signal).catch(
-      (error: unknown) => {
-        if (solving.signal.aborted) return null;
-        throw error;
-      },
-    );
-    solving.abort();
-    if (join !== null) {
+    // The work goes on from certificate to certificate; what is waited for here is the next certificate.
+    const joining = (this.#joining ??= new Joining(run, identity, clock));
+    joining.look(follower.head, follower.last?.certificate.body ?? null, signal, () => this.#nudge());
+    const until = clock.now() + run.manifest.schedule.roundMs;
+    const over = () => this.#last || follower.behind;
+    await this.#waitFor(() => over() || joining.join(follower.head) !== null, until, signal);
+    const join = joining.join(follower.head);
+    if (join !== null && !over()) {
       tell();
-      const over = () => this.#last || follower.behind;
-      await this.#repeat(join, clock.now() + run.manifest.schedule.roundMs, over, signal);
+      // A better one is sent as soon as it is found.
+      await this.#repeat(join, until, () => over() || joining.join(follower.head) !== join, signal);
     }
     if (!signal.aborted && follower.behind) await follower.applyPending(performer, signal);
   }
@@ -268,15 +272,15 @@ export class Contributor {
       return;
     }
     const certified = follower.recent(round);
-    const judged = certified !== null || this.#empty.has(round);
-    const reason =
-      (certified === null ? null : this.#ownReason(certified.body.refused)) ?? this.#empty.get(round) ?? null;
-    // What we sent was not applied, so it goes back into our error feedback: no work is lost. Unless the validators do not
-    // know what we started from (a lost commit), or let nobody go on from such a round: then only zeros are common ground.
-    await performer.settle(performer.goesOn(judged ? reason : undefined) ? 'refused' : 'reset');
+    const said = certified?.body ?? this.#empty.get(round);
+    const isMember = follower.members.has(toHex(identity.publicKey));
+    const reason = said === undefined ? undefined : ownReason(said, identity.publicKey, isMember);
+    // What we sent was not applied. Where the validators let us, we go on from it or from what was before; else only zeros
+    // are common ground.
+    await performer.settle(performer.afterRefusal(reason));
     this.#drawable = reason === 'on-trial' ? round : null;
     this.#unapplied = own;
-    if (certified === null) events.lost(own, reason);
+    if (certified === null) events.lost(own, reason ?? null);
   }
 
   /** Stays to answer an audit of the last round: silence counts as a lie. */
@@ -293,11 +297,6 @@ export class Contributor {
     const { follower, identity } = this.#o;
     const accepted = follower.recent(round)?.body.accepted ?? [];
     return accepted.some(({ contributor }) => bytesEqual(contributor, identity.publicKey));
-  }
-
-  #ownReason(refused: MessageOf<'no-certificate'>['refused']): RefusalReason | null {
-    const own = refused.find(({ contributor }) => bytesEqual(contributor, this.#o.identity.publicKey));
-    return own?.reason ?? null;
   }
 
   #say(activity: Activity, waiting: Waiting | null = null): void {

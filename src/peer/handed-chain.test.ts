@@ -118,6 +118,8 @@ async function certify(chain: HandedChain, round: number): Promise<Appended> {
       weight: 256,
     })),
     refused: [],
+    unlisted: [],
+    passedOver: [],
     joined: [],
     audits: [],
     scores: [],

@@ -51,7 +51,7 @@ function inbox(change: Partial<InboxOptions> & { readonly offer?: Offer } = {}):
     clock,
     workload: workloadOf(run),
     chain: {
-      head: { hash: testHash('head'), joinBits: 4 },
+      head: { hash: testHash('head'), joinBases: [{ certificate: testHash('head'), bits: 4, joined: 0 }] },
       offer: async (_message, _sealed, opinions) => {
         offered.push({ opinions });
         return change.offer ?? 'new';
@@ -143,7 +143,17 @@ describe('messages that are not genuine', () => {
 
   test.each([
     ['audit', { kind: 'audit', run: run.id, round: 0, contributors: [ada.publicKey] }],
-    ['no-certificate', { kind: 'no-certificate', run: run.id, round: 0, refused: [] }],
+    [
+      'no-certificate',
+      {
+        kind: 'no-certificate',
+        run: run.id,
+        round: 0,
+        failure: null,
+        passedOver: new Uint8Array(0),
+        refused: [],
+      },
+    ],
     ['opinion', opinion(0)],
   ] as const)('a validator’s word from anybody else: %s', async (_, message) => {
     const heard: string[] = [];
@@ -345,7 +355,7 @@ describe('names', () => {
 
 describe('joins', () => {
   test('over the newest certificate are passed on when they are worth their bits', async () => {
-    const box = inbox();
+    const box = inbox({ admits: () => false });
     const challenge = { run: run.id, certificate: testHash('head'), contributor: ada.publicKey };
     const good = await solveJoin(challenge, 4);
     let bad = 0;
@@ -360,6 +370,8 @@ describe('joins', () => {
     expect(await hear(box, await seal(ada, join(bad)))).toBe('reject');
     // One that we do not have yet is not ours to judge.
     expect(await hear(box, await seal(ada, join(bad, testHash('another'))))).toBe('ignore');
+    // A member need not join.
+    expect(await hear(inbox(), await seal(ada, join(good)))).toBe('ignore');
   });
 });
 

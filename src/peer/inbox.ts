@@ -28,7 +28,7 @@ const FOREIGN_SENDERS = 3;
 
 /** Where certificates go: a chain that checks each before it takes it. */
 export interface CertificateChain {
-  readonly head: Pick<ChainHead, 'hash' | 'joinBits'>;
+  readonly head: Pick<ChainHead, 'hash' | 'joinBases'>;
   /** `sealed`: the bytes that `message` came in; `opinions`: sealed, as far as they are known. */
   offer(
     message: MessageOf<'certificate'>,
@@ -226,10 +226,12 @@ export class Inbox {
 
   /**
    * Passed on when it is worth its bits, and among the ones of most work that the next certificate can list. One over a
-   * certificate that we do not have (yet) is not ours to judge.
+   * certificate that we do not have (yet), or no longer, is not ours to judge.
    */
   #join(message: MessageOf<'join'>, contributor: Uint8Array): GossipVerdict {
-    const receipt = this.#joins.take(contributor, message, this.#o.chain.head);
+    const { admits, chain } = this.#o;
+    const round = this.#round();
+    const receipt = this.#joins.take(contributor, message, chain.head, (key) => admits(key, round));
     if (receipt === 'weak') return 'reject';
     return receipt === 'taken' || receipt === 'known' ? 'accept' : 'ignore';
   }

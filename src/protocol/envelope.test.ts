@@ -11,10 +11,12 @@ import {
   MAX_CLAIM_BYTES,
   MAX_GOSSIP_BYTES,
   MAX_JOINED,
+  MAX_PASSED_OVER,
   MAX_REFUSED,
   PROTOCOL_VERSION,
 } from './limits.ts';
-import { type Message, REFUSAL_REASONS } from './messages.ts';
+import { type Message, REFUSAL_REASONS, ROUND_FAILURES } from './messages.ts';
+import { encodePassedOver } from './passed-over.ts';
 import { cleanName } from './profile.ts';
 import { testHash, testIdentity, testManifest } from './testing.ts';
 
@@ -108,6 +110,8 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   fc.record({
     kind: fc.constant('no-certificate' as const),
     ...base,
+    failure: fc.constantFrom(null, ...ROUND_FAILURES),
+    passedOver: fc.array(bytes32, { maxLength: 9 }).map(encodePassedOver),
     refused: fc.array(refused, { maxLength: 5 }),
   }),
 );
@@ -276,7 +280,7 @@ describe('the largest legal messages fit into gossip', () => {
     weight: 1024,
   });
   const many = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i));
-  const joinedEntry = (i: number) => ({ contributor: key(i), nonce: Number.MAX_SAFE_INTEGER });
+  const joinedEntry = (i: number) => ({ contributor: key(i), nonce: Number.MAX_SAFE_INTEGER, age: 7 });
   const auditEntry = (i: number) => ({
     contributor: key(i),
     round: 0xffffffff,
@@ -313,6 +317,7 @@ describe('the largest legal messages fit into gossip', () => {
       root: key(0),
       accepted: many(MAX_ACCEPTED, entry),
       refused: many(MAX_REFUSED, refusedEntry),
+      passedOver: encodePassedOver(many(MAX_PASSED_OVER, key)),
       joined: many(MAX_JOINED, joinedEntry),
       joinBits: 40,
       audits: many(MAX_AUDITS, auditEntry),

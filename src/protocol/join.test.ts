@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sha256Sync } from './bytes.ts';
 import { joinHash, joinWorks, leadingZeroBits, nextJoinBits, solveJoin } from './join.ts';
-import { MAX_JOIN_BITS } from './limits.ts';
+import { JOIN_WINDOW, MAX_JOIN_BITS, MAX_JOIN_RISE } from './limits.ts';
 import { testHash } from './testing.ts';
 
 const challenge = {
@@ -70,20 +70,25 @@ describe('solving', () => {
   });
 });
 
-test('difficulty: within a bit of the last, between the floor and the limit, up under load and down without', () => {
+test('difficulty: a bit up or down, by eight certificates at a time, near the floor, up under load and down without', () => {
   const rules = fc.record({
     joinBits: fc.nat(MAX_JOIN_BITS),
     joinTarget: fc.integer({ min: 1, max: 256 }),
     idleRounds: fc.constant(10),
   });
+  const counts = fc.array(fc.nat(256), { minLength: 1, maxLength: JOIN_WINDOW });
   fc.assert(
-    fc.property(rules, fc.nat(MAX_JOIN_BITS), fc.nat(256), (admission, above, joined) => {
-      const bits = Math.min(MAX_JOIN_BITS, admission.joinBits + above);
-      const next = nextJoinBits(bits, joined, admission);
+    fc.property(rules, fc.nat(MAX_JOIN_RISE), counts, fc.nat(100), (admission, above, joined, height) => {
+      const most = Math.min(MAX_JOIN_BITS, admission.joinBits + MAX_JOIN_RISE);
+      const bits = Math.min(most, admission.joinBits + above);
+      const before = joined.map((n, i) => ({ certificate: testHash(i), bits, joined: n }));
+      const next = nextJoinBits(height, joined[0], before, admission);
+      if (height % JOIN_WINDOW !== 0) expect(next).toBe(bits);
       expect(Math.abs(next - bits)).toBeLessThanOrEqual(1);
       expect(next).toBeGreaterThanOrEqual(admission.joinBits);
-      expect(next).toBeLessThanOrEqual(MAX_JOIN_BITS);
-      if (joined > admission.joinTarget) expect(next).toBeGreaterThanOrEqual(bits);
+      expect(next).toBeLessThanOrEqual(most);
+      const all = [joined[0], ...joined.slice(0, JOIN_WINDOW - 1)].reduce((a, b) => a + b, 0);
+      if (all > JOIN_WINDOW * admission.joinTarget) expect(next).toBeGreaterThanOrEqual(bits);
       else expect(next).toBeLessThanOrEqual(bits);
     }),
   );

@@ -1,12 +1,12 @@
 /**
- * Joining: a proof of work over the newest certificate, and how hard the next one is.
+ * Joining: a proof of work over one of the newest certificates, and how hard the next one is.
  *
  * A key costs nothing, so it must cost something to bring one into a round. The work binds run, certificate and key, so
  * that it can neither be prepared before the certificate exists nor be used for another key. SHA-256 with leading zero
  * bits (Hashcash, Back 2002); checking takes one hash.
  */
-import { concatBytes, sha256Sync } from './bytes.ts';
-import { MAX_JOIN_BITS } from './limits.ts';
+import { bytesEqual, concatBytes, sha256Sync } from './bytes.ts';
+import { JOIN_WINDOW, MAX_JOIN_BITS, MAX_JOIN_RISE } from './limits.ts';
 import type { Admission } from './manifest.ts';
 
 const DOMAIN = new TextEncoder().encode('tabswarm/join\0');
@@ -18,7 +18,7 @@ const SLICE_MS = 8;
 /** What a join's work is done over. All byte strings are 32 bytes. */
 export interface JoinChallenge {
   readonly run: Uint8Array;
-  /** Hash of the newest certificate's body; the run id before the first. */
+  /** Hash of a certificate's body; the run id before the first. */
   readonly certificate: Uint8Array;
   readonly contributor: Uint8Array;
 }
@@ -95,12 +95,57 @@ function nextTask(): Promise<void> {
   });
 }
 
-/**
- * Bits that joins after a certificate need, from those that joins before it needed and how many joined with it: one
- * more above the target, one less below half of it, never below the manifest's floor.
- */
-export function nextJoinBits(bits: number, joined: number, rules: Admission): number {
-  if (joined > rules.joinTarget) return Math.min(MAX_JOIN_BITS, bits + 1);
-  if (2 * joined < rules.joinTarget) return Math.max(rules.joinBits, bits - 1);
-  return bits;
+/** A certificate over which joins may be done: what a chain's head remembers of each of the newest. */
+export interface JoinBase {
+  /** Hash of its body; the run id at height 0. */
+  readonly certificate: Uint8Array;
+  /** Leading zero bits that a join over it needs. */
+  readonly bits: number;
+  /** Newcomers that it lists. */
+  readonly joined: number;
 }
+
+/** How a join stands with a chain: over a certificate of the window with enough work, with too little, or over another. */
+export type JoinCheck =
+  | { readonly is: 'good'; readonly age: number; readonly hash: Uint8Array }
+  | { readonly is: 'weak' | 'stale' };
+
+/** Checks a join with one hash. `bases`: the newest certificates, newest first. */
+export function checkJoin(
+  run: Uint8Array,
+  contributor: Uint8Array,
+  { certificate, nonce }: { readonly certificate: Uint8Array; readonly nonce: number },
+  bases: readonly JoinBase[],
+): JoinCheck {
+  const age = bases.findIndex((base) => bytesEqual(base.certificate, certificate));
+  if (age < 0) return { is: 'stale' };
+  const hash = joinHash({ run, certificate, contributor }, nonce);
+  return leadingZeroBits(hash) < bases[age].bits ? { is: 'weak' } : { is: 'good', age, hash };
+}
+
+/**
+ * Bits that joins over the certificate of `height` need. They move by one at most every {@link JOIN_WINDOW} certificates:
+ * up when more joined with these than `joinTarget` each, down when less than half of that. They stay within
+ * {@link MAX_JOIN_RISE} of the manifest's, which a browser can do in a round: whoever hashes most may not shut out everybody
+ * else (decision 16).
+ *
+ * `before`: the newest certificates before it, newest first. `joined`: newcomers that it lists itself.
+ */
+export function nextJoinBits(
+  height: number,
+  joined: number,
+  before: readonly JoinBase[],
+  { joinBits, joinTarget }: Admission,
+): number {
+  const [{ bits }] = before;
+  if (height % JOIN_WINDOW !== 0) return bits;
+  const recent = before.slice(0, JOIN_WINDOW - 1).reduce((sum, base) => sum + base.joined, joined);
+  if (recent > JOIN_WINDOW * joinTarget) return Math.min(MAX_JOIN_BITS, joinBits + MAX_JOIN_RISE, bits + 1);
+  return 2 * recent < JOIN_WINDOW * joinTarget ? Math.max(joinBits, bits - 1) : bits;
+}
+
+/** The window of a head after a certificate. */
+export const nextJoinBases = (newest: JoinBase, before: readonly JoinBase[]): JoinBase[] => [
+  newest,
+  ...before.slice(0, JOIN_WINDOW - 1),
+];

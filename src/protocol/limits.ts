@@ -1,11 +1,11 @@
 /** Every limit that a peer's message is held to, with its reason. */
 
 /** Bumped whenever a message, the wire codec or the state transition changes meaning. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /**
  * Gossip carries announcements only; bulk goes by hash over direct streams. The largest legal certificate (64 accepted
- * with the longest claims, 64 refused, 64 audits, 256 joined, 64 signatures) stays below it; an ordinary one is under 8 KiB.
+ * with the longest claims, 64 refused, 2048 passed over, 64 audits, 256 joined, 64 signatures) stays below it; an ordinary one is under 8 KiB.
  */
 export const MAX_GOSSIP_BYTES = 96 * 1024;
 /**
@@ -22,7 +22,7 @@ export const MAX_SEALED_BYTES = {
   profile: 512,
   opinion: MAX_GOSSIP_BYTES,
   certificate: MAX_GOSSIP_BYTES,
-  'no-certificate': 5120,
+  'no-certificate': 13_312,
 } as const;
 /** A manifest names every data shard; 1 MiB is about 10,000 of them. */
 export const MAX_MANIFEST_BYTES = 1 << 20;
@@ -30,10 +30,17 @@ export const MAX_MANIFEST_BYTES = 1 << 20;
 export const MAX_ACCEPTED = 64;
 /** Refusals listed in one certificate, so that a flood of bad submissions cannot make it too big to gossip. */
 export const MAX_REFUSED = 64;
+/** Members without room in a round and in its list of refusals that one certificate names, and bytes for each. */
+export const MAX_PASSED_OVER = 2048;
+export const PASSED_OVER_BYTES = 4;
 /** Audits whose outcome one certificate lists. */
 export const MAX_AUDITS = 64;
 /** Newcomers that one certificate admits. */
 export const MAX_JOINED = 256;
+/** Newest certificates over which a join may be done: a slow machine's work outlives a round. */
+export const JOIN_WINDOW = 8;
+/** Bits by which the work of a join may rise above the manifest's: 64 times as much. */
+export const MAX_JOIN_RISE = 6;
 /** Leading zero bits that a join may need: 2^40 hashes are a month of one laptop, and nobody joins. */
 export const MAX_JOIN_BITS = 40;
 /** Integer weights of accepted submissions lie in [1, MAX_WEIGHT]. */

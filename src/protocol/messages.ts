@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { CleanText, Token } from './clean-text.ts';
 import {
+  JOIN_WINDOW,
   MAX_ACCEPTED,
   MAX_AUDITS,
   MAX_CLAIM_BYTES,
@@ -13,6 +14,7 @@ import {
   MAX_REFUSED,
   MAX_WEIGHT,
 } from './limits.ts';
+import { PassedOver } from './passed-over.ts';
 import { Name } from './profile.ts';
 import { Bytes, Hash, Height, Key, Loss, positive, real, Round, Signature, Time, uint } from './schema.ts';
 
@@ -22,7 +24,7 @@ export const REFUSAL_REASONS = [
   'too-large', // more bytes than the run allows
   'signature', // envelope or submission not signed by its sender
   'wrong-round', // made for another round
-  'not-member', // its sender is not admitted (any more)
+  'not-member', // its sender is not admitted (any more): never in a list, since keys are free
   'late', // committed or revealed after the deadline
   'not-revealed', // committed, but nobody could be found who serves the bytes
   'hash-mismatch', // the bytes served are not those committed
@@ -35,7 +37,8 @@ export const REFUSAL_REASONS = [
   'loss', // makes the model worse, or hardly better
   'work', // fewer steps than it claims, or round after round no better on its own text than on other text
   'on-trial', // its sender has passed no audit yet, or failed one since
-  'capacity', // more good work than one certificate holds, or than could be judged in time
+  'capacity', // more work than one certificate holds
+  'unjudged', // the validator could not judge it: its machine failed or was too slow. Nobody is to blame, nothing is counted
   'duplicate', // a second submission of one contributor
 ] as const;
 export const RefusalReason = v.picklist(REFUSAL_REASONS);
@@ -64,13 +67,13 @@ export const ClaimBytes = v.pipe(
 );
 
 /**
- * "I want to take part": a proof of work over the newest certificate (join.ts). The next certificate lists the sender,
+ * "I want to take part": a proof of work over a new certificate (join.ts). The next certificate lists the sender,
  * and with it its data is drawn.
  */
 export const JoinSchema = v.strictObject({
   kind: v.literal('join'),
   run: Hash,
-  /** Hash of the newest certificate's body; the run id before the first. */
+  /** Hash of one of the {@link JOIN_WINDOW} newest certificates' bodies; the run id before the first. */
   certificate: Hash,
   nonce: uint(Number.MAX_SAFE_INTEGER),
 });
@@ -177,7 +180,12 @@ export const Score = v.strictObject({
 export type Score = v.InferOutput<typeof Score>;
 
 /** Somebody admitted, with the work that anybody can check. */
-export const JoinedEntry = v.strictObject({ contributor: Key, nonce: uint(Number.MAX_SAFE_INTEGER) });
+export const JoinedEntry = v.strictObject({
+  contributor: Key,
+  nonce: uint(Number.MAX_SAFE_INTEGER),
+  /** Certificates between the one that the work is over and the one that lists it. */
+  age: uint(JOIN_WINDOW - 1),
+});
 export type JoinedEntry = v.InferOutput<typeof JoinedEntry>;
 
 /** How the replay of somebody's claimed work in an earlier round ended. */
@@ -228,6 +236,8 @@ export const CertificateBodySchema = v.strictObject({
   /** Sorted by contributor key. Empty only if somebody joined: else there is no certificate. */
   accepted: v.pipe(v.array(AcceptedEntry), v.maxLength(MAX_ACCEPTED)),
   refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
+  /** Members that had no room in the round, nor in the list of refusals (passed-over.ts): as good as `capacity`. */
+  passedOver: PassedOver,
   /** Members from the next round on. Since the body's hash is that round's beacon, nobody knew its data before. */
   joined: Joined,
   /** Leading zero bits that joins over this certificate need (nextJoinBits in join.ts). */
@@ -255,12 +265,25 @@ export const CertificateSchema = v.strictObject({
   ),
 });
 
+/** What a validator's machine failed at, when it could not judge a round or certify it. */
+export const ROUND_FAILURES = [
+  'disk-full',
+  'disk', // cannot be written or read
+  'memory',
+  'measuring', // losses cannot be measured
+  'other',
+] as const;
+export type RoundFailure = (typeof ROUND_FAILURES)[number];
+
 /** "Nobody's work was accepted in this round, and why": keeps the swarm from waiting. Not part of the chain. */
 export const NoCertificateSchema = v.strictObject({
   kind: v.literal('no-certificate'),
   run: Hash,
   round: Round,
+  /** Null: it was judged. Else whoever is not refused below is `unjudged`. */
+  failure: v.nullable(v.picklist(ROUND_FAILURES)),
   refused: v.pipe(v.array(RefusedEntry), v.maxLength(MAX_REFUSED)),
+  passedOver: PassedOver,
 });
 
 export const MessageSchema = v.variant('kind', [

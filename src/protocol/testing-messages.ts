@@ -1,6 +1,14 @@
 /** One message of each kind for tests and fuzzers: an ordinary one, and the largest legal one. Not shipped. */
-import { KEY_BYTES, MAX_AUDITS, MAX_CLAIM_BYTES, MAX_REFUSED, SIGNATURE_BYTES } from './limits.ts';
+import {
+  KEY_BYTES,
+  MAX_AUDITS,
+  MAX_CLAIM_BYTES,
+  MAX_PASSED_OVER,
+  MAX_REFUSED,
+  SIGNATURE_BYTES,
+} from './limits.ts';
 import { LINK_TAIL, MAX_LINKS_SHOWN, type Message, type MessageKind, type MessageOf } from './messages.ts';
+import { encodePassedOver } from './passed-over.ts';
 import { MAX_NAME } from './profile.ts';
 import { testHash } from './testing.ts';
 
@@ -39,7 +47,9 @@ export function ordinaryMessages(run: Uint8Array, round: number, peer: string): 
       kind: 'no-certificate',
       run,
       round,
+      failure: 'disk-full',
       refused: [{ contributor: key, reason: 'late' }],
+      passedOver: encodePassedOver([key]),
     },
   };
 }
@@ -80,6 +90,8 @@ export function largestMessages(): {
       kind: 'no-certificate',
       run,
       round,
+      failure: 'measuring',
+      passedOver: encodePassedOver(many(MAX_PASSED_OVER, testHash)),
       refused: many(MAX_REFUSED, () => ({ contributor: new Uint8Array(KEY_BYTES), reason: 'hash-mismatch' })),
     },
   };

@@ -168,7 +168,8 @@ export class SimTrainer implements TrainerClient {
       keeper?.reset();
       this.#error = new Float32Array(this.#o.layout.elements);
     } else if (keeper !== null) {
-      this.#error = keeper.settle(outcome === 'accepted')?.slice() ?? this.#error;
+      if (keeper.settle(outcome))
+        this.#error = keeper.current?.error.slice() ?? new Float32Array(this.#o.layout.elements);
     } else if (outcome === 'refused' && this.#sent !== null) {
       addScaled(this.#error, this.#sent, this.#o.layout, 1);
     }

@@ -17,12 +17,12 @@ const PROBLEM_CODES = Object.keys(strings.problems);
 
 describe('strings', () => {
   it('explains every reason for which a submission can be refused', () => {
-    for (const reason of [...REFUSAL_REASONS, 'no-certificate' as const]) {
+    for (const reason of [...REFUSAL_REASONS, 'no-certificate' as const, 'not-listed' as const]) {
       const { title, text } = strings.refusals[reason];
       expect(title.length, reason).toBeGreaterThan(3);
       expect(text, reason).toMatch(/^[A-Z].*\.$/s);
     }
-    expect(Object.keys(strings.refusals)).toHaveLength(REFUSAL_REASONS.length + 1);
+    expect(Object.keys(strings.refusals)).toHaveLength(REFUSAL_REASONS.length + 2);
   });
 
   it('explains every problem', () => {

@@ -71,7 +71,15 @@ const refusals: Readonly<Record<OwnReason, Explained>> = {
   },
   capacity: {
     title: 'No room in the round',
-    text: 'Nothing is wrong with the work: this round had more of it than the validator could judge or one certificate holds.',
+    text: 'Nothing is wrong with the work: this round had more of it than one certificate holds.',
+  },
+  unjudged: {
+    title: 'Not judged: the validator’s trouble',
+    text: 'The organizer’s or validator’s machine could not judge this round: it failed, was too slow, or its disk was full. Nothing is wrong with the work, and it is not counted as refused.',
+  },
+  'not-listed': {
+    title: 'Refused, reason not listed',
+    text: 'The round had more refusals than one certificate can list. The work was not among those turned away for want of room, so it was refused for a reason of its own.',
   },
   duplicate: { title: 'Sent twice', text: 'Another submission with your key was already in this round.' },
   'no-certificate': {

@@ -1,12 +1,7 @@
 /** Making the next certificate: a verdict's accepted work applied to a copy of the state, a body, a signature. */
-import {
-  buildCertificateBody,
-  certify,
-  type CheckedCertificate,
-  checkCertificate,
-} from '../chain/certificate.ts';
+import { buildCertificateBody, certify, type CheckedCertificate } from '../chain/certificate.ts';
 import type { ChainFollower, Keep, Link, Staged, StateHolder } from '../chain/follower.ts';
-import type { ChainState } from '../chain/state.ts';
+import { type ChainState, checkNext } from '../chain/state.ts';
 import type { Run } from '../chain/run.ts';
 import type { Verdict } from '../gauntlet/book.ts';
 import { seal } from '../protocol/envelope.ts';
@@ -83,13 +78,14 @@ export class SeatedChain implements SeatChain {
 /** Certifies a verdict on top of a chain's state, which `holder` has; that state is not changed. */
 async function certifyVerdict(
   run: Run,
-  { head }: ChainState,
+  state: ChainState,
   holder: StateHolder,
   { verdict, work, validator, heldOutLoss }: AppendOptions,
 ): Promise<{ readonly link: Link; readonly staged: Staged; readonly opinion: MessageOf<'opinion'> }> {
+  const { head } = state;
   const staged = await holder.stage(verdict.accepted.map(({ weight }, i) => ({ bytes: work[i], weight })));
   const message = await certify(buildCertificateBody(run, head, verdict, staged.root), [validator]);
-  const checked = await checkCertificate(message, run, head);
+  const checked = await checkNext(message, run, state);
   if (!checked.ok) throw new Error(`our own certificate is not good (${checked.reason}): ${checked.detail}`);
   const opinion = opinionOf(run, head.height, verdict, heldOutLoss);
   return {

@@ -8,6 +8,7 @@ import type { Report } from '../gauntlet/events.ts';
 import type { Standings } from '../gauntlet/standings.ts';
 import { RoundLosses } from '../measure/round-losses.ts';
 import type { Replays } from '../measure/replays.ts';
+import { messageOf } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import type { Clock } from '../protocol/timer.ts';
@@ -102,12 +103,20 @@ export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
     : null;
   const standings = decodeStandings(await notes.note('standings'));
   let current: Standings = standings;
+  /** A note that cannot be written must not cost the round. */
+  const saveNote = (name: NoteName, bytes: Uint8Array): void => {
+    try {
+      notes.saveNote(name, bytes);
+    } catch (error) {
+      report({ is: 'note-failed', what: name, error: messageOf(error) });
+    }
+  };
   const work = new PretrainJudging({
     run,
     losses,
     clock,
     carries,
-    onCarries: (book) => notes.saveNote('carries', book.encode()),
+    onCarries: (book) => saveNote('carries', book.encode()),
     standings: () => current,
     report,
     ...(onInspected === undefined ? {} : { onInspected }),
@@ -124,7 +133,7 @@ export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
     standings,
     onStandings: (newest) => {
       current = newest;
-      notes.saveNote('standings', encodeStandings(newest));
+      saveNote('standings', encodeStandings(newest));
     },
     onOpinion: parts.onOpinion ?? (() => {}),
     onHeldOut: parts.onHeldOut ?? (() => {}),

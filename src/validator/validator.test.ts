@@ -1,7 +1,6 @@
 /** Whole rounds through the validator: real submissions and signatures, virtual time, a network in memory. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { checkCertificate } from '../chain/certificate.ts';
-import { carriesOn } from '../gauntlet/carries.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import { joinWorks } from '../protocol/join.ts';
@@ -123,7 +122,7 @@ test('one bad submission of each kind is refused with its reason, the good one i
     'loss',
     // Never `capacity`, after which one goes on from an error feedback that nobody saw.
     'not-revealed',
-    'capacity',
+    'unjudged',
     'state',
     'not-revealed',
     'late',
@@ -187,18 +186,19 @@ describe('a round without a certificate', () => {
     const [word] = w.heard('no-certificate');
     expect(word.refused.map(({ reason }) => reason)).toEqual(['not-revealed', 'not-revealed']);
     expect(w.opinions[0].refused.map(({ note }) => note.code)).toEqual(['never-revealed', 'never-revealed']);
+    expect(w.validator.refusedUncertified).toBe(2);
     expect(w.reported('nothing-certified')).toMatchObject([{ round: 1, refused: [{}, {}] }]);
   });
 
   test('since it could not be written changes nothing and blames nobody; the next one works', async () => {
     const w = await world();
-    w.keepFailure = new Error('the disk is full');
+    w.keepFailure = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     const before = w.chain.state;
     const theta = await w.chain.theta();
     expect(await w.play(1)).toBeNull();
     const said = w.heard('no-certificate').at(-1);
-    // Nobody's own doing, so in a run with audits too everybody goes on from what it sent.
-    expect(said?.refused.map(({ reason }) => carriesOn(reason))).toEqual([true, true, true]);
+    expect(said?.failure).toBe('disk-full');
+    expect(said?.refused.map(({ reason }) => reason)).toEqual(['unjudged', 'unjudged', 'unjudged']);
     expect(w.opinions.at(-1)?.refused.map(({ note }) => note.code)).toEqual([
       'gave-up',
       'gave-up',
@@ -207,11 +207,15 @@ describe('a round without a certificate', () => {
     expect(w.chain.state).toBe(before);
     expect(await w.chain.theta()).toEqual(theta);
     expect(w.heard('certificate').every((c) => c.body !== undefined && w.kept.length === 1)).toBe(true);
-    expect(w.reported('round-failed')).toEqual([{ is: 'round-failed', round: 1, error: 'the disk is full' }]);
+    const failed = { round: 1, failure: 'disk-full', error: 'no space left on device' };
+    expect(w.reported('round-failed')).toEqual([{ is: 'round-failed', ...failed }]);
+    expect(w.validator.failed).toEqual(failed);
     expect(w.validator.roundsLost).toBe(1);
+    expect(w.validator.refusedUncertified).toBe(0);
     for (const { actor } of w.contributors) await actor.replica.load(theta);
     expect((await w.play(2))?.accepted).toHaveLength(3);
     expect(w.chain.state.head).toMatchObject({ height: 2, round: 2 });
+    expect(w.validator.failed).toBeNull();
   });
 });
 
@@ -288,7 +292,14 @@ describe('what is said to it', () => {
   test('other validators’ words are not passed on by it', async () => {
     const w = await world({ contributors: 1 });
     const { identity } = w.contributors[0].actor;
-    const word = { kind: 'no-certificate' as const, run: w.run.id, round: 1, refused: [] };
+    const word = {
+      kind: 'no-certificate' as const,
+      run: w.run.id,
+      round: 1,
+      failure: null,
+      passedOver: new Uint8Array(0),
+      refused: [],
+    };
     expect(await say(w, 0, await seal(identity, word))).toBe('ignore');
   });
 });
@@ -310,7 +321,7 @@ describe('joining', () => {
     const work = await newcomer.actor.work(1);
     await newcomer.swarm.publish(work.commit);
     const { head } = w.chain.state;
-    await newcomer.swarm.publish(await newcomer.actor.join({ ...head, hash: w.run.id }));
+    await newcomer.swarm.publish(await newcomer.actor.join({ ...head, hash: testHash('elsewhere') }));
     await w.until(w.at(1).train + 50);
     expect(
       w.network.verdicts.filter(({ from }) => from === 'contributor 9').map(({ verdict }) => verdict),
@@ -321,8 +332,9 @@ describe('joining', () => {
     expect(w.chain.state.head.height).toBe(1);
     await w.until(w.at(1).commit + 50);
     expect(w.chain.state.head).toMatchObject({ height: 2, round: 1, root: head.root, issued: 0 });
-    // A key that did not join stands in no certificate.
+    // What it sent as a stranger stands nowhere.
     expect(w.lastBody?.refused).toEqual([]);
+    expect(w.chain.state.ledger.accounts.size).toBe(0);
     expect((await w.play(2, [newcomer]))?.accepted).toHaveLength(1);
   });
 
@@ -439,7 +451,7 @@ test('a slow machine looks at less of each; whom it cannot look at in time loses
   // Planned for a fast machine, the first is looked at in full; the others at what then still fits.
   expect(await play(1, 3600)).toEqual({ trials: [8, 8, 4, 4, 7, 7], accepted: 3, refused: [] });
   // Even that is too much: who is left is not measured at all.
-  expect(await play(2, 7500)).toMatchObject({ accepted: 1, refused: ['capacity', 'capacity'] });
+  expect(await play(2, 7500)).toMatchObject({ accepted: 1, refused: ['unjudged', 'unjudged'] });
   expect(w.reported('losses-slow')).toEqual([{ is: 'losses-slow', round: 2 }]);
   // Nobody is worse off in the next round.
   expect(await play(3, 1)).toMatchObject({ accepted: 3, refused: [] });

@@ -5,20 +5,27 @@
  * A state machine: {@link Validator.advance} does whatever is due now and returns; timers, messages and finished
  * fetches call it again. A failure in judging one submission refuses that one; nothing in here ends the loop.
  */
-import { type FetchRequest, type Receipt, RoundBook, type Verdict } from '../gauntlet/book.ts';
+import { type FetchRequest, listRefusals, type Receipt, RoundBook, type Verdict } from '../gauntlet/book.ts';
 import type { Report } from '../gauntlet/events.ts';
 import { JoinBox } from '../gauntlet/join-box.ts';
 import { type Refusal, refusal } from '../gauntlet/notes.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { hasCertificate } from '../chain/certificate.ts';
+import { isAdmitted } from '../chain/members.ts';
 import { admits, knows } from '../chain/state.ts';
-import { bytesEqual, compareBytes, fromHex, toHex } from '../protocol/bytes.ts';
+import { bytesEqual, fromHex, toHex } from '../protocol/bytes.ts';
 import { cleanText } from '../protocol/clean-text.ts';
 import { type OpenFailure, openPeeked, peek, type Peeked, seal } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { MAX_REFUSED } from '../protocol/limits.ts';
-import { MAX_ADAPTER, type Message, type MessageOf } from '../protocol/messages.ts';
+import {
+  type JoinedEntry,
+  MAX_ADAPTER,
+  type Message,
+  type MessageOf,
+  type RoundFailure,
+} from '../protocol/messages.ts';
+import { encodePassedOver } from '../protocol/passed-over.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { type Clock, every, pause, withDeadline } from '../protocol/timer.ts';
 import { type Presence, PresenceBook, type PresenceSource } from '../swarm/presences.ts';
@@ -27,6 +34,7 @@ import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { WorkValidator } from '../work/workload.ts';
 import type { Auditor } from './auditor.ts';
 import { opinionOf, type SeatChain } from './certify.ts';
+import { type FailedRound, failedRound, MeasuringError } from './round-failure.ts';
 import { ServedRounds } from './served-rounds.ts';
 
 export interface ValidatorOptions {
@@ -97,6 +105,8 @@ export class Validator {
   /** Newest outcome as published, said again for late ears. */
   #lastWords: readonly Uint8Array[];
   #roundsLost = 0;
+  #failed: FailedRound | null = null;
+  #refusedUncertified = 0;
 
   constructor(options: ValidatorOptions) {
     const { chain, swarm, clock } = options;
@@ -249,15 +259,29 @@ export class Validator {
 
   #join(message: MessageOf<'join'>, sender: Uint8Array): GossipVerdict {
     const { head } = this.#o.chain.state;
-    const first = this.#joins.joined(head).length === 0;
-    const receipt = this.#joins.take(sender, message, head);
+    const first = this.#joined().length === 0;
+    const receipt = this.#joins.take(sender, message, head, this.#admitted());
     if (receipt === 'weak') return 'reject';
-    if (receipt === 'stale' || receipt === 'full') return 'ignore';
+    if (receipt === 'stale' || receipt === 'full' || receipt === 'member') return 'ignore';
     if (receipt === 'taken' && first) {
       this.#joinsSince = this.#o.clock.now();
       this.#wakeAt(this.#joinsSince + ADMIT_AFTER_MS);
     }
     return 'accept';
+  }
+
+  /** Who would join with the certificate of `round`. */
+  #joined(round = this.#roundNow()): JoinedEntry[] {
+    return this.#joins.joined(this.#o.chain.state.head, this.#admitted(round));
+  }
+
+  #admitted(round = this.#roundNow()): (contributor: Uint8Array) => boolean {
+    const { run, state } = this.#o.chain;
+    return (contributor) => isAdmitted(state.members, contributor, round, run.manifest.admission);
+  }
+
+  #roundNow(): number {
+    return this.#o.chain.run.rounds.round(this.#o.clock.now());
   }
 
   /** Does what is due: opens a round, fetches, begins to judge. Cheap when nothing is. */
@@ -389,9 +413,8 @@ export class Validator {
 
   /** While nobody is a member, nobody's work is under way: the first who join need not wait for the round's end. */
   #nobodyToWaitFor(now: number): boolean {
-    const { members, head } = this.#o.chain.state;
-    if (members.size > 0 || now < this.#joinsSince + ADMIT_AFTER_MS) return false;
-    return this.#joins.joined(head).length > 0;
+    if (this.#o.chain.state.members.size > 0 || now < this.#joinsSince + ADMIT_AFTER_MS) return false;
+    return this.#joined().length > 0;
   }
 
   async #judge(round: OpenRound): Promise<void> {
@@ -400,7 +423,7 @@ export class Validator {
       // Slow bytes are bytes not served in time. It is not for want of room, which would leave the error feedback unseen.
       for (const key of round.fetching)
         round.book.notServed(fromHex(key), refusal('not-revealed', 'slow-bytes'));
-      const joined = this.#joins.joined(chain.state.head);
+      const joined = this.#joined(round.round);
       const audits = this.#auditor?.outcomes(round.round) ?? [];
       const verdict = await round.book.judge({ joined, audits });
       if (this.#abort.signal.aborted) return;
@@ -413,33 +436,65 @@ export class Validator {
       const theta = auditor == null ? null : await chain.theta();
       if (hasCertificate(verdict)) await this.#certify(round, verdict);
       else await this.#publishNothing(verdict);
+      this.#noteFailure(unmeasured(verdict));
       // Without a certificate too: where all who are left wait for an audit, its outcome is what is certified next.
       if (theta !== null) await auditor?.draw(round.book, head, theta);
       this.#settle(verdict);
     } catch (error) {
-      this.#roundsLost++;
-      report({ is: 'round-failed', round: round.round, error: messageOf(error) });
-      await this.#giveUp(round);
+      await this.#giveUp(round, error).catch((cause: unknown) =>
+        report({ is: 'not-published', round: round.round, error: messageOf(cause) }),
+      );
     }
   }
 
-  #settle(verdict: Pick<Verdict, 'round' | 'accepted' | 'refused'>): void {
+  /** Why the newest judged round failed on this machine; null: it did not. */
+  get failed(): FailedRound | null {
+    return this.#failed;
+  }
+
+  /** Refusals of rounds without a certificate, which no ledger counts. */
+  get refusedUncertified(): number {
+    return this.#refusedUncertified;
+  }
+
+  #noteFailure(failed: FailedRound | null): void {
+    this.#failed = failed;
+  }
+
+  #settle(verdict: Parameters<WorkValidator['settle']>[0]): void {
     this.#o.work.settle(verdict, (key) => this.#o.chain.state.members.has(key));
   }
 
-  /** Tells the swarm not to wait. Contributors that were not refused are not to blame, and keep what they sent. */
-  async #giveUp({ round, book }: OpenRound): Promise<void> {
-    const { head } = this.#o.chain.state;
-    if (this.#abort.signal.aborted || head.round >= round) return;
-    const spared: Refusal = refusal('capacity', 'gave-up');
-    const refused = book
-      .entries()
-      .map((entry) => ({ contributor: entry.contributor, ...(entry.refusal ?? spared) }))
-      .sort((a, b) => compareBytes(a.contributor, b.contributor))
-      .slice(0, MAX_REFUSED);
-    const verdict = { round, baseRoot: head.root, accepted: [], refused, joined: [], audits: [], scores: [] };
+  /** Tells the swarm not to wait, and why. Contributors that were not refused are not to blame, and lose nothing. */
+  async #giveUp({ round, book }: OpenRound, error: unknown): Promise<void> {
+    const { head, members } = this.#o.chain.state;
+    if (this.#abort.signal.aborted) return;
+    if (head.round >= round) {
+      this.#o.report({ is: 'not-published', round, error: messageOf(error) });
+      return;
+    }
+    this.#roundsLost++;
+    const failed = failedRound(round, error);
+    this.#noteFailure(failed);
+    this.#o.report({ is: 'round-failed', ...failed });
+    const spared: Refusal = refusal('unjudged', 'gave-up');
+    const entries = book.entries().filter(({ contributor }) => members.has(toHex(contributor)));
+    const verdict: Verdict = {
+      round,
+      baseRoot: head.root,
+      accepted: [],
+      ...listRefusals(
+        entries.map(({ contributor, refusal: own }) => ({
+          rank: 0,
+          refused: { contributor, ...(own ?? spared) },
+        })),
+      ),
+      joined: [],
+      audits: [],
+      scores: [],
+    };
     this.#settle(verdict);
-    await this.#say(verdict);
+    await this.#say(verdict, failed.failure);
   }
 
   async #publishNothing(verdict: Verdict): Promise<void> {
@@ -450,13 +505,22 @@ export class Validator {
   }
 
   /** Publishes that a round has no certificate, and why. */
-  async #say(verdict: Verdict): Promise<MessageOf<'opinion'>> {
+  async #say(verdict: Verdict, failure: RoundFailure | null = null): Promise<MessageOf<'opinion'>> {
     const { chain, identity, onOpinion } = this.#o;
     const { round } = verdict;
     const opinion = opinionOf(chain.run, chain.state.head.height, verdict, null);
     onOpinion(opinion, verdict);
     const refused = verdict.refused.map(({ contributor, reason }) => ({ contributor, reason }));
-    const word: Message = { kind: 'no-certificate', run: chain.run.id, round, refused };
+    this.#refusedUncertified += verdict.refused.filter(({ reason }) => reason !== 'unjudged').length;
+    const passedOver = encodePassedOver(verdict.passedOver);
+    const word: Message = {
+      kind: 'no-certificate',
+      run: chain.run.id,
+      round,
+      failure,
+      refused,
+      passedOver,
+    };
     this.#lastWords = [await seal(identity, opinion), await seal(identity, word)];
     await this.#publishAll(this.#lastWords);
     return opinion;
@@ -464,7 +528,9 @@ export class Validator {
 
   async #certify(round: OpenRound, verdict: Verdict): Promise<void> {
     const { chain, identity, work, report } = this.#o;
-    await this.#stateLoaded;
+    await this.#stateLoaded.catch((error: unknown) => {
+      throw new MeasuringError(messageOf(error), { cause: error });
+    });
     const accepted = verdict.accepted.map((entry) => {
       const done = round.book.workOf(entry.contributor);
       if (done === null) throw new Error('accepted work has no bytes');
@@ -563,6 +629,12 @@ export class Validator {
       this.#arm();
     });
   }
+}
+
+/** A round some of whose work could not be measured on this machine, in time or at all. */
+function unmeasured({ round, refused, unlisted }: Verdict): FailedRound | null {
+  const one = [...refused, ...unlisted].find(({ reason }) => reason === 'unjudged');
+  return one === undefined ? null : { round, failure: 'measuring', error: one.note.code };
 }
 
 /** Mean wire size of accepted work in bytes a parameter; null without any. */

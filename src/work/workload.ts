@@ -12,7 +12,8 @@ import type { ChainHead } from '../chain/certificate.ts';
 import type { StateHolder } from '../chain/follower.ts';
 import type { Verdict } from '../gauntlet/book.ts';
 import type { RoundJudge } from '../gauntlet/judge.ts';
-import type { Note, RefusalReason } from '../protocol/messages.ts';
+import type { OwnReason } from '../chain/own-reason.ts';
+import type { Note } from '../protocol/messages.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 
 export interface Workload {
@@ -46,8 +47,11 @@ export interface Shown {
   readonly parts: readonly (readonly [hash: Uint8Array, bytes: Uint8Array])[];
 }
 
-/** `refused`: what was not applied returns to where it came from. `reset`: begin again as a newcomer does. */
-export type Settlement = 'accepted' | 'refused' | 'reset';
+/**
+ * `refused`: what was not applied returns to where it came from. `undone`: as if the round had not been. `reset`: begin again
+ * as a newcomer does.
+ */
+export type Settlement = 'accepted' | 'refused' | 'undone' | 'reset';
 
 export interface Performer extends StateHolder {
   /** Fetches what a newcomer will need, as far as that is known. Never rejects. */
@@ -66,10 +70,9 @@ export interface Performer extends StateHolder {
   /** Null when that round is not the last finished one. */
   answer(round: number): Promise<Shown | null>;
   /**
-   * Whether the next round goes on from a round that was not applied: `reason` of its refusal, null when it was judged but
-   * not listed, undefined when nothing was heard.
+   * What becomes of a round that was not applied: `reason` of its refusal, or undefined when nothing was heard of it.
    */
-  goesOn(reason: RefusalReason | null | undefined): boolean;
+  afterRefusal(reason: OwnReason | undefined): Exclude<Settlement, 'accepted'>;
 }
 
 export interface PerformHooks {
@@ -125,5 +128,8 @@ export interface WorkValidator {
   /** Remembers what a taken claim leaves for the next round. */
   note(contributor: Uint8Array, round: number, claim: Uint8Array): void;
   /** Takes in how a round was judged. */
-  settle(verdict: Pick<Verdict, 'round' | 'accepted' | 'refused'>, isMember: (key: string) => boolean): void;
+  settle(
+    verdict: Pick<Verdict, 'round' | 'accepted' | 'refused' | 'unlisted'>,
+    isMember: (key: string) => boolean,
+  ): void;
 }

@@ -40,6 +40,7 @@ function running(): ValidationState {
         root: key(6),
         accepted: [],
         refused: [late, copy],
+        passedOver: new Uint8Array(0),
         joined: [],
         audits: [],
         issued: 0,

@@ -46,7 +46,7 @@ const NOTES: { readonly [C in NoteCode]: (figures: NoteFigures[C]) => string } =
   'not-fetched': () => 'not fetched in time, or more work than this round could judge',
   'not-drawn': ({ most }) => `${most} others were drawn for this round`,
   'not-measured': () => 'not measured in time',
-  'gave-up': () => 'the validator could not judge this round',
+  'gave-up': () => 'the validator’s machine failed in this round',
   'changes-nothing': () => 'an update that changes nothing',
   'norm-far': ({ norm, median, limit }) =>
     `norm ${norm.toPrecision(4)}, median ${median.toPrecision(4)}, limit ${limit}x`,

@@ -4,9 +4,20 @@
  */
 import type { ValidatorEvent } from '../../gauntlet/events.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import type { MessageOf, Note, RefusedEntry } from '../../protocol/messages.ts';
+import type { MessageOf, Note, RefusedEntry, RoundFailure } from '../../protocol/messages.ts';
 import type { HandoverCode } from '../../swarm/handover.ts';
 import { noteText } from './notes.ts';
+
+const FAILURES: Readonly<Record<RoundFailure, string>> = {
+  'disk-full': 'the disk of the validator’s machine is full',
+  disk: 'the validator’s machine could not write or read its disk',
+  memory: 'the validator’s machine ran out of memory',
+  measuring: 'losses could not be measured, or not in time',
+  other: 'the validator’s machine failed',
+};
+
+/** What a validator's machine failed at, as a clause. */
+export const failureText = (failure: RoundFailure): string => FAILURES[failure];
 
 const HANDOVERS: Readonly<Record<HandoverCode, string>> = {
   'not-connected': 'there is no connection to the host',
@@ -66,7 +77,11 @@ export function validatorLine(event: ValidatorEvent): string {
     case 'round-missed':
       return `round ${event.round} was lost: this machine slept or was too busy to judge it in time`;
     case 'round-failed':
-      return `round ${event.round} was lost: ${event.error}`;
+      return `round ${event.round} was lost: ${FAILURES[event.failure]} (${event.error})`;
+    case 'not-published':
+      return `round ${event.round} is decided, but could not be told at once: ${event.error}`;
+    case 'note-failed':
+      return `the ${event.what} of contributors could not be written down: ${event.error}`;
     case 'losses-slow':
       return `round ${event.round}: measuring losses takes too long on this machine; use longer rounds or fewer evaluationSequences`;
     case 'loss-failed':

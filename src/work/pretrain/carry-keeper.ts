@@ -73,11 +73,12 @@ export class CarryKeeper {
     };
   }
 
-  /** Settles the last finished round; returns the error feedback that goes on, or null when nothing was finished. */
-  settle(accepted: boolean): Float32Array<ArrayBuffer> | null {
-    if (this.#finished === null) return null;
-    this.#current = accepted ? this.#finished.after : this.#finished.refused;
-    return this.#current.error;
+  /** Settles the last finished round; false when nothing was finished. {@link current} is then what goes on. */
+  settle(outcome: 'accepted' | 'refused' | 'undone'): boolean {
+    if (this.#finished === null) return false;
+    const { before, after, refused } = this.#finished;
+    this.#current = { accepted: after, refused, undone: before }[outcome];
+    return true;
   }
 
   /** Starts over from zeros, as a newcomer. */

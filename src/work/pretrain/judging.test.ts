@@ -425,7 +425,7 @@ test('signs of chance among those that agree', async () => {
 });
 
 describe('losses', () => {
-  test('refuse what makes it worse; what cannot be measured is room, not blame', async () => {
+  test('refuse what makes it worse; what cannot be measured blames nobody', async () => {
     const losses = (i: number) => {
       if (i === 2) throw new Error('the runtime failed');
       return gaining(i === 1 ? -0.3 : 0.1);
@@ -434,7 +434,7 @@ describe('losses', () => {
     expect(refused).toEqual(
       new Map([
         [1, 'loss: loss-worse'],
-        [2, 'capacity: not-measured'],
+        [2, 'unjudged: not-measured'],
       ]),
     );
     expect(noteOf(1)?.figures.nats).toBeCloseTo(0.3, 6);
@@ -556,8 +556,8 @@ describe('measuring', () => {
     expect(clock.now()).toBe(at.judge);
     expect(verdict.accepted).toHaveLength(1);
     expect(verdict.refused.map(({ reason, note }) => `${reason}: ${note.code}`)).toEqual([
-      'capacity: not-measured',
-      'capacity: not-measured',
+      'unjudged: not-measured',
+      'unjudged: not-measured',
     ]);
     expect(made.reports).toEqual([{ is: 'losses-slow', round: ROUND }]);
     // The last one's time was up before it began.
@@ -573,7 +573,7 @@ describe('measuring', () => {
     made.judging.anticipate(ROUND, genesisHead(run), peers[0].publicKey);
     await submit(made.book, {}, 0);
     const { refused } = await made.book.judge();
-    expect(refused).toMatchObject([{ reason: 'capacity', note: { code: 'not-measured' } }]);
+    expect(refused).toMatchObject([{ reason: 'unjudged', note: { code: 'not-measured' } }]);
     expect(made.reports).toMatchObject([{ is: 'loss-failed', error: 'the device was lost' }]);
   });
 
@@ -605,18 +605,18 @@ describe('what is carried on', () => {
     const next = (name: string) => carries.problem(publicKey, { round: 2, carry: roots(testHash(name)) });
     expect(next('one refused')).toBeNull();
     const accepted = [{ contributor: publicKey, claim: testHash('c'), units: 1, weight: 1 }];
-    judging.settle({ round: 1, accepted, refused: [] }, () => true);
+    judging.settle({ round: 1, accepted, refused: [], unlisted: [] }, () => true);
     expect(next('one accepted')).toBeNull();
     expect(next('one refused')).not.toBeNull();
     expect(kept).toEqual([carries]);
-    judging.settle({ round: 2, accepted: [], refused: [] }, () => false);
+    judging.settle({ round: 2, accepted: [], refused: [], unlisted: [] }, () => false);
     expect(next('one accepted')).not.toBeNull();
   });
 
   test('without audits there is nothing to remember', () => {
     const kept: CarryBook[] = [];
     const { judging } = roundOf({ judging: { onCarries: (book) => kept.push(book) } });
-    judging.settle({ round: 1, accepted: [], refused: [] }, () => true);
+    judging.settle({ round: 1, accepted: [], refused: [], unlisted: [] }, () => true);
     expect(kept).toEqual([]);
   });
 });

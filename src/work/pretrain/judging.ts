@@ -189,7 +189,7 @@ class PretrainRound implements RoundJudge<PretrainClaim, Inspected> {
     );
     return candidates.map(({ work: { contributor } }, i): Measured => {
       const at = losses[i];
-      if (at === null) return { refusal: refusal('capacity', 'not-measured'), score: null };
+      if (at === null) return { refusal: refusal('unjudged', 'not-measured'), score: null };
       const unassigned = lossScore(at.unassigned);
       return {
         score: {
@@ -214,7 +214,7 @@ class PretrainRound implements RoundJudge<PretrainClaim, Inspected> {
 
   /**
    * Null when it failed or time ran out; never throws. A validator that is too slow then turns honest work away
-   * (`capacity`), which costs its sender nothing: no standing, no membership, and the work stays in its error feedback.
+   * (`unjudged`), which costs its sender nothing but the round: no standing, no membership, no error feedback.
    */
   async #measure(contributor: Uint8Array, bytes: Uint8Array): Promise<LossMeasurement | null> {
     const { losses, report, clock, onMeasured } = this.#o;

@@ -4,10 +4,10 @@
  */
 import type { Staged, WeightedBytes } from '../../chain/follower.ts';
 import type { Run } from '../../chain/run.ts';
-import { carriesOn } from '../../gauntlet/carries.ts';
+import type { OwnReason } from '../../chain/own-reason.ts';
+import { afterRefusal } from '../../gauntlet/carries.ts';
 import { decodeShard } from '../../model/shards.ts';
 import { sha256 } from '../../protocol/bytes.ts';
-import type { RefusalReason } from '../../protocol/messages.ts';
 import type { BlobRef } from '../../protocol/schema.ts';
 import type { Clock } from '../../protocol/timer.ts';
 import { assignedShards, assignmentSeed } from '../../training/assignment.ts';
@@ -124,9 +124,9 @@ export class PretrainPerforming implements Performer {
    * Without audits nobody knows what is carried, so everything goes on. With audits the validators let a contributor go on
    * from a refused round only where its own doing was not the cause; where nothing was heard of the round, it does too.
    */
-  goesOn(reason: RefusalReason | null | undefined): boolean {
-    if (!this.#o.run.rules.audited) return true;
-    return reason === undefined || (reason !== null && carriesOn(reason));
+  afterRefusal(reason: OwnReason | undefined): Exclude<Settlement, 'accepted'> {
+    if (!this.#o.run.rules.audited || reason === undefined) return 'refused';
+    return reason === 'not-listed' ? 'reset' : afterRefusal(reason);
   }
 
   async #shards(seed: Uint8Array, signal: AbortSignal): Promise<ReadonlyMap<number, Uint16Array>> {

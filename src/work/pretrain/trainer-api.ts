@@ -53,7 +53,7 @@ export interface SubmissionTag {
   readonly contributor: Uint8Array;
 }
 
-export type RoundOutcome = 'accepted' | 'refused' | 'reset';
+export type RoundOutcome = 'accepted' | 'refused' | 'undone' | 'reset';
 
 type AsyncApi<T> = {
   [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never;
@@ -80,7 +80,8 @@ export interface TrainerApi {
   apply(submissions: readonly { bytes: Uint8Array; weight: number }[]): Promise<Uint8Array>;
   /**
    * Says what became of the last finished round, and goes back to the certified state. `refused` (or lost): what was
-   * sent but not applied returns to the error feedback, so no work is lost. `reset`: start over as a newcomer does.
+   * sent but not applied returns to the error feedback, so no work is lost. `undone`, in a run with audits: error feedback and
+   * moments are again what the round started from. `reset`: start over as a newcomer does.
    */
   settle(outcome: RoundOutcome): Promise<void>;
   /** What an audit of a round is answered with; null when it is not the last finished one. Big: copied only for that. */

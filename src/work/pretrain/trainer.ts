@@ -190,8 +190,12 @@ export class Trainer implements TrainerApi {
       await replica.clearError();
       engine.resetOptimizer();
     } else if (keeper !== null) {
-      const error = keeper.settle(outcome === 'accepted');
-      if (error !== null) replica.writeError(error);
+      if (keeper.settle(outcome)) {
+        if (keeper.current === null) await replica.clearError();
+        else replica.writeError(keeper.current.error);
+        // The optimizer has the moments after the round: the next one takes them from what goes on.
+        this.#drifted = true;
+      }
     } else if (outcome === 'refused') await replica.restoreError();
     replica.writeParameters(engine.parameters);
     this.#resetRound();

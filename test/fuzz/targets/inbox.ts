@@ -44,7 +44,13 @@ export async function fuzz(runs: number, seed: number): Promise<FuzzReport> {
     run,
     clock: { now: () => now, at: () => () => {} },
     workload: workloadOf(run),
-    chain: { head: { hash: testHash('head'), joinBits: 60 }, offer: async () => 'bad' },
+    chain: {
+      head: {
+        hash: testHash('head'),
+        joinBases: [{ certificate: testHash('head'), bits: 60, joined: 0 }],
+      },
+      offer: async () => 'bad',
+    },
     blobs: { announce: () => announced++, prune: () => {} },
     ownKey: null,
     admits: (key) => known.has(toHex(key)) && !bytesEqual(key, seat.publicKey),
