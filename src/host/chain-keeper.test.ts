@@ -7,6 +7,7 @@ import { encodeLink } from '../chain/links.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
+import { testIdentity } from '../protocol/testing.ts';
 import { systemClock } from '../protocol/timer.ts';
 import { MemoryNetwork } from '../sim/memory-network.ts';
 import { PretendedContributor } from '../sim/pretended.ts';
@@ -236,6 +237,22 @@ test('after a restart it goes on from what it stored', async () => {
   expect(reopened.head).toEqual(w.chain.head);
   expect(await w.offer(1, w.keeperOf(reopened))).toEqual({ stored: true });
   expect(reopened.head).toEqual(w.signer.head);
+});
+
+test('a genuine certificate that a stranger wrapped anew is neither taken nor passed on', async () => {
+  const w = await world();
+  const opened = await open(w.first.message);
+  if (!opened.ok) throw new Error('no certificate');
+  w.serve(0);
+  const wrapped = await seal(await testIdentity('stranger'), opened.message);
+  expect(await w.keeper.take(encodeLink({ certificate: wrapped, opinions: [] }), 'stranger')).toMatchObject({
+    stored: false,
+    code: 'bad-certificate',
+  });
+  expect(await hear(w, wrapped)).toBe('reject');
+  expect(w.chain.head.height).toBe(0);
+  expect(await w.offer(0)).toEqual({ stored: true });
+  expect(w.store.links(1, 9)[0].certificate).toEqual(w.first.message);
 });
 
 test('revealed work of members is fetched ahead, and what a validator says of an empty round is reported', async () => {

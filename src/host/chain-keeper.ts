@@ -20,6 +20,7 @@ import type { HandoverAnswer, HandoverCode } from '../swarm/handover.ts';
 import type { Presence } from '../swarm/presences.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import { type FailedRound, failedRound } from '../validator/round-failure.ts';
+import { hasSeat } from '../validator/seat.ts';
 import { ServedRounds } from '../validator/served-rounds.ts';
 import type { HostChain } from './chain.ts';
 import type { HostReport } from './events.ts';
@@ -120,7 +121,9 @@ export class ChainKeeper implements RoundsView {
     const opened = link === null ? null : await open(link.certificate);
     if (link === null || opened?.ok !== true || opened.message.kind !== 'certificate')
       return refused('no-link');
-    const { message } = opened;
+    const { message, sender } = opened;
+    // What is stored is what its validator sealed, not what somebody else wrapped around it.
+    if (!hasSeat(this.#o.chain.run.manifest, sender)) return refused('bad-certificate');
     const outcome = this.#queue.then(async (): Promise<HandoverAnswer> => {
       if (this.#abort.signal.aborted) return { stored: false, retry: true, code: 'stopping' };
       const offer = await this.#offer(message, link.certificate, link.opinions);

@@ -21,6 +21,7 @@ const newPeer = async (): Promise<PeerId> => peerIdFromPrivateKey(await generate
 let now = 0;
 let gossip: Gossip;
 let abuse: string[];
+let seen: Map<string, unknown>;
 let published: Uint8Array[];
 let neighbour: PeerId;
 let author: PeerId;
@@ -29,7 +30,11 @@ beforeEach(async () => {
   now = 0;
   abuse = [];
   published = [];
+  seen = new Map();
   const pubsub = {
+    seenCache: { entries: seen },
+    msgIdFn: ({ data }: Message) => data,
+    msgIdToStrFn: (id: Uint8Array) => String(id),
     topicValidators: new Map(),
     subscribe: () => {},
     publish: (_topic: string, data: Uint8Array) => {
@@ -39,7 +44,7 @@ beforeEach(async () => {
     },
   };
   gossip = new Gossip({
-    pubsub: pubsub as unknown as GossipSub, // the three members that Gossip uses
+    pubsub: pubsub as unknown as GossipSub, // the members that Gossip uses
     topic: 't',
     onAbuse: (peer, reason) => abuse.push(`${peer} ${reason}`),
     now: () => now,
@@ -151,6 +156,24 @@ describe('validate', () => {
       expect(await gossip.validate(author, message(work, authors[i % 30]))).toBe('ignore');
     }
     expect(abuse).toEqual([]);
+  });
+
+  it('lets another neighbour bring what was ignored only for who brought it', async () => {
+    gossip.setHandler(({ length }) => (length === 1 ? 'ignore' : 'accept'));
+    const wanted = new Uint8Array([1, 2]);
+    // Gossipsub notes a message before it asks.
+    const bring = (who: PeerId, data: Uint8Array) => {
+      seen.set(String(data), {});
+      return gossip.validate(who, message(data));
+    };
+    for (let i = 0; i < NEIGHBOUR_BURST; i++)
+      await gossip.validate(neighbour, message(small, await newPeer()));
+    expect(await bring(neighbour, wanted)).toBe('ignore');
+    expect(seen.has(String(wanted))).toBe(false);
+    expect(await bring(author, wanted)).toBe('accept');
+    // What is ignored for what it is stays seen.
+    expect(await bring(author, small)).toBe('ignore');
+    expect([...seen.keys()]).toEqual([String(wanted), String(small)]);
   });
 
   it('reports a flood, which is far more than the busiest honest neighbour brings', async () => {

@@ -72,6 +72,13 @@ export interface GossipOptions {
   readonly now?: () => number;
 }
 
+/** What gossipsub keeps to itself: which messages it has seen. Its own types call these private; a test holds them. */
+export interface SeenMessages {
+  msgIdFn(message: Message): Uint8Array | Promise<Uint8Array>;
+  msgIdToStrFn(id: Uint8Array): string;
+  readonly seenCache: { readonly entries: Map<string, unknown> };
+}
+
 interface Neighbour {
   readonly messages: TokenBucket;
   readonly flood: TokenBucket;
@@ -131,7 +138,7 @@ export class Gossip {
     // Over the limit is ignored, not rejected: an honest neighbour has many neighbours of its own. Up to a point.
     if (!entry.messages.take()) {
       if (!entry.flood.take()) this.#onAbuse(source, 'flooded the gossip');
-      return TopicValidatorResult.Ignore;
+      return this.#leaveToOthers(message);
     }
     // No honest neighbour's messages are so large for so long: they have limits by kind.
     if (!entry.bytes.take(message.data.byteLength)) return this.#reject(source, entry);
@@ -148,6 +155,16 @@ export class Gossip {
     if (verdict === 'reject') return this.#reject(source, entry);
     if (verdict === 'unwanted' && !entry.unwanted.take()) return this.#reject(source, entry);
     return verdict === 'accept' ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
+  }
+
+  /**
+   * Ignores a message for who brought it, not for what it is: another neighbour may bring the same. Gossipsub takes it for
+   * seen by now, and would drop that copy: whoever uses up its rate and is first could so make this node deaf to anybody.
+   */
+  async #leaveToOthers(message: Message): Promise<TopicValidatorResult> {
+    const seen = this.#pubsub as unknown as SeenMessages;
+    seen.seenCache.entries.delete(seen.msgIdToStrFn(await seen.msgIdFn(message)));
+    return TopicValidatorResult.Ignore;
   }
 
   #reject(source: string, entry: Neighbour): TopicValidatorResult {

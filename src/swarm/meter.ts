@@ -24,7 +24,7 @@ export class Meter {
 
   count(peer: string, path: LinkPath, purpose: Purpose, direction: Direction, bytes: number): void {
     this.#totals[purpose][direction][path] += bytes;
-    if (purpose === 'gossip') this.#limit?.spend(direction, bytes);
+    if (purpose === 'gossip') this.#limit?.spendOnGossip(direction, bytes);
     let entry = this.#peers.get(peer);
     if (entry === undefined) {
       entry = { blob: { in: 0, out: 0 }, gossip: { in: 0, out: 0 } };

@@ -48,6 +48,25 @@ describe('RateLimit', () => {
     expect(limit.delay('in', 500)).toBe(500);
   });
 
+  it('makes bulk wait for gossip, and not for long, however much gossip a neighbour sends', () => {
+    let now = 0;
+    const limit = new RateLimit(() => now);
+    limit.set({ in: 1000, out: null });
+    limit.spendOnGossip('in', 1500);
+    expect(limit.delay('in', 500)).toBe(1000);
+    limit.spendOnGossip('in', 50_000_000);
+    expect(limit.delay('in', 500)).toBe(2500);
+    // What was reserved for bulk is owed in full.
+    limit.spend('in', 9000);
+    limit.spendOnGossip('in', 50_000_000);
+    expect(limit.delay('in', 0)).toBe(11_000);
+    now += 11_000;
+    limit.spendOnGossip('in', 100);
+    expect(limit.delay('in', 0)).toBe(100);
+    limit.spendOnGossip('out', 1e9);
+    expect(limit.delay('out', 1e9)).toBe(0);
+  });
+
   it('never lets more through than the rate and one burst, whoever asks when', () => {
     fc.assert(
       fc.property(

@@ -8,10 +8,16 @@ import type { Direction } from './types.ts';
 
 /** What may be saved up: a second's worth, so that the limit holds over any few seconds. */
 const BURST_SECONDS = 1;
+/**
+ * Gossip that could not be held back is owed for at most so long. Without a bound, a neighbour that sends more than the
+ * volunteer allows would keep every blob waiting for ever.
+ */
+const GOSSIP_DEBT_SECONDS = 2;
 
 export class RateLimit {
   readonly #now: () => number;
   readonly #buckets: Record<Direction, TokenBucket | null> = { in: null, out: null };
+  readonly #mostDebt: Record<Direction, number> = { in: 0, out: 0 };
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
@@ -21,6 +27,7 @@ export class RateLimit {
   set(rates: Readonly<Record<Direction, number | null>>): void {
     for (const direction of ['in', 'out'] as const) {
       const rate = rates[direction];
+      this.#mostDebt[direction] = GOSSIP_DEBT_SECONDS * (rate ?? 0);
       this.#buckets[direction] =
         rate === null ? null : new TokenBucket(rate, BURST_SECONDS * rate, this.#now);
     }
@@ -33,6 +40,11 @@ export class RateLimit {
   /** Counts bytes that were sent or received without waiting; a negative number returns bytes that did not flow. */
   spend(direction: Direction, bytes: number): void {
     this.#buckets[direction]?.owe(bytes);
+  }
+
+  /** Counts gossip: nobody can hold it up, so it makes bulk wait, and never for long. */
+  spendOnGossip(direction: Direction, bytes: number): void {
+    this.#buckets[direction]?.oweUpTo(this.#mostDebt[direction], bytes);
   }
 
   /** Milliseconds that {@link take} would wait now. */

@@ -1,12 +1,15 @@
 /** Host and tabs as whole nodes in one process, over WebSockets: WebRTC needs a browser (e2e/swarm.spec.ts). */
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { TopicValidatorResult } from '@libp2p/gossipsub';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bytesEqual } from '../protocol/bytes.ts';
 import { hostMultiaddr } from './addresses.ts';
+import type { SeenMessages } from './gossip.ts';
 import { createHostSwarm, type HostSwarm } from './host-node.ts';
 import { AUTHOR_RATE, MAX_REJECTED } from './limits.ts';
 import type { PeerNode } from './peer-node.ts';
+import type { PeerSwarm } from './peer-swarm.ts';
 import { createTabSwarm } from './tab-node.ts';
 import { testBlob, until } from './testing.ts';
 import type { Swarm } from './types.ts';
@@ -114,6 +117,20 @@ describe('host and tabs', () => {
     await expect(createHostSwarm({ privateKeySeed: new Uint8Array(31), topic: 't' })).rejects.toThrow(
       /32 bytes/,
     );
+  });
+
+  it('find what gossipsub has seen where gossip.ts looks for it', async () => {
+    const { swarm, port } = await startHost();
+    const tab = await startTab(port, swarm);
+    const { pubsub } = (swarm as unknown as PeerSwarm).node.services;
+    const inside = pubsub as unknown as SeenMessages;
+    const known: boolean[] = [];
+    pubsub.topicValidators.set('t', async (_peer, message) => {
+      known.push(inside.seenCache.entries.has(inside.msgIdToStrFn(await inside.msgIdFn(message))));
+      return TopicValidatorResult.Ignore;
+    });
+    await publishUntil(() => known.length > 0, tab, new Uint8Array([1]));
+    expect(known).not.toContain(false);
   });
 
   it('gossip to each other through the host, with authors, not to themselves', async () => {

@@ -40,4 +40,10 @@ export class TokenBucket {
     this.#refill();
     return Math.max(0, -this.#tokens);
   }
+
+  /** Takes `count` tokens in any case, but makes no debt deeper than `most`; a deeper one stays as it is. */
+  oweUpTo(most: number, count: number): void {
+    this.#refill();
+    this.#tokens = Math.max(this.#tokens - count, Math.min(this.#tokens, -most));
+  }
 }
