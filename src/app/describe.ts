@@ -6,6 +6,7 @@ import { LINK_TAIL, MAX_ADAPTER, MAX_LINKS_SHOWN, type MessageOf } from '../prot
 import type { Self } from '../peer/participant.ts';
 import { estimateMemory } from '../training/memory.ts';
 import { firstTextBytes } from '../work/pretrain/text-ahead.ts';
+import { shownText } from './shown-text.ts';
 import type { AppState, RunInfo } from './state.ts';
 
 /** Submission bytes per parameter to expect: the budget; the real ones are shown once there are some. */
@@ -18,12 +19,12 @@ export function runInfo({ name, manifest, layout }: Run): RunInfo {
   const submission = layout.elements * WIRE_BYTES_PER_PARAMETER;
   return {
     id: name,
-    name: manifest.name,
-    description: manifest.description,
-    organizer: manifest.organizer.name,
+    name: shownText(manifest.name),
+    description: shownText(manifest.description),
+    organizer: shownText(manifest.organizer.name),
     parameters: layout.elements,
-    dataSource: data.source,
-    dataLicence: data.licence,
+    dataSource: shownText(data.source),
+    dataLicence: shownText(data.licence),
     validators: manifest.validators.length,
     roundMs: manifest.schedule.roundMs,
     phaseMs: phaseLengths(manifest.schedule),

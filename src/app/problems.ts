@@ -6,8 +6,18 @@ import { largestPreset, misfit } from '../training/fits.ts';
 import type { Problem } from './state.ts';
 
 /** A trouble as the page shows it: a GPU that cannot be had is told by what is lacking. */
-export const problemOf = (trouble: Trouble): Problem =>
-  trouble.code === 'gpu-unavailable' ? { code: trouble.lack, recovering: false } : trouble;
+export function problemOf(trouble: Trouble): Problem {
+  if (trouble.code !== 'gpu-unavailable') return trouble;
+  const { lack, recovering } = trouble;
+  return lack === 'no-adapter' ? { code: lack, recovering } : { code: lack, recovering: false };
+}
+
+/** Of these only the newest is true: what became of the graphics card last. */
+export const GPU_CODES = ['device-lost', 'gpu-withdrawn', 'no-adapter', 'no-webgpu'] as const;
+
+/** Told of a stay in the swarm, and over with it unless they stand in the way of the next one. */
+export const endsWithStay = ({ code, recovering }: Problem): boolean =>
+  code === 'corrupt-data' || (recovering && code !== 'no-validator' && code !== 'no-adapter');
 
 /**
  * Whether another site shows this page in a frame. It could lay its own picture over the page and have a person press

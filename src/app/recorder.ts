@@ -24,9 +24,10 @@ import { decodeClaim } from '../work/pretrain/claim.ts';
 import type { TrainProgress } from '../work/pretrain/trainer-api.ts';
 import { withMilestones } from './milestones.ts';
 import { NO_STANDING } from './picture-state.ts';
+import { shownText } from './shown-text.ts';
 import { boardOf, creditShare, standingOf, teamsOf } from './standing.ts';
 import type { PeerView, RoundRecord } from './state.ts';
-import { type AppStore, addHeldOutLoss, addRound, addTrainLoss, clear, raise } from './store.ts';
+import { type AppStore, addHeldOutLoss, addRound, addTrainLoss } from './store.ts';
 import { UsageLog } from './usage.ts';
 
 const TICK_MS = 1000;
@@ -276,17 +277,6 @@ export class Recorder {
         });
       }
       if (inbox.profiles.changes !== this.#profilesShown) this.#showBoard();
-      if (swarm.hostState === 'unreachable') {
-        raise(this.#store, {
-          code: 'host-unreachable',
-          recovering: true,
-          why: 'unreachable',
-          url: '',
-          status: null,
-        });
-      } else if (swarm.hostState === 'connected') {
-        clear(this.#store, 'host-unreachable');
-      }
     };
     tick();
     const stop = every(this.#clock, TICK_MS, tick);
@@ -308,8 +298,8 @@ export class Recorder {
         peer: link.peer,
         name: (p && inbox.profiles.get(p.contributor)?.name) ?? '',
         role: link.path === 'host' ? 'validator' : (p?.role ?? 'unknown'),
-        adapter: p?.adapter ?? '',
-        state: p?.state ?? '',
+        adapter: shownText(p?.adapter ?? ''),
+        state: shownText(p?.state ?? ''),
         path: link.path,
         rttMs: link.rttMs,
         bytesIn: link.bytesIn,

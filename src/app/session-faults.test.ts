@@ -1,11 +1,12 @@
 /** What happens to the page's session in a simulated swarm: faults that pass, the last round, and the volunteer's rules. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { GpuUnavailableError } from '../kernels/gpu.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { pause } from '../protocol/timer.ts';
 import { hinder } from '../sim/testing.ts';
-import { SimTrainer } from '../sim/trainer.ts';
+import { SimTrainer, type SimTrainerOptions } from '../sim/trainer.ts';
 import { DoesNotFitError } from '../training/errors.ts';
+import type { Problem } from './state.ts';
 import { accepted, lastOwn, later, until, useSessions } from './testing-session.ts';
 
 const { swarmOf, open } = useSessions();
@@ -94,11 +95,12 @@ describe('what goes wrong and passes', () => {
     const page = await open(s, {
       blob: (hash, bytes) => (hash === name ? bytes.map((byte, i) => (i === 50 ? byte ^ 1 : byte)) : bytes),
     });
+    const seen: Problem[] = [];
+    page.session.store.subscribe(({ problems }) => seen.push(...problems));
     page.session.actions.start();
     await accepted(s, page);
-    expect(page.state().problems).toEqual([
-      { code: 'corrupt-data', recovering: true, source: 'host', hash: name },
-    ]);
+    expect(seen[0]).toEqual({ code: 'corrupt-data', recovering: true, source: 'host', hash: name });
+    expect(page.codes()).toEqual([]);
     expect(page.activities).not.toContain('failed');
   });
 
@@ -115,35 +117,169 @@ describe('what goes wrong and passes', () => {
     expect(page.codes()).toEqual([]);
   });
 
-  test.each([
-    ['no-adapter', new GpuUnavailableError('no-adapter')],
-    [
-      'adapter-too-small',
-      new DoesNotFitError({
-        misfit: { of: 'memory', name: '', bytes: 2 ** 30, most: null },
-        batch: 1,
-        sequence: 16,
-        largest: null,
-      }),
-    ],
-  ])('a trainer that fails for good (%s) is told, and the tab leaves the swarm', async (code, failure) => {
-    const s = await swarmOf();
-    const page = await open(s, {
-      trainer: (made, nth) => {
-        const trainer = new SimTrainer(made);
-        if (nth === 0) trainer.open = () => Promise.reject(failure);
-        return trainer;
-      },
+  test('a trainer that fails for good is told, and the tab leaves the swarm', async () => {
+    const failure = new DoesNotFitError({
+      misfit: { of: 'memory', name: '', bytes: 2 ** 30, most: null },
+      batch: 1,
+      sequence: 16,
+      largest: null,
     });
+    const s = await swarmOf();
+    const page = await open(s, { trainer: failing(failure, (nth) => nth === 0) });
     page.session.actions.start();
     await later(s, 60_000);
-    expect(page.codes()).toEqual([code]);
+    expect(page.codes()).toEqual(['adapter-too-small']);
     expect(page.state()).toMatchObject({ intent: 'running', activity: 'failed' });
     expect(s.network.peers()).toEqual(['host']);
     expect(page.trainers).toHaveLength(1);
     page.session.actions.stop();
     page.session.actions.start();
     await accepted(s, page);
+  });
+
+  test('a node that cannot be started, and an identity that cannot be had, are tried again with growing pauses', async () => {
+    const s = await swarmOf();
+    const tries: number[] = [];
+    const page = await open(s, {
+      platform: (base) => ({
+        claimIdentity: async () => {
+          tries.push(s.clock.now());
+          if (tries.length < 3) throw new DOMException('The request was denied.', 'SecurityError');
+          return base.claimIdentity();
+        },
+        joinSwarm: async (options) => {
+          if (tries.length < 5) throw new TypeError('no sockets');
+          return base.joinSwarm(options);
+        },
+      }),
+    });
+    page.session.actions.start();
+    await later(s, 4000);
+    expect(page.state()).toMatchObject({
+      activity: 'waiting',
+      waitingFor: { why: 'trouble' },
+      problems: [{ code: 'internal', recovering: true }],
+    });
+    await accepted(s, page);
+    const pauses = tries.slice(1).map((at, i) => Math.round(at - tries[i]));
+    expect(pauses).toEqual([1000, 1700, 2890, 4913]);
+    expect(page.codes()).toEqual([]);
+  });
+
+  test('what ends a visit for good never says that it goes on', async () => {
+    const s = await swarmOf();
+    const page = await open(s, { trainer: failing(new GpuUnavailableError('no-webgpu'), () => true) });
+    page.session.actions.start();
+    await later(s, 60_000);
+    expect(page.state()).toMatchObject({
+      activity: 'failed',
+      waitingFor: { why: 'trouble', trouble: { recovering: false } },
+      problems: [{ code: 'no-webgpu', recovering: false }],
+    });
+  });
+
+  test('Stop takes with it what was told of the stay, and nothing says that it goes on', async () => {
+    const s = await swarmOf();
+    const page = await open(s);
+    page.session.actions.start();
+    await accepted(s, page);
+    s.setHostAway(true);
+    await later(s, 20_000);
+    expect(page.codes()).toEqual(['host-unreachable']);
+    page.session.actions.stop();
+    expect(page.codes()).toEqual([]);
+    await later(s, 20_000);
+    expect(page.codes()).toEqual([]);
+  });
+});
+
+/** Trainers of which some do not open. */
+const failing =
+  (failure: Error, fails: (nth: number) => boolean) =>
+  (made: SimTrainerOptions, nth: number): SimTrainer => {
+    const trainer = new SimTrainer(made);
+    if (fails(nth)) trainer.open = () => Promise.reject(failure);
+    return trainer;
+  };
+
+describe('an adapter that is not offered', () => {
+  const none = new GpuUnavailableError('no-adapter');
+
+  test('before Start it is asked for again, and Start is possible when it is there', async () => {
+    let asked = 0;
+    const adapter = await navigator.gpu.requestAdapter();
+    vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => (++asked < 4 ? null : adapter) } });
+    const s = await swarmOf();
+    const page = await open(s);
+    await later(s, 2000);
+    expect(page.state().problems).toEqual([{ code: 'no-adapter', recovering: true }]);
+    await later(s, 10_000);
+    expect(page.codes()).toEqual([]);
+    expect(asked).toBe(4);
+  });
+
+  test('before Start it is missing after a minute of asking, and told as that', async () => {
+    let asked = 0;
+    vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => (asked++, null) } });
+    const s = await swarmOf();
+    const page = await open(s);
+    await later(s, 50_000);
+    expect(page.state().problems).toEqual([{ code: 'no-adapter', recovering: true }]);
+    await later(s, 10_000);
+    expect(page.state().problems).toEqual([{ code: 'no-adapter', recovering: false }]);
+    await later(s, 600_000);
+    expect(asked).toBe(8);
+  });
+
+  test('after Start it is asked for again', async () => {
+    const s = await swarmOf();
+    const page = await open(s, { trainer: failing(none, (nth) => nth < 5) });
+    page.session.actions.start();
+    await later(s, 3000);
+    expect(page.state()).toMatchObject({
+      problems: [{ code: 'no-adapter', recovering: true }],
+      waitingFor: { why: 'trouble', trouble: { code: 'gpu-unavailable' } },
+    });
+    await accepted(s, page);
+    expect(page.codes()).toEqual([]);
+    expect(page.trainers).toHaveLength(6);
+  });
+
+  test('after Start it is missing after a minute of asking, and told as that', async () => {
+    const s = await swarmOf();
+    const page = await open(s, { trainer: failing(none, () => true) });
+    page.session.actions.start();
+    await later(s, 70_000);
+    expect(page.state()).toMatchObject({
+      activity: 'failed',
+      problems: [{ code: 'no-adapter', recovering: false }],
+    });
+    expect(page.trainers).toHaveLength(8);
+  });
+
+  test('after a loss there is one banner at a time, and the work goes on whenever it is offered again', async () => {
+    const s = await swarmOf({ contributors: 1 });
+    let away = false;
+    const page = await open(s, { trainer: failing(none, () => away) });
+    const seen: string[][] = [];
+    page.session.store.subscribe(() => seen.push(page.codes()));
+    page.session.actions.start();
+    await accepted(s, page);
+    await until(s, () => page.state().activity === 'training');
+    away = true;
+    page.trainers[0].loseDevice();
+    await later(s, 30_000);
+    expect(page.state().problems).toMatchObject([{ code: 'device-lost', recovering: true }]);
+    await later(s, 60_000);
+    expect(page.state().problems).toEqual([{ code: 'gpu-withdrawn', recovering: true }]);
+    expect(page.state().activity).toBe('waiting');
+    await later(s, 1_200_000);
+    expect(page.codes()).toEqual(['gpu-withdrawn']);
+    away = false;
+    const { accepted: before } = page.state().totals;
+    await accepted(s, page, before + 1);
+    expect(page.codes()).toEqual([]);
+    expect(seen.filter((codes) => codes.length > 1)).toEqual([]);
   });
 });
 

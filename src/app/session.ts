@@ -8,7 +8,8 @@
 import type { Run } from '../chain/run.ts';
 import type { Contributor } from '../peer/contributor.ts';
 import type { Host } from '../peer/host.ts';
-import { Participant, type Stay } from '../peer/participant.ts';
+import { ADAPTER_ASKS } from '../peer/adapter-patience.ts';
+import { Participant, RETRY_GROWTH, RETRY_MIN_MS, type Stay } from '../peer/participant.ts';
 import type { Platform } from '../peer/platform.ts';
 import type { Activity, Trouble, TroubleCode, Waiting } from '../peer/reasons.ts';
 import { contribute, watch } from '../peer/roles.ts';
@@ -25,7 +26,8 @@ import { type ContributionDraft, Contributions } from './contributions.ts';
 import { runInfo, selfOf } from './describe.ts';
 import { Governor, type GovernorOptions } from './governor/governor.ts';
 import type { Decision } from './governor/rules.ts';
-import { foreseeable, foreseeAdapter, isFramed, problemOf } from './problems.ts';
+import type { KeyStorage, Keeping } from './key-storage.ts';
+import { endsWithStay, foreseeable, foreseeAdapter, GPU_CODES, isFramed, problemOf } from './problems.ts';
 import { Recorder } from './recorder.ts';
 import { Samples } from './samples.ts';
 import type { Settings } from './settings.ts';
@@ -44,6 +46,7 @@ export interface SessionParts {
   readonly host: Host;
   /** The volunteer's limit on the line, for the swarm's bytes and the page's own downloads together. */
   readonly limit: RateLimit;
+  readonly keyStorage: KeyStorage;
   readonly startTrainer: () => TrainerClient;
   readonly startChat: () => ChatClient;
   readonly governor?: Pick<GovernorOptions, 'scope' | 'usage'>;
@@ -62,6 +65,14 @@ export interface Session {
 /** What cannot be known without the swarm. */
 const AWAY = { tokensPerSecond: 0, peers: [], round: 0, phaseEndsAt: 0 } as const;
 const NOTHING = { activity: 'waiting', waitingFor: null } as const;
+/** Waits that only a host ends. */
+const NEEDS_HOST: ReadonlySet<Waiting['why']> = new Set([
+  'connecting',
+  'model',
+  'text',
+  'admission',
+  'alone',
+]);
 
 export function createSession(parts: SessionParts): Session {
   const session = new SessionImpl(parts);
@@ -98,6 +109,8 @@ class SessionImpl implements SessionActions {
   #doing: { readonly activity: Activity; readonly waitingFor: Waiting | null } = NOTHING;
   /** Ends the present stay in the swarm, but not the session: the rules may ask to leave for a while. */
   #leave: AbortController | null = null;
+  /** What is the matter with the tie to the host; null: nothing. */
+  #tie: Trouble | null = null;
   run: Run | null = null;
   trainer: TrainerClient | null = null;
 
@@ -116,6 +129,7 @@ class SessionImpl implements SessionActions {
         },
         trouble: (trouble) => this.#trouble(trouble),
         cleared: (...codes) => this.#cleared(codes),
+        hostTie: (trouble) => this.#hostTie(trouble),
         head: (link) => {
           if (this.#stay === null) return;
           const { follower, identity } = this.#stay;
@@ -145,19 +159,40 @@ class SessionImpl implements SessionActions {
   /** Fetches what the page must say before anything starts; goes on trying while the host is away. */
   describe(): void {
     const { signal } = this.#page;
+    void this.#parts.keyStorage.look().then((keeping) => this.#keeps(keeping));
     this.#participant.describe(signal).then(
       ({ run }) => {
         void this.#watchSeat(signal);
         // Whether a graphics card is there, and big enough, is told before anybody presses Start. Not waited for: a
         // browser that never answers is met again when the trainer opens.
-        if (foreseeable() === null)
-          foreseeAdapter(run.manifest).then(
-            (problem) => problem !== null && raise(this.store, problem),
-            () => {},
-          );
+        if (foreseeable() === null) void this.#foreseeAdapter(run, signal).catch(() => {});
       },
       () => {}, // told as a trouble
     );
+  }
+
+  #keeps(keeping: Keeping): void {
+    this.store.setState({ keeping });
+    const { notKept: why } = keeping;
+    if (why === null) clear(this.store, 'key-not-kept');
+    else raise(this.store, { code: 'key-not-kept', recovering: false, why });
+  }
+
+  /** Asks for the adapter again for a minute: a browser may have none in the first moments of its life. */
+  async #foreseeAdapter({ manifest }: Run, signal: AbortSignal): Promise<void> {
+    let wait = RETRY_MIN_MS;
+    for (let asked = 1; !signal.aborted; asked++) {
+      const problem = await foreseeAdapter(manifest);
+      // A trainer has one meanwhile.
+      if (this.store.getState().adapter !== null) return;
+      if (problem?.code !== 'no-adapter') clear(this.store, 'no-adapter');
+      if (problem === null) return;
+      const again = problem.code === 'no-adapter' && asked < ADAPTER_ASKS;
+      raise(this.store, again ? { code: 'no-adapter', recovering: true } : problem);
+      if (!again) return;
+      await pause(this.#parts.platform.clock, wait, signal);
+      wait *= RETRY_GROWTH;
+    }
   }
 
   /** Says so while nobody validates. A host with a seat of its own is asked once. */
@@ -178,6 +213,11 @@ class SessionImpl implements SessionActions {
   }
 
   start(): void {
+    void this.#parts.keyStorage.askPromise().then((keeping) => {
+      // What a stay has found out is more than what storage promises.
+      if (this.#stay === null) this.#keeps(keeping);
+      else this.store.setState((s) => ({ keeping: { ...keeping, notKept: s.keeping?.notKept ?? null } }));
+    });
     this.#begin('running');
   }
 
@@ -232,6 +272,14 @@ class SessionImpl implements SessionActions {
       tokensPerSecond: 0,
       peers: [],
     });
+    this.#forgetStay();
+  }
+
+  /** What was told of a stay that is over is true no longer; that the host is away is, while the run is not known. */
+  #forgetStay(): void {
+    this.#tie = null;
+    if (this.run === null) return;
+    this.store.setState(({ problems }) => ({ problems: problems.filter((one) => !endsWithStay(one)) }));
   }
 
   close(): void {
@@ -280,11 +328,32 @@ class SessionImpl implements SessionActions {
       this.store.setState({ activity: 'paused', waitingFor: null });
     else if (!mayTrain && idle)
       this.store.setState({ activity: 'waiting', waitingFor: null, tokensPerSecond: 0 });
-    else this.store.setState(this.#doing);
+    else this.store.setState(this.#waitsForHost() ?? this.#doing);
+  }
+
+  /** What is waited for does not come while the tie to the host is lost: then that is why it waits. */
+  #waitsForHost(): { readonly activity: Activity; readonly waitingFor: Waiting } | null {
+    const { waitingFor } = this.#doing;
+    if (this.#tie === null || waitingFor === null || !NEEDS_HOST.has(waitingFor.why)) return null;
+    return { activity: 'waiting', waitingFor: { why: 'trouble', trouble: this.#tie } };
+  }
+
+  #hostTie(trouble: Trouble | null): void {
+    this.#tie = trouble;
+    clear(this.store, 'host-unreachable', 'socket-refused');
+    if (trouble !== null) raise(this.store, problemOf(trouble));
+    if (this.#contributor !== null) this.#show(this.#governor.decision);
+    else if (this.store.getState().intent === 'watching')
+      this.store.setState({
+        activity: 'waiting',
+        waitingFor: trouble === null ? null : { why: 'trouble', trouble },
+      });
   }
 
   #trouble(trouble: Trouble): void {
-    raise(this.store, problemOf(trouble));
+    const problem = problemOf(trouble);
+    if (GPU_CODES.some((code) => code === problem.code)) clear(this.store, ...GPU_CODES);
+    raise(this.store, problem);
     if (this.#abort === null || trouble.code === 'corrupt-data') return;
     if (trouble.code === 'protocol-version' && trouble.theirs === null) return;
     const activity = trouble.recovering ? 'waiting' : 'failed';
@@ -292,7 +361,8 @@ class SessionImpl implements SessionActions {
   }
 
   #cleared(codes: readonly TroubleCode[]): void {
-    clear(this.store, ...codes.flatMap((code) => (code === 'gpu-unavailable' ? [] : [code])));
+    const over = codes.map((code) => (code === 'gpu-unavailable' ? 'no-adapter' : code));
+    clear(this.store, ...over.filter((code) => code !== this.#tie?.code));
   }
 
   #begin(intent: 'running' | 'watching'): void {
@@ -311,8 +381,12 @@ class SessionImpl implements SessionActions {
       roundBytes: run?.bytesPerRound ?? 0,
       joinBytes: run?.downloadBytes ?? 0,
     });
-    // What fails in there is on the page already; it must not keep a later Start from running.
-    this.#living = this.#living.then(() => this.#live(intent, abort.signal)).catch(() => {});
+    // A failure is told; it must not keep a later Start from running.
+    this.#living = this.#living
+      .then(() => this.#live(intent, abort.signal))
+      .catch((error: unknown) => {
+        if (!abort.signal.aborted) this.#ended(toTrouble(error));
+      });
   }
 
   /** Everything until the end, away from the swarm while a rule wants that. */
@@ -325,10 +399,8 @@ class SessionImpl implements SessionActions {
       await this.#governor.allowed(signal);
       if (signal.aborted) return;
       this.#leave = new AbortController();
-      const left = await this.#visit(intent, AbortSignal.any([signal, this.#leave.signal]));
+      await this.#visit(intent, AbortSignal.any([signal, this.#leave.signal]));
       if (signal.aborted) return;
-      // A problem that does not pass: nothing needs to be observed or kept awake any more.
-      if (!left) return this.#governor.end();
       const { control, rounds } = this.store.getState();
       if (control.finishing) {
         this.stop();
@@ -338,8 +410,17 @@ class SessionImpl implements SessionActions {
     }
   }
 
-  /** One stay in the swarm. False when it ended by a problem that waiting does not mend. */
-  async #visit(intent: 'running' | 'watching', signal: AbortSignal): Promise<boolean> {
+  /** Nothing tries again after this, so nothing needs to be observed or kept awake any more, and nothing may say so. */
+  #ended(trouble: Trouble): void {
+    const final = { ...trouble, recovering: false };
+    this.#forgetStay();
+    raise(this.store, problemOf(final));
+    this.store.setState({ activity: 'failed', waitingFor: { why: 'trouble', trouble: final } });
+    this.#governor.end();
+  }
+
+  /** One stay in the swarm. Rejects with a problem that waiting does not mend. */
+  async #visit(intent: 'running' | 'watching', signal: AbortSignal): Promise<void> {
     let beats = 0;
     const show = () => selfOf(this.store.getState(), beats++ % LINKS_EVERY === 0);
     const entered = (stay: Stay) => {
@@ -349,13 +430,8 @@ class SessionImpl implements SessionActions {
     try {
       if (intent === 'watching') await watch(this.#participant, { show, entered }, signal);
       else await this.#contribute({ show, entered }, signal);
-      return true;
     } catch (error) {
-      if (signal.aborted) return true;
-      const trouble = toTrouble(error);
-      raise(this.store, problemOf(trouble));
-      this.store.setState({ activity: 'failed', waitingFor: { why: 'trouble', trouble } });
-      return false;
+      if (!signal.aborted) throw error;
     }
   }
 
@@ -370,7 +446,7 @@ class SessionImpl implements SessionActions {
         startTrainer: this.#parts.startTrainer,
         adapter: (adapter) => {
           this.store.setState({ adapter });
-          clear(this.store, 'device-lost', 'no-webgpu', 'no-adapter');
+          clear(this.store, ...GPU_CODES);
         },
         working: (at) => {
           this.#contributor = at?.contributor ?? null;
@@ -398,8 +474,9 @@ class SessionImpl implements SessionActions {
   }
 
   #entered(stay: Stay): () => void {
-    const { identity, swarm, run, inbox } = stay;
+    const { identity, swarm, run, inbox, notKept } = stay;
     this.#stay = stay;
+    this.#keeps({ promised: this.store.getState().keeping?.promised ?? null, notKept });
     this.store.setState({ identity: toHex(identity.publicKey) });
     this.#recorder.restart();
     this.#contributions = new Contributions({ identity, run });

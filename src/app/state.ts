@@ -7,7 +7,9 @@ import type { AdapterReport } from '../kernels/gpu.ts';
 import type { Activity as Doing, Trouble, Waiting } from '../peer/reasons.ts';
 import type { Note } from '../protocol/messages.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
+import type { NotKept } from '../peer/platform.ts';
 import type { ContributionDraft } from './contributions.ts';
+import type { Keeping } from './key-storage.ts';
 import type { CreditShare, PictureState } from './picture-state.ts';
 import type { ControlView } from './governor/view.ts';
 import type { Settings } from './settings.ts';
@@ -83,10 +85,11 @@ export interface PeerView {
 export type Problem =
   | Exclude<Trouble, { code: 'gpu-unavailable' }>
   /** What a browser lacks for WebGPU, or why nothing may start in this page. */
-  | {
-      readonly code: 'no-webgpu' | 'insecure-page' | 'no-adapter' | 'framed';
-      readonly recovering: false;
-    };
+  | { readonly code: 'no-webgpu' | 'insecure-page' | 'framed'; readonly recovering: false }
+  /** `recovering`: the browser is asked again. */
+  | { readonly code: 'no-adapter'; readonly recovering: boolean }
+  /** Nothing stands in the way, but the key and its credits end with the tab. */
+  | { readonly code: 'key-not-kept'; readonly recovering: false; readonly why: NotKept };
 
 export interface AppState extends PictureState {
   readonly intent: Intent;
@@ -99,6 +102,8 @@ export interface AppState extends PictureState {
   readonly settings: Settings;
   readonly control: ControlView;
   readonly identity: string;
+  /** Whether this browser keeps the key; null: not known yet. */
+  readonly keeping: Keeping | null;
   readonly peerId: string | null;
   readonly host: HostState;
   readonly round: number;

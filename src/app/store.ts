@@ -24,6 +24,7 @@ export function createAppStore(): AppStore {
     settings: DEFAULT_SETTINGS,
     control: NO_CONTROL,
     identity: '',
+    keeping: null,
     peerId: null,
     host: 'connecting',
     round: 0,

@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, vi } from 'vitest';
 import { HostError } from '../peer/host.ts';
+import type { Platform } from '../peer/platform.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { testIdentity } from '../protocol/testing.ts';
 import { simPlatform } from '../sim/platform.ts';
@@ -13,6 +14,7 @@ import { RateLimit } from '../swarm/rate-limit.ts';
 import type { ChatClient } from '../worker/chat-client.ts';
 import { FakeBrowser } from './governor/sensors/testing.ts';
 import type { Usage } from './governor/usage.ts';
+import type { Keeping } from './key-storage.ts';
 import { createSession, type Session } from './session.ts';
 import type { AppState } from './state.ts';
 
@@ -81,7 +83,7 @@ export class Machine {
     const identity = this.#all.find((one) => !this.#used.has(one));
     if (identity === undefined) throw new Error('this machine has no more identities');
     this.#used.add(identity);
-    return { identity, persistent: true, release: () => void this.#used.delete(identity) };
+    return { identity, notKept: null, release: () => void this.#used.delete(identity) };
   }
 }
 
@@ -97,22 +99,27 @@ export interface Page {
   readonly activities: string[];
 }
 
-interface PageOptions {
+export interface PageOptions {
   readonly name?: string;
   readonly machine?: Machine;
   readonly trainer?: (options: SimTrainerOptions, nth: number) => SimTrainer;
+  /** Parts of its machine that are other than the simulation's. */
+  readonly platform?: (base: Platform) => Partial<Platform>;
   /** What becomes of a blob on its way from the host to this page; null loses it. */
+  /** What its browser says of keys. Default: they are kept. */
+  readonly keeping?: Keeping;
   readonly blob?: (hash: string, bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | null;
 }
 
 async function openPage(s: SimSwarm, options: PageOptions): Promise<Page> {
-  const { name = 'page' } = options;
+  const { name = 'page', keeping = { notKept: null, promised: false } } = options;
   const machine = options.machine ?? new Machine([await testIdentity(name)]);
   const identity = await testIdentity(name);
-  const platform = {
+  const base: Platform = {
     ...simPlatform({ network: s.network, host: s.host, name, identity }),
     claimIdentity: () => machine.claim(),
   };
+  const platform: Platform = { ...base, ...options.platform?.(base) };
   const browser = new FakeBrowser();
   const trainers: SimTrainer[] = [];
   const months = new Map<string, Usage>();
@@ -129,6 +136,7 @@ async function openPage(s: SimSwarm, options: PageOptions): Promise<Page> {
     platform,
     host,
     limit,
+    keyStorage: { look: async () => keeping, askPromise: async () => ({ ...keeping, promised: true }) },
     startTrainer: () => {
       const made = { layout: s.run.layout, clock: platform.clock };
       const trainer = options.trainer?.(made, trainers.length) ?? new SimTrainer(made);

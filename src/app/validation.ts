@@ -8,9 +8,11 @@ import type { Host } from '../peer/host.ts';
 import { SeatConflictError } from '../peer/handed-chain.ts';
 import { Participant, type Stay } from '../peer/participant.ts';
 import type { Platform } from '../peer/platform.ts';
+import type { Trouble, TroubleCode } from '../peer/reasons.ts';
 import { toTrouble } from '../peer/trouble.ts';
 import {
   type AuditChoice,
+  endOf,
   SeatError,
   type SeatEvent,
   type SeatPlatform,
@@ -77,11 +79,14 @@ class ValidationSession implements ValidationActions {
           this.store.setState({ run: runInfo(run) });
         },
         trouble: (trouble) => {
-          const { stage } = this.store.getState();
-          if (stage === 'starting' || stage === 'running')
-            this.store.setState({ waitingFor: { why: 'trouble', trouble } });
+          // Damaged data is fetched again while everything goes on.
+          if (trouble.recovering && trouble.code !== 'corrupt-data') this.#waitsFor(trouble);
         },
-        cleared: () => this.store.setState({ waitingFor: null }),
+        cleared: (...codes) => this.#over(codes),
+        hostTie: (trouble) => {
+          if (trouble === null) this.#over(['host-unreachable', 'socket-refused']);
+          else this.#waitsFor(trouble);
+        },
         head: (link) => void this.#certified(link).catch(() => {}),
       },
     });
@@ -105,6 +110,18 @@ class ValidationSession implements ValidationActions {
     this.#abort?.abort();
     this.#abort = null;
     this.store.setState({ stage: 'idle', problem: null, waitingFor: null, entries: [] });
+  }
+
+  #waitsFor(trouble: Trouble): void {
+    const { stage } = this.store.getState();
+    if (stage === 'starting' || stage === 'running')
+      this.store.setState({ waitingFor: { why: 'trouble', trouble } });
+  }
+
+  #over(codes: readonly TroubleCode[]): void {
+    const { waitingFor } = this.store.getState();
+    if (waitingFor?.why === 'trouble' && codes.includes(waitingFor.trouble.code))
+      this.store.setState({ waitingFor: null });
   }
 
   /** What the page can say before anybody chose a key. */
@@ -149,9 +166,9 @@ class ValidationSession implements ValidationActions {
         abort,
       );
     } catch (error) {
-      const { reason } = signal as { reason: unknown };
-      const conflict = reason instanceof SeatError || reason instanceof SeatConflictError;
-      if (!signal.aborted || conflict) this.#failWith(conflict ? reason : error);
+      // Stopped by a hand, or by what the seat or its host turned out to be.
+      const why: unknown = endOf(signal) ?? (signal.aborted ? null : error);
+      if (why !== null) this.#failWith(why);
     } finally {
       abort.abort();
     }

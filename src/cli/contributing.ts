@@ -118,6 +118,10 @@ export class Contributing {
           if (trouble.recovering || stranger) this.#troubles.tell(trouble);
         },
         cleared: (...codes) => this.#troubles.over(codes),
+        hostTie: (trouble) => {
+          if (trouble === null) this.#troubles.over(['host-unreachable', 'socket-refused']);
+          else this.#troubles.tell(trouble);
+        },
         head: (link) => {
           if (this.#stay !== null) this.#log.head(link, this.#stay.follower);
         },
@@ -179,28 +183,15 @@ export class Contributing {
   }
 
   #entered(stay: Stay): () => void {
-    const { identity, run, swarm } = stay;
+    const { identity, run } = stay;
     const { clock } = this.#participant;
     this.#stay = stay;
     this.#log.enter(run, identity.publicKey, clock.now());
     const time = Math.max(1, Math.floor(clock.now()));
     const profile: OwnProfile = { name: this.#o.name, team: '', time: this.#o.name === '' ? 0 : time };
     const teller = tellProfile({ ...stay, runId: run.id, profile: () => profile });
-    const off = swarm.on('change', () => {
-      if (swarm.hostState === 'unreachable') {
-        const { url } = this.#o;
-        this.#troubles.tell({
-          code: 'host-unreachable',
-          recovering: true,
-          why: 'unreachable',
-          url,
-          status: null,
-        });
-      } else if (swarm.hostState === 'connected') this.#troubles.over(['host-unreachable']);
-    });
     return () => {
       teller.stop();
-      off();
       this.#stay = null;
     };
   }

@@ -90,6 +90,14 @@ function troubleItself(trouble: Trouble): string {
   switch (trouble.code) {
     case 'host-unreachable':
       return hostText(trouble);
+    case 'socket-refused':
+      return `The host answers, but its WebSocket (${trouble.addresses}) cannot be opened: a proxy between refuses it, or the host names an address that is not reachable from here.`;
+    case 'other-run':
+      return `The address serves another run by now (${trouble.theirs.slice(0, 12)} instead of ${trouble.ours.slice(0, 12)}). Start again to join that one.`;
+    case 'host-changed':
+      return trouble.what === 'address'
+        ? 'The host has another node key by now, and is joined anew.'
+        : 'The host lacks certified rounds that this program has seen, as after a restored copy. Its chain is read anew.';
     case 'blob-missing':
       return `Data of the run is nowhere to be had (${trouble.reasons}).`;
     case 'protocol-version':
@@ -108,6 +116,8 @@ function troubleItself(trouble: Trouble): string {
         : `The host sent damaged data (${trouble.hash.slice(0, 12)}).`;
     case 'gpu-unavailable':
       return 'The graphics device cannot be opened. Is its driver installed? With --device cpu the processor trains.';
+    case 'gpu-withdrawn':
+      return 'The graphics device was lost and is not offered any more.';
     case 'adapter-too-small':
       return misfitText(trouble);
     case 'device-lost':

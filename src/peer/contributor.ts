@@ -29,6 +29,9 @@ const AUDIT_ASK_MS = 2500;
 const AUDIT_SHOW_MS = 15_000;
 /** With less of the training window left than this share, a newcomer waits for the next round. */
 const WORTH_STARTING = 0.15;
+/** Rounds without a host and without a word of a validator, after which nothing is computed until one of them is heard of. */
+const ALONE_ROUNDS = 3;
+const ALONE_LOOK_MS = 2000;
 /** Uncertified rounds remembered. */
 const KEEP_EMPTY = 8;
 
@@ -69,6 +72,9 @@ export class Contributor {
   #joining: Joining | null = null;
   #nudge: () => void = () => {};
   #last = false;
+  /** When the host was last there or a validator last heard of, swarm time; and the chain's height then. */
+  #companyAt = 0;
+  #seenHeight = 0;
   #prepared = false;
   /** Parts served for the last audit. */
   #shown: readonly Uint8Array[] = [];
@@ -85,6 +91,7 @@ export class Contributor {
   /** A validator says that a round has no certificate. */
   noCertificate({ round, ...said }: EmptyRound & Pick<MessageOf<'no-certificate'>, 'round'>): void {
     this.#empty.set(round, said);
+    this.#companyAt = this.#o.clock.now();
     for (const old of this.#empty.keys()) if (old < round - KEEP_EMPTY) this.#empty.delete(old);
     this.#nudge();
   }
@@ -121,7 +128,12 @@ export class Contributor {
     const { trainMs } = manifest.schedule;
     this.#say('syncing', { why: 'model' });
     await follower.applyPending(performer, signal);
+    this.#companyAt = clock.now();
     while (!signal.aborted && !this.#last) {
+      if (this.#alone()) {
+        await this.#waitForCompany(signal);
+        continue;
+      }
       const round = this.#nextRound();
       if (!follower.admits(identity.publicKey, round)) {
         await this.#join(signal);
@@ -142,6 +154,23 @@ export class Contributor {
       await this.#round(round, signal);
     }
     if (this.#last) await this.#linger(signal);
+  }
+
+  /** Whether whatever is computed now would be for nobody. */
+  #alone(): boolean {
+    const { follower, swarm, clock } = this.#o;
+    const { height } = follower.tip;
+    if (swarm.hostState === 'connected' || height !== this.#seenHeight) this.#companyAt = clock.now();
+    this.#seenHeight = height;
+    return clock.now() > this.#companyAt + ALONE_ROUNDS * follower.run.manifest.schedule.roundMs;
+  }
+
+  async #waitForCompany(signal: AbortSignal): Promise<void> {
+    const { clock, performer, follower } = this.#o;
+    this.#say('waiting', { why: 'alone' });
+    while (!signal.aborted && !this.#last && this.#alone())
+      await this.#waitFor(() => this.#last || follower.behind, clock.now() + ALONE_LOOK_MS, signal);
+    if (!signal.aborted && follower.behind) await follower.applyPending(performer, signal);
   }
 
   /** The round to work for next: this one while its training window is worth starting, else the next. */

@@ -17,6 +17,31 @@ export class RunError extends Error {
   }
 }
 
+/** The address serves another run than the one that was joined. */
+export class OtherRunError extends Error {
+  static override readonly name = 'OtherRunError';
+  override readonly name = 'OtherRunError';
+  /** Names of the runs. */
+  readonly facts: { readonly ours: string; readonly theirs: string };
+
+  constructor(ours: string, theirs: string) {
+    super(`run ${theirs} is served instead of ${ours}`);
+    this.facts = { ours, theirs };
+  }
+}
+
+/** The same run, but its host has another node, or a chain without what it certified before: a stay begins anew. */
+export class HostChangedError extends Error {
+  static override readonly name = 'HostChangedError';
+  override readonly name = 'HostChangedError';
+  readonly what: 'address' | 'chain';
+
+  constructor(what: HostChangedError['what']) {
+    super(`the host has another ${what}`);
+    this.what = what;
+  }
+}
+
 export interface ServedRun {
   readonly run: Run;
   readonly answer: RunAnswer;

@@ -36,7 +36,7 @@ async function participant(change: Partial<Platform> = {}, more: Partial<Partici
     ...base,
     claimIdentity: async (): Promise<ClaimedIdentity> => {
       claimed++;
-      return { identity, persistent: true, release: () => void claimed-- };
+      return { identity, notKept: null, release: () => void claimed-- };
     },
     joinSwarm: (options) => {
       joined.push(options);
@@ -171,7 +171,7 @@ describe('a stay', () => {
       me.stay(
         {
           self: null,
-          identity: async () => ({ identity, persistent: true, release: () => void released++ }),
+          identity: async () => ({ identity, notKept: null, release: () => void released++ }),
         },
         async (stay) => {
           own = stay.identity.publicKey;

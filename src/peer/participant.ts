@@ -15,10 +15,11 @@ import type { Workload } from '../work/workload.ts';
 import { workloadOf } from '../work/workloads.ts';
 import { BlobShelf, type BlobSources } from './blobs.ts';
 import { chainPorts } from './chain-ports.ts';
-import { fetchRun, type ServedRun } from './fetch-run.ts';
+import { fetchRun, OtherRunError, type ServedRun } from './fetch-run.ts';
 import type { Host } from './host.ts';
+import { watchHost } from './host-watch.ts';
 import { Inbox } from './inbox.ts';
-import type { ClaimedIdentity, PeerSwarm, Platform } from './platform.ts';
+import type { ClaimedIdentity, NotKept, PeerSwarm, Platform } from './platform.ts';
 import type { Trouble, TroubleCode } from './reasons.ts';
 import { RoundBlobs } from './round-blobs.ts';
 import { RunClock } from './run-clock.ts';
@@ -28,9 +29,11 @@ import { toTrouble } from './trouble.ts';
 const PRESENCE_MS = 4000;
 const CLOCK_MS = 60_000;
 /** Pauses after a failure that waiting may mend. */
-const RETRY_MIN_MS = 1000;
+export const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
-const RETRY_GROWTH = 1.7;
+export const RETRY_GROWTH = 1.7;
+/** What went well for so long is another failure when it fails: its pauses begin anew. */
+const WENT_WELL_MS = 5 * 60_000;
 
 /** What a participant shows of itself in a sign of life. */
 export type Self = Pick<MessageOf<'presence'>, 'state' | 'adapter' | 'tokensPerSecond'> &
@@ -43,6 +46,8 @@ export interface ParticipantEvents {
   trouble(trouble: Trouble): void;
   /** What was tried again went well, or is no longer in the way. */
   cleared(...codes: TroubleCode[]): void;
+  /** What is the matter with the tie to the host while a stay goes on; null: nothing any more. */
+  hostTie?(trouble: Trouble | null): void;
   head?(link: Link): void;
   noCertificate?(message: MessageOf<'no-certificate'>): void;
   opinion?(opinion: MessageOf<'opinion'>): void;
@@ -64,6 +69,8 @@ export interface Stay {
   readonly run: Run;
   readonly workload: Workload;
   readonly identity: Identity;
+  /** Why the identity ends with this process; null: it is kept. */
+  readonly notKept: NotKept | null;
   readonly swarm: PeerSwarm;
   readonly follower: ChainFollower;
   readonly inbox: Inbox;
@@ -107,21 +114,36 @@ export class Participant {
     return this.#served;
   }
 
+  /** What the host serves now, which must be the run that was described. Tries again as {@link describe} does. */
+  async #servedNow(signal: AbortSignal): Promise<ServedRun> {
+    const known = this.#served !== null;
+    const first = await this.describe(signal);
+    if (!known) return first;
+    return this.retrying(signal, async () => {
+      const served = await fetchRun(this.#o.host, signal);
+      if (served.run.name !== first.run.name) throw new OtherRunError(first.run.name, served.run.name);
+      return served;
+    });
+  }
+
   /**
-   * One stay in the swarm, from connecting to leaving; nothing of it is left when it settles. Rejects as `live` does, and
-   * with what waiting does not mend.
+   * One stay in the swarm, from connecting to leaving; nothing of it is left when it settles. `live` must end when its signal
+   * aborts. Rejects as `live` does, with what waiting does not mend, and with what the host has become (host-watch.ts).
    */
   async stay(
     { identity = () => this.#o.platform.claimIdentity(), self }: StayOptions,
-    live: (stay: Stay) => Promise<void>,
+    live: (stay: Stay, signal: AbortSignal) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { platform, limit } = this.#o;
-    const served = await this.describe(signal);
+    const { platform, limit, host, events } = this.#o;
+    const served = await this.#servedNow(signal);
     const { run, answer } = served;
     const claimed = await identity();
     let swarm: PeerSwarm | null = null;
     let leave = (): void => {};
+    let unwatch = (): void => {};
+    const ending = new AbortController();
+    const staying = AbortSignal.any([signal, ending.signal]);
     try {
       if (signal.aborted) return;
       swarm = await platform.joinSwarm({
@@ -131,10 +153,23 @@ export class Participant {
         ...(limit === undefined ? {} : { limit }),
       });
       if (signal.aborted) return;
-      const stay = this.#open(served, claimed.identity, swarm, signal);
+      const stay = this.#open(served, claimed, swarm, staying);
       leave = this.#keepAlive(stay, self);
-      await live(stay);
+      unwatch = watchHost({
+        served,
+        host,
+        swarm,
+        clock: platform.clock,
+        follower: self === null ? null : stay.follower,
+        tell: (trouble) => events.hostTie?.(trouble),
+        end: (reason) => ending.abort(reason),
+      });
+      await live(stay, staying).catch((error: unknown) => {
+        if (!ending.signal.aborted) throw error;
+      });
+      if (!signal.aborted) ending.signal.throwIfAborted();
     } finally {
+      unwatch();
       leave();
       await swarm?.stop().catch(() => {});
       claimed.release();
@@ -154,6 +189,7 @@ export class Participant {
     const { events, platform, random = Math.random } = this.#o;
     let wait = RETRY_MIN_MS;
     for (;;) {
+      const began = platform.clock.now();
       try {
         const result = await work();
         events.cleared('host-unreachable');
@@ -166,7 +202,8 @@ export class Participant {
         events.trouble(trouble);
         if (!trouble.recovering) throw error;
         // A checkpoint puts it right at once.
-        if (error instanceof OutOfSyncError) wait = RETRY_MIN_MS;
+        if (error instanceof OutOfSyncError || platform.clock.now() - began > WENT_WELL_MS)
+          wait = RETRY_MIN_MS;
       }
       await pause(platform.clock, wait * (0.7 + 0.6 * random()), signal);
       signal.throwIfAborted();
@@ -176,10 +213,24 @@ export class Participant {
 
   /** A role is at its work: what kept it from that is no longer in the way. That the host is away may still be so. */
   gotOn(): void {
-    this.#o.events.cleared('blob-missing', 'out-of-sync', 'device-lost', 'internal');
+    this.#o.events.cleared(
+      'blob-missing',
+      'corrupt-data',
+      'out-of-sync',
+      'host-changed',
+      'device-lost',
+      'gpu-unavailable',
+      'gpu-withdrawn',
+      'internal',
+    );
   }
 
-  #open(served: ServedRun, identity: Identity, swarm: PeerSwarm, signal: AbortSignal): Stay {
+  #open(
+    served: ServedRun,
+    { identity, notKept }: ClaimedIdentity,
+    swarm: PeerSwarm,
+    signal: AbortSignal,
+  ): Stay {
     const { host, platform, events } = this.#o;
     const { run } = served;
     const { clock } = this;
@@ -234,6 +285,7 @@ export class Participant {
       run,
       workload,
       identity,
+      notKept,
       swarm,
       follower,
       inbox,

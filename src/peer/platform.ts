@@ -25,11 +25,14 @@ export interface JoinSwarmOptions {
   readonly limit?: RateLimit;
 }
 
+/** Why an identity ends with its process: storage is forbidden, it fails, or too many tabs have one that is kept. */
+export type NotKept = 'blocked' | 'failed' | 'too-many-tabs';
+
 /** An identity that nobody else on this machine uses at the same time. */
 export interface ClaimedIdentity {
   readonly identity: Identity;
-  /** False where nothing can be kept: credits end with the process. */
-  readonly persistent: boolean;
+  /** Null: it is kept. Otherwise its credits end with the process. */
+  readonly notKept: NotKept | null;
   release(): void;
 }
 

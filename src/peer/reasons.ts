@@ -30,10 +30,12 @@ export type Waiting =
   | { readonly why: 'verdict' }
   /** Stays to answer an audit of the last round. */
   | { readonly why: 'audit' }
+  /** For some rounds there was neither a host nor a word of a validator: work would be for nobody. */
+  | { readonly why: 'alone' }
   /** Something failed that passes; it is tried again. */
   | { readonly why: 'trouble'; readonly trouble: Trouble };
 
-/** What went wrong. `recovering`: whether it goes on by itself. */
+/** What went wrong. `recovering`: it is being tried again, so it goes on by itself as soon as it can. */
 export type Trouble = { readonly recovering: boolean } & (
   | {
       readonly code: 'host-unreachable';
@@ -41,6 +43,12 @@ export type Trouble = { readonly recovering: boolean } & (
       readonly url: string;
       readonly status: number | null;
     }
+  /** The host answers over HTTP, but nothing comes through at the addresses of its WebSocket. */
+  | { readonly code: 'socket-refused'; readonly addresses: string }
+  /** The address serves another run by now; both by name (hex). */
+  | { readonly code: 'other-run'; readonly ours: string; readonly theirs: string }
+  /** The same run with another host node, or from a copy that lacks certified rounds: joined anew. */
+  | { readonly code: 'host-changed'; readonly what: 'address' | 'chain' }
   | { readonly code: 'blob-missing'; readonly hash: string; readonly reasons: string }
   | { readonly code: 'protocol-version'; readonly ours: number; readonly theirs: number | null }
   | { readonly code: 'bad-manifest'; readonly detail: string }
@@ -49,6 +57,8 @@ export type Trouble = { readonly recovering: boolean } & (
   | { readonly code: 'gpu-unavailable'; readonly lack: GpuLack }
   | ({ readonly code: 'adapter-too-small' } & MisfitFacts)
   | { readonly code: 'device-lost'; readonly detail: string }
+  /** There was a GPU, it was lost, and the browser offers none since. */
+  | { readonly code: 'gpu-withdrawn' }
   | { readonly code: 'no-validator' }
   | { readonly code: 'internal'; readonly detail: string }
 );

@@ -3,6 +3,7 @@ import type { AdapterReport } from '../kernels/gpu.ts';
 import type { PretrainClaim } from '../work/pretrain/claim.ts';
 import { PretrainPerforming, type PretrainPerformingOptions } from '../work/pretrain/performing.ts';
 import type { RoundWork, TrainerClient, TrainProgress } from '../work/pretrain/trainer-api.ts';
+import { AdapterPatience } from './adapter-patience.ts';
 import { fetchKept } from './blobs.ts';
 import { Contributor, type ContributorEvents } from './contributor.ts';
 import type { Participant, Self, Stay } from './participant.ts';
@@ -14,23 +15,21 @@ export async function watch(
   signal: AbortSignal,
 ): Promise<void> {
   const self = { role: 'watcher', show: hooks.show } as const;
-  await participant.stay(
-    { self },
-    async (stay) => {
-      const left = hooks.entered(stay);
-      try {
-        const { follower } = stay;
-        await participant.retrying(signal, () => follower.catchUp(signal));
-        while (!signal.aborted) {
-          follower.followOnly();
-          await follower.waitForNew(signal);
-        }
-      } finally {
-        left();
+  const live = async (stay: Stay, staying: AbortSignal): Promise<void> => {
+    const left = hooks.entered(stay);
+    try {
+      const { follower } = stay;
+      await participant.retrying(staying, () => follower.catchUp(staying));
+      while (!staying.aborted) {
+        follower.followOnly();
+        await follower.waitForNew(staying);
       }
-    },
-    signal,
-  );
+    } finally {
+      left();
+    }
+  };
+  // A stay that cannot begin, or ends by what passes, begins anew.
+  await participant.retrying(signal, () => participant.stay({ self }, live, signal));
 }
 
 /** What is told of a contributor at its work. */
@@ -56,35 +55,38 @@ export async function contribute(
   signal: AbortSignal,
 ): Promise<void> {
   const self = { role: 'contributor', show: () => hooks.show() } as const;
-  await participant.stay(
-    { self },
-    async (stay) => {
-      const left = hooks.entered(stay);
-      try {
-        await participant.retrying(signal, () => stay.follower.catchUp(signal));
-        const told: ContributeHooks = {
-          ...hooks,
-          activity: (activity, waiting) => {
-            if (activity === 'training') participant.gotOn();
-            hooks.activity(activity, waiting);
-          },
-        };
-        await participant.retrying(signal, () => work(stay, told, signal));
-      } finally {
-        left();
-      }
-    },
-    signal,
-  );
+  const patience = new AdapterPatience();
+  const live = async (stay: Stay, staying: AbortSignal): Promise<void> => {
+    const left = hooks.entered(stay);
+    try {
+      await participant.retrying(staying, () => stay.follower.catchUp(staying));
+      const told: ContributeHooks = {
+        ...hooks,
+        activity: (activity, waiting) => {
+          if (activity === 'training') participant.gotOn();
+          hooks.activity(activity, waiting);
+        },
+      };
+      await participant.retrying(staying, () => work(stay, told, patience, staying));
+    } finally {
+      left();
+    }
+  };
+  await participant.retrying(signal, () => participant.stay({ self }, live, signal));
 }
 
 /** The trainer ends in any case, whatever it is doing then, and be it hanging in the driver. */
-async function work(stay: Stay, hooks: ContributeHooks, signal: AbortSignal): Promise<void> {
+async function work(
+  stay: Stay,
+  hooks: ContributeHooks,
+  patience: AdapterPatience,
+  signal: AbortSignal,
+): Promise<void> {
   const trainer = hooks.startTrainer();
   const end = (): void => trainer.terminate();
   signal.addEventListener('abort', end);
   try {
-    const { adapter } = await trainer.open(stay.run.manifest);
+    const { adapter } = await patience.open(() => trainer.open(stay.run.manifest));
     hooks.adapter(adapter);
     await workWith(stay, trainer, hooks, signal);
   } finally {

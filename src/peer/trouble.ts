@@ -4,8 +4,9 @@ import type { GpuUnavailableError } from '../kernels/gpu.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { BlobUnavailableError } from '../swarm/types.ts';
 import type { DoesNotFitError } from '../training/errors.ts';
+import type { AdapterLateError, GpuWithdrawnError } from './adapter-patience.ts';
 import { BlobError } from './blobs.ts';
-import { RunError } from './fetch-run.ts';
+import { HostChangedError, OtherRunError, RunError } from './fetch-run.ts';
 import { HostError } from './host.ts';
 import type { Trouble } from './reasons.ts';
 
@@ -21,6 +22,8 @@ export function toTrouble(error: unknown): Trouble {
       return { code: 'protocol-version', recovering: false, ours, theirs };
     return { code: 'bad-manifest', recovering: false, detail: error.facts.detail };
   }
+  if (error instanceof OtherRunError) return { code: 'other-run', recovering: false, ...error.facts };
+  if (error instanceof HostChangedError) return { code: 'host-changed', recovering: true, what: error.what };
   if (error instanceof OutOfSyncError)
     return { code: 'out-of-sync', recovering: true, why: error.code, height: error.height };
   if (error instanceof BlobError)
@@ -30,6 +33,10 @@ export function toTrouble(error: unknown): Trouble {
   // Errors that come from a worker have lost their class, but not their name, code and facts (worker/thrown.ts).
   if (isNamed<GpuUnavailableError>(error, 'GpuUnavailableError'))
     return { code: 'gpu-unavailable', recovering: false, lack: error.code };
+  if (isNamed<AdapterLateError>(error, 'AdapterLateError'))
+    return { code: 'gpu-unavailable', recovering: true, lack: 'no-adapter' };
+  if (isNamed<GpuWithdrawnError>(error, 'GpuWithdrawnError'))
+    return { code: 'gpu-withdrawn', recovering: true };
   if (isNamed<DoesNotFitError>(error, 'DoesNotFitError'))
     return { code: 'adapter-too-small', recovering: false, ...error.facts };
   if (isNamed(error, 'DeviceLostError')) return { code: 'device-lost', recovering: true, detail };

@@ -109,6 +109,12 @@ const TICK_MS = 1000;
 /** Signs of life of this machine's own earlier visits may still be under way for so long. */
 const ECHO_MS = 10_000;
 
+/** Why a seat was left, when it was not by hand. */
+export function endOf(signal: AbortSignal): Error | null {
+  const { reason } = signal as { reason: unknown };
+  return reason instanceof Error && reason.name !== 'AbortError' ? reason : null;
+}
+
 /** Holds the seat until `abort` aborts. Rejects with {@link SeatError}, SeatConflictError, and what waiting does not mend. */
 export async function validate(
   participant: Participant,
@@ -136,7 +142,12 @@ export async function validate(
   const { validator: place } = await participant.retrying(signal, () => host.head(signal));
   if (place === 'host') throw new SeatError('host-validates');
   try {
-    const release = await seat.lock(`tabswarm-validator-${run.name}-${key}`);
+    const release = await seat
+      .lock(`tabswarm-validator-${run.name}-${key}`)
+      // Where locks are forbidden, so is everything else that a seat must remember.
+      .catch((error: unknown) => {
+        throw new SeatError('no-storage', messageOf(error));
+      });
     if (release === null) throw new SeatError('other-tab');
     undo.push(release);
     const memory = await seat.openMemory(run.name, key).catch((error: unknown) => {
@@ -144,10 +155,11 @@ export async function validate(
     });
     undo.push(() => memory.close());
     const earlier = await mustBeAlone(participant, host, key, memory, signal);
-    const claimed = { identity, persistent: true, release: () => {} };
+    const claimed = { identity, notKept: null, release: () => {} };
     await participant.stay(
       { identity: async () => claimed, self: null },
-      async (stay) => {
+      async (stay, staying) => {
+        staying.addEventListener('abort', () => abort.abort(staying.reason), { once: true });
         try {
           await live(stay, { memory, earlier, key });
         } finally {
@@ -230,8 +242,8 @@ export async function validate(
       if (signal.aborted) resolve();
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
-    const { reason } = signal as { reason: unknown };
-    if (reason instanceof SeatError || reason instanceof SeatConflictError) throw reason;
+    const reason = endOf(signal);
+    if (reason !== null) throw reason;
   }
 
   async function replays(leaving: AbortSignal): Promise<Replays | null> {

@@ -64,6 +64,8 @@ export class SimHost {
   protocol: number = PROTOCOL_VERSION;
   /** The signed manifest that it shows; null: the run's. */
   manifest: Uint8Array | null = null;
+  /** Addresses of its node that it names. */
+  relays: readonly string[];
   /** Whether questions are answered; without, they fail as those to a machine that is down. */
   reachable = true;
   /** Time until an answer, ms. */
@@ -83,6 +85,7 @@ export class SimHost {
   private constructor(options: SimHostOptions) {
     const { run, swarm, theta } = options;
     this.#o = options;
+    this.relays = [`${URL}//${swarm.peerId}`];
     this.swarm = swarm;
     this.#blobs = new Map(options.blobs);
     this.#genesis = this.#checkpoint(0, run.manifest.genesis.root, theta);
@@ -244,7 +247,7 @@ class AskedHost implements Host {
     return this.#ask('run', signal, () => ({
       protocol: this.#host.protocol,
       manifest: this.#host.manifest ?? this.#run.manifestBytes,
-      relays: [`${URL}//${this.#host.swarm.peerId}`],
+      relays: this.#host.relays,
       iceServers: [],
     }));
   }

@@ -264,6 +264,11 @@ class MemoryPeer implements Swarm {
     return this.#network.hostStateOf(this);
   }
 
+  /** One a second while the host is out of reach. */
+  get failedDials(): number {
+    return this.hostState === 'unreachable' ? Math.floor(this.#network.clock.now() / 1000) : 0;
+  }
+
   links(): PeerLink[] {
     return this.#network.linked(this).map((peer) => ({
       peer: peer.peerId,

@@ -24,7 +24,7 @@ export function simPlatform(options: SimPlatformOptions): Platform {
   return {
     clock: skewed(network.clock, skewMs),
     cache,
-    claimIdentity: async () => ({ identity, persistent: true, release: () => {} }),
+    claimIdentity: async () => ({ identity, notKept: null, release: () => {} }),
     joinSwarm: async () =>
       Object.assign(network.join(name, peer), {
         handOver: (bundle: Uint8Array, signal: AbortSignal) => host.handOver(bundle, signal),

@@ -41,6 +41,7 @@ function keepOne(swarm: PeerSwarm, relay: string): void {
   };
   const failed = (): void => {
     if (connected()) return;
+    swarm.failedDials++;
     if (swarm.peers('host').size === 0) swarm.setHostState('unreachable');
     redial();
   };

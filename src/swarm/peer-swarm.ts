@@ -45,6 +45,7 @@ export class PeerSwarm implements Swarm {
   readonly meter: Meter;
   /** Measured round-trip times by peer, in milliseconds. */
   readonly rtt = new Map<string, number>();
+  failedDials = 0;
   /** Links to a peer that a blob is wanted of; false when it cannot be had. Must not reject. */
   connect: ((peer: string) => Promise<boolean>) | null = null;
   readonly #blobs: BlobExchange;

@@ -54,6 +54,8 @@ export class BlobUnavailableError extends Error {
 export interface Swarm {
   readonly peerId: string;
   readonly hostState: HostState;
+  /** Dials of hosts that failed so far. */
+  readonly failedDials: number;
   links(): PeerLink[];
   traffic(): Traffic;
   /** Gossips up to MAX_GOSSIP_BYTES to the run's topic. Resolves to the number of peers it was sent to. */

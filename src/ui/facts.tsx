@@ -12,6 +12,7 @@ export function Facts() {
   const height = useApp((s) => s.height);
   const root = useApp((s) => s.root);
   const identity = useApp((s) => s.identity);
+  const kept = useApp((s) => (s.keeping?.notKept ?? null) === null);
   const peerId = useApp((s) => s.peerId);
   return (
     <section className="block" aria-labelledby="facts-heading">
@@ -38,6 +39,7 @@ export function Facts() {
         </Fact>
         <Fact term={t.identity} name="identity" value={identity} mono>
           {format.shortId(identity, 12)}
+          {!kept && <span className="tag">{t.keptNot}</span>}
         </Fact>
         <Fact term={t.peer} name="peer-id" value={peerId ?? ''} mono>
           {format.shortPeer(peerId)}

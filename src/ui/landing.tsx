@@ -2,6 +2,7 @@
  * First visit: what will run, on whose behalf and what it costs, before anything does. It is also where Stop leads
  * back to.
  */
+import type { Keeping } from '../app/key-storage.ts';
 import { onTrusted } from './consent.ts';
 import { useActions, useApp } from './context.tsx';
 import * as format from './format.ts';
@@ -101,8 +102,16 @@ function Invitation() {
   );
 }
 
+/** What becomes of the key and the rest, as far as the browser says. */
+function keptText({ notKept, promised }: Keeping): string {
+  if (notKept === 'too-many-tabs') return t.keptText;
+  if (notKept !== null) return t.notKeptText;
+  return promised === null ? t.keptText : `${t.keptText} ${promised ? t.promised : t.notPromised}`;
+}
+
 function Costs() {
   const run = useApp((s) => s.run);
+  const keeping = useApp((s) => s.keeping);
   const rows: readonly (readonly [string, string | null, boolean?])[] = [
     [t.what, t.whatText],
     [t.whom, run && t.whomText(run.organizer, run.description)],
@@ -122,7 +131,7 @@ function Costs() {
     [t.leave, t.leaveText],
     [t.data, run && t.dataText(run.dataSource, run.dataLicence)],
     [t.seen, t.seenText],
-    [t.kept, t.keptText],
+    [t.kept, keeping && keptText(keeping)],
   ];
   return (
     <section className="costs" aria-labelledby="costs-heading">

@@ -2,7 +2,7 @@
 import type { Problem } from '../app/state.ts';
 import { useApp } from './context.tsx';
 import { controlStrings } from './strings/controls.ts';
-import { problemText } from './strings/problems.ts';
+import { problemAdvice, problemText } from './strings/problems.ts';
 import { strings } from './strings.ts';
 
 /** Problems that a fresh page can cure. */
@@ -12,7 +12,11 @@ const RELOAD: readonly Problem['code'][] = [
   'no-adapter',
   'host-unreachable',
   'internal',
+  'other-run',
+  'gpu-withdrawn',
 ];
+/** These are warnings: training goes on, or reloading helps before the next try does. */
+const WARNINGS: readonly Problem['code'][] = ['key-not-kept'];
 
 export function Problems() {
   const problems = useApp((s) => s.problems);
@@ -27,11 +31,11 @@ export function Problems() {
 }
 
 function Banner({ problem }: { readonly problem: Problem }) {
-  const { title, text } = strings.problems[problem.code];
+  const { title, text } = problemAdvice(problem);
   const known = problemText(problem);
   return (
     <div
-      className={`banner ${problem.recovering ? 'banner-warn' : 'banner-bad'}`}
+      className={`banner ${problem.recovering || WARNINGS.includes(problem.code) ? 'banner-warn' : 'banner-bad'}`}
       data-testid={`problem-${problem.code}`}
     >
       <svg className="banner-icon" viewBox="0 0 24 24" aria-hidden="true">
@@ -54,7 +58,7 @@ function Banner({ problem }: { readonly problem: Problem }) {
           {controlStrings.openOwnTab}
         </a>
       )}
-      {!problem.recovering && RELOAD.includes(problem.code) && (
+      {(!problem.recovering || problem.code === 'gpu-withdrawn') && RELOAD.includes(problem.code) && (
         <button type="button" className="button" onClick={() => location.reload()}>
           {strings.common.reload}
         </button>

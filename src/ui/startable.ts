@@ -1,7 +1,7 @@
 /** Whether a person has started training, which problems rule it out, and which rule out even watching. */
 import type { AppState, Problem } from '../app/state.ts';
 
-const NO_WATCHING: readonly Problem['code'][] = ['bad-manifest', 'protocol-version', 'framed'];
+const NO_WATCHING: readonly Problem['code'][] = ['bad-manifest', 'protocol-version', 'framed', 'other-run'];
 const NO_TRAINING: readonly Problem['code'][] = [
   ...NO_WATCHING,
   'no-webgpu',
@@ -18,6 +18,8 @@ export const isStarted = (state: AppState): boolean =>
   state.intent === 'running' || state.intent === 'paused';
 
 /** A person can only consent to a run that is known. */
-export const canStart = (state: AppState): boolean => state.run !== null && !blockedBy(state, NO_TRAINING);
+export const canStart = (state: AppState): boolean =>
+  // Whether the key is kept is part of what a person consents to.
+  state.run !== null && state.keeping !== null && !blockedBy(state, NO_TRAINING);
 export const canWatch = (state: AppState): boolean => state.run !== null && !blockedBy(state, NO_WATCHING);
 export const trainingBlocked = (state: AppState): boolean => blockedBy(state, NO_TRAINING);

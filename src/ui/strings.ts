@@ -177,7 +177,12 @@ export const strings = {
       'Other tabs and the server see your IP address, as in any video call. Everybody can see a random key with its hours of work, its credits, your graphics card’s name, your speed, what the tab is doing, its links and the bytes on them. No account, and no name unless you give one.',
     kept: 'Kept on this device',
     keptText:
-      'That key, which your credits belong to and which is used again on your next visit, your settings, how many bytes you used this month, the training text, this page’s own files and text samples you asked for. Clearing this site’s data deletes it all.',
+      'That key, which your credits belong to and which is used again on your next visit, your settings, how many bytes you used this month, the training text, this page’s own files and text samples you asked for. Clearing this site’s data deletes it all, and so does closing a private window.',
+    promised: 'This browser promised not to clear it by itself.',
+    notPromised:
+      'When the disk runs full, this browser may clear it too. Start asks it not to; it may refuse.',
+    notKeptText:
+      'Nothing lasts: this browser keeps no data of this page. The key and its credits end with this tab.',
     returning: (accepted: string, final: string, pending: string | null) =>
       `Thank you for ${accepted === '1' ? 'one accepted submission' : `${accepted} accepted submissions`}. ${final} credits of this tab’s key are final${pending === null ? '' : `, ${pending} are pending: a failed audit could take them back`}.`,
     figure: 'Seven browser tabs around the ring of a training round',
@@ -306,6 +311,7 @@ export const strings = {
     software: 'software, slow',
     noAdapter: 'Not opened',
     identity: 'My key',
+    keptNot: 'ends with this tab',
     peer: 'My peer id',
     data: 'Training text',
     judges: 'Judged by',

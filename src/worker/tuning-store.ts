@@ -18,7 +18,6 @@ async function open() {
 }
 
 async function loadTuning(key: string): Promise<Tuning | undefined> {
-  if (globalThis.indexedDB === undefined) return undefined;
   try {
     const db = await open();
     try {
@@ -33,7 +32,6 @@ async function loadTuning(key: string): Promise<Tuning | undefined> {
 }
 
 async function saveTuning(key: string, tuning: Tuning): Promise<void> {
-  if (globalThis.indexedDB === undefined) return;
   try {
     const db = await open();
     try {

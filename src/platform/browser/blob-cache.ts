@@ -7,8 +7,13 @@ export function browserBlobCache(): BlobCache {
   const url = (hash: string): string => `/api/blob/${hash}`;
   return {
     async get(hash) {
-      const kept = await (await open())?.match(url(hash)).catch(() => undefined);
-      return kept === undefined ? null : new Uint8Array(await kept.arrayBuffer());
+      try {
+        const kept = await (await open())?.match(url(hash));
+        return kept === undefined ? null : new Uint8Array(await kept.arrayBuffer());
+      } catch {
+        // What cannot be read is fetched again.
+        return null;
+      }
     },
     async put(hash, bytes) {
       // A full disk must not stop the training.

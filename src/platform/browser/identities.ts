@@ -2,53 +2,55 @@
  * Who this tab is. Ed25519 seeds live in IndexedDB and never leave the browser, so credits survive reloads.
  *
  * Two tabs of one browser share that database but must not be one contributor (the second would be refused as a
- * duplicate), so each tab claims a numbered identity with a Web Lock that the browser frees when the tab goes away.
+ * duplicate), so each tab claims a numbered identity with a Web Lock that the browser frees when the tab goes away. Where the
+ * browser refuses either, the tab works with a key of its own that ends with it, and says why.
  */
-import { openDB } from 'idb';
+import type { ClaimedIdentity, NotKept } from '../../peer/platform.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
+import { addSeed, readSeed, refusalOf } from './key-storage.ts';
 import { tryLock } from './tab-lock.ts';
 
-const DATABASE = 'tabswarm';
-const STORE = 'identities';
 /** More tabs than this in one browser share nothing useful; the next one gets an identity that is not kept. */
 const MAX_SLOTS = 64;
 
-export interface ClaimedIdentity {
-  readonly identity: Identity;
-  readonly slot: number;
-  /** False when the browser keeps nothing (private mode without storage): credits end with the tab. */
-  readonly persistent: boolean;
-  release(): void;
-}
-
-/** Takes the lowest identity that no other tab of this browser holds. */
-export async function claimIdentity(): Promise<ClaimedIdentity> {
-  for (let slot = 0; slot < MAX_SLOTS; slot++) {
-    const release = await tryLock(`tabswarm-identity-${slot}`);
-    if (release === null) continue;
-    try {
-      return { identity: await loadOrCreate(slot), slot, persistent: true, release };
-    } catch {
-      // No IndexedDB here (some private modes). The tab can still work; its credits stay with a key that is lost.
-      return { identity: await createIdentity(), slot, persistent: false, release };
+/** Claims identities for one tab, one at a time. */
+export function identityClaims(): () => Promise<ClaimedIdentity> {
+  /** A key that is not kept is the same until the tab goes: its credits last as long. */
+  let own: Promise<Identity> | null = null;
+  /** The last one's lock is free: a tab that starts again must get the same key. */
+  let free: Promise<void> = Promise.resolve();
+  const unkept = async (notKept: NotKept): Promise<ClaimedIdentity> => {
+    own ??= createIdentity();
+    return { identity: await own, notKept, release: () => {} };
+  };
+  return async () => {
+    await free;
+    for (let slot = 0; slot < MAX_SLOTS; slot++) {
+      let unlock: (() => Promise<void>) | null = null;
+      const release = (): void => {
+        if (unlock !== null) free = unlock();
+      };
+      try {
+        unlock = await tryLock(`tabswarm-identity-${slot}`);
+        if (unlock === null) continue;
+        const identity = await loadOrCreate(slot);
+        if (identity !== null) return { identity, notKept: null, release };
+        release();
+      } catch (error) {
+        release();
+        return unkept(refusalOf(error));
+      }
     }
-  }
-  return { identity: await createIdentity(), slot: MAX_SLOTS, persistent: false, release: () => {} };
+    return unkept('too-many-tabs');
+  };
 }
 
-async function loadOrCreate(slot: number): Promise<Identity> {
-  const db = await openDB(DATABASE, 1, {
-    upgrade(database) {
-      database.createObjectStore(STORE);
-    },
-  });
-  try {
-    const seed: unknown = await db.get(STORE, slot);
-    if (seed instanceof Uint8Array && seed.byteLength === 32) return await createIdentity(seed);
-    const identity = await createIdentity();
-    await db.put(STORE, identity.exportSeed(), slot);
-    return identity;
-  } finally {
-    db.close();
-  }
+/** Null when something is stored under this number that is no seed: it is left alone, as nobody can tell what it is. */
+async function loadOrCreate(slot: number): Promise<Identity | null> {
+  const seed = await readSeed(slot);
+  if (seed instanceof Uint8Array && seed.byteLength === 32) return createIdentity(seed);
+  if (seed !== undefined) return null;
+  const identity = await createIdentity();
+  await addSeed(slot, identity.exportSeed());
+  return identity;
 }

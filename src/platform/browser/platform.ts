@@ -7,7 +7,7 @@ import { systemClock } from '../../protocol/timer.ts';
 import { createTabSwarm } from '../../swarm/tab-node.ts';
 import { openWorkerReplays, WorkerLossMeter } from '../../worker/validator-client.ts';
 import { browserBlobCache } from './blob-cache.ts';
-import { claimIdentity } from './identities.ts';
+import { identityClaims } from './identities.ts';
 import { openSeatMemory } from './seat-memory.ts';
 import { tryLock } from './tab-lock.ts';
 
@@ -16,7 +16,7 @@ const TICK_MS = 500;
 export const browserPlatform = (): Platform => ({
   clock: systemClock(),
   cache: browserBlobCache(),
-  claimIdentity,
+  claimIdentity: identityClaims(),
   joinSwarm: ({ iceServers, ...options }) =>
     createTabSwarm({ ...options, iceServers: iceServers.map(asRtc) }),
 });

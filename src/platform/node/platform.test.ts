@@ -38,7 +38,7 @@ it('claims the key of the file, for one at a time, and tells where it is', async
   const path = join(dir, 'state', 'key');
   const platform = nodePlatform({ keyFile: () => path, blobs: dir, onKey: (key) => told.push(key) });
   const first = await platform.claimIdentity();
-  expect(first.persistent).toBe(true);
+  expect(first.notKept).toBeNull();
   await expect(platform.claimIdentity()).rejects.toMatchObject({ code: 'key-in-use' });
   first.release();
   const second = await platform.claimIdentity();

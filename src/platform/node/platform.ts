@@ -40,7 +40,7 @@ export function nodePlatform({
       const path = keyFile();
       const { identity, release, ...found } = await openKeyFile(path);
       onKey({ path, ...found });
-      return { identity, persistent: true, release };
+      return { identity, notKept: null, release };
     },
     async joinSwarm({ iceServers, ...options }) {
       const { swarm, direct } = await createNodeSwarm({

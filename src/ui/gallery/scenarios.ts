@@ -6,54 +6,14 @@ import { linksOf, membersAround } from './fake-picture.ts';
 import { controlScenarios } from './control-scenarios.ts';
 import { adapter, hex, longRun, peers, refusedRound, run, softwareAdapter, training } from './fake-data.ts';
 import { truthScenarios } from './truth-scenarios.ts';
-
-const MIB = 2 ** 20;
+import { PROBLEM_EXAMPLES } from '../strings/examples.ts';
 
 /** One problem of each code. */
-const PROBLEMS: { readonly [C in Problem['code']]: Problem & { readonly code: C } } = {
-  'no-webgpu': { code: 'no-webgpu', recovering: false },
-  'insecure-page': { code: 'insecure-page', recovering: false },
-  framed: { code: 'framed', recovering: false },
-  'no-adapter': { code: 'no-adapter', recovering: false },
-  'adapter-too-small': {
-    code: 'adapter-too-small',
-    recovering: false,
-    misfit: { of: 'buffer', name: 'gradients', bytes: 2480 * MIB, most: 1024 * MIB },
-    batch: 4,
-    sequence: 1024,
-    largest: 'small',
-  },
-  'device-lost': {
-    code: 'device-lost',
-    recovering: true,
-    detail: 'the GPU was lost (unknown): Device was lost during execution (TDR)',
-  },
-  'host-unreachable': {
-    code: 'host-unreachable',
-    recovering: true,
-    why: 'unreachable',
-    url: 'https://swarm.example.org',
-    status: null,
-  },
-  'blob-missing': {
-    code: 'blob-missing',
-    recovering: true,
-    hash: hex(12),
-    reasons: 'the host sent other bytes; nobody serves it',
-  },
-  'bad-manifest': { code: 'bad-manifest', recovering: false, detail: 'the field “schedule” is missing' },
-  'protocol-version': { code: 'protocol-version', recovering: false, ours: 3, theirs: 4 },
-  'corrupt-data': { code: 'corrupt-data', recovering: true, source: 'cache', hash: hex(13) },
-  'no-validator': { code: 'no-validator', recovering: true },
-  'out-of-sync': { code: 'out-of-sync', recovering: true, why: 'root-differs', height: 42 },
-  internal: {
-    code: 'internal',
-    recovering: false,
-    detail: 'Cannot read properties of undefined (reading “layers”)',
-  },
-};
+const PROBLEMS = Object.fromEntries(
+  Object.values(PROBLEM_EXAMPLES).map(([first]) => [first.code, first]),
+) as unknown as { readonly [C in Problem['code']]: Problem & { readonly code: C } };
 
-const firstVisit = (): Partial<AppState> => ({ run });
+const firstVisit = (): Partial<AppState> => ({ run, keeping: { notKept: null, promised: false } });
 const waiting = (waitingFor: Waiting) => (): Partial<AppState> => ({
   ...training(),
   activity: 'waiting',
@@ -70,6 +30,8 @@ const idleCodes: readonly Problem['code'][] = [
   'adapter-too-small',
   'bad-manifest',
   'protocol-version',
+  'other-run',
+  'key-not-kept',
 ];
 
 /** A problem as it shows where it usually strikes: before Start or during training. */
@@ -196,7 +158,7 @@ export const scenarios: Readonly<Record<string, () => Partial<AppState>>> = {
       'notifications-denied',
     ].map((name) => [name, training]),
   ),
-  'long-names-landing': () => ({ run: longRun }),
+  'long-names-landing': () => ({ ...firstVisit(), run: longRun }),
   ...controlScenarios,
   ...Object.fromEntries(
     (Object.keys(PROBLEMS) as Problem['code'][]).map((code) => [`problem-${code}`, problem(code)]),

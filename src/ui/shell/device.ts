@@ -95,7 +95,7 @@ export function createDevice(noticeText: NoticeText): Device & { follow(session:
  * without service workers, and pages served by the development server, do without.
  */
 async function watchVersion(onNew: () => void): Promise<void> {
-  const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined; // absent in insecure pages
+  const workers = serviceWorkers();
   if (!import.meta.env.PROD || workers === undefined) return;
   const check = async () => {
     const own = document.querySelector<HTMLScriptElement>('script[type=module][src]')?.src;
@@ -112,6 +112,15 @@ async function watchVersion(onNew: () => void): Promise<void> {
     await check();
   } catch {
     // Storage or workers are off: the page works as ever, online.
+  }
+}
+
+/** Absent in pages that are not secure, and where site data are blocked. */
+function serviceWorkers(): ServiceWorkerContainer | undefined {
+  try {
+    return navigator.serviceWorker;
+  } catch {
+    return undefined;
   }
 }
 
@@ -133,8 +142,10 @@ function shellFiles(worker: ServiceWorker | null): Promise<readonly string[] | n
 
 async function show(notice: Notice, { title, text }: ReturnType<NoticeText>): Promise<void> {
   const options = { body: text, tag: `tabswarm-${notice.kind}`, icon: '/icon-192.png' };
-  const registration = await navigator.serviceWorker?.getRegistration().catch(() => undefined);
   try {
+    const registration = await serviceWorkers()
+      ?.getRegistration()
+      .catch(() => undefined);
     // Android has only the service worker's.
     if (registration?.active != null) await registration.showNotification(title, options);
     else new Notification(title, options).addEventListener('click', () => globalThis.focus());

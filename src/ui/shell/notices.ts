@@ -5,7 +5,7 @@ import type { AppState } from '../../app/state.ts';
 const FRESH_MS = 10 * 60_000;
 
 /** Problems that mend themselves soon are none of the person's; these need attention or say why work stopped. */
-const SERIOUS = new Set<AppState['problems'][number]['code']>(['device-lost']);
+const SERIOUS = new Set<AppState['problems'][number]['code']>(['device-lost', 'gpu-withdrawn']);
 
 export type Notice =
   | { readonly kind: 'finished'; readonly round: number }
@@ -20,7 +20,10 @@ export function noticesOf(before: AppState, now: AppState, time: number): readon
   // Before Start there is nothing that could have stopped.
   if (now.intent !== 'idle' && now.problems !== before.problems)
     for (const { code, recovering } of now.problems)
-      if ((!recovering || SERIOUS.has(code)) && !before.problems.some((p) => p.code === code))
+      if (
+        (!recovering || SERIOUS.has(code)) &&
+        !before.problems.some((p) => p.code === code && p.recovering === recovering)
+      )
         found.push({ kind: 'problem', code });
   if (now.milestones !== before.milestones)
     for (const milestone of now.milestones.slice(before.milestones.length))

@@ -3,6 +3,7 @@
  * type: a problem without words does not compile.
  */
 import type { Problem } from '../../app/state.ts';
+import type { NotKept } from '../../peer/platform.ts';
 import type { Trouble } from '../../peer/reasons.ts';
 import type { Explained } from './explained.ts';
 
@@ -36,6 +37,26 @@ export const problems: Readonly<Record<Problem['code'], Explained>> = {
     title: 'The organizer’s server cannot be reached',
     text: 'Check your connection, or ask the organizer. Certified work and credits are safe.',
   },
+  'socket-refused': {
+    title: 'The way into the swarm is blocked',
+    text: 'Your line works: the organizer’s server answers. A company network, a proxy or an extension may block WebSockets: try another network or browser. If nothing helps, tell the organizer, as the server may name a wrong address.',
+  },
+  'other-run': {
+    title: 'Another run is at this address now',
+    text: 'Work for the earlier one would be for nobody, so this tab has stopped. Reload the page to see the run that is here.',
+  },
+  'host-changed': {
+    title: 'The organizer’s server came back changed',
+    text: 'Your tab joins again and reads everything anew from the server. Keep it open.',
+  },
+  'gpu-withdrawn': {
+    title: 'The browser took the graphics card from this page',
+    text: 'Reload the page, which usually gives it back, and press Start again. Certified work and credits are safe.',
+  },
+  'key-not-kept': {
+    title: 'Your key will not be kept',
+    text: 'You can take part, but the key and its credits end with this tab. To keep them, allow this address to store site data and reload before you start.',
+  },
   'blob-missing': {
     title: 'Part of the model or the text is missing',
     text: 'Check your connection, or ask the organizer. Certified work and credits are safe.',
@@ -64,6 +85,37 @@ export const problems: Readonly<Record<Problem['code'], Explained>> = {
     title: 'Something went wrong in this tab',
     text: 'Certified work and credits are safe. If it does not pass, reload the page.',
   },
+};
+
+/** Title and advice of one case: some codes have words of their own while they are tried again, or by their reason. */
+export function problemAdvice(problem: Problem): Explained {
+  if (problem.code === 'no-adapter' && problem.recovering)
+    return {
+      title: 'No graphics card is offered yet',
+      text: 'Browsers need a moment at times, so it is asked for about a minute long.',
+    };
+  if (problem.code === 'host-unreachable' && problem.why !== 'unreachable' && problem.why !== 'broken-off')
+    return problem.status === 503
+      ? {
+          title: 'The organizer’s server is not ready yet',
+          text: 'Your connection works. The run is being prepared or the server is busy; wait a moment.',
+        }
+      : {
+          title: 'The organizer’s server does not answer as it should',
+          text: 'Something answers at this address. Reload the page; if that changes nothing, tell the organizer.',
+        };
+  if (problem.code === 'key-not-kept' && problem.why === 'too-many-tabs')
+    return {
+      title: problems['key-not-kept'].title,
+      text: 'You can take part, but the key and its credits end with this tab. Close other tabs of this page and start again to use a key that is kept.',
+    };
+  return problems[problem.code];
+}
+
+const NOT_KEPT: Readonly<Record<NotKept, string>> = {
+  blocked: 'This browser blocks all site data of this address.',
+  failed: 'This browser’s storage does not work here: a private window, a full disk or a damaged profile.',
+  'too-many-tabs': 'Every key that this browser keeps for this page is in use by another of its tabs.',
 };
 
 const MIB = 2 ** 20;
@@ -122,6 +174,14 @@ export function troubleText(trouble: Trouble, again = trouble.recovering): strin
   switch (trouble.code) {
     case 'host-unreachable':
       return `${hostText(trouble)}${again ? ' This tab tries again.' : ''}`;
+    case 'socket-refused':
+      return `No WebSocket can be opened to ${trouble.addresses}.${again ? ' This tab tries again.' : ''}`;
+    case 'other-run':
+      return `This page belongs to run ${trouble.ours.slice(0, 12)}; the server serves run ${trouble.theirs.slice(0, 12)}.`;
+    case 'host-changed':
+      return trouble.what === 'address'
+        ? 'It is the same run, but the server has a new address in the swarm.'
+        : 'It lacks rounds that this tab has seen certified, as after a restored copy. Credits of those rounds are gone.';
     case 'blob-missing': {
       const which = trouble.hash === '' ? '' : ` (${trouble.hash.slice(0, 12)})`;
       return `This tab cannot get a part of the model or the training text${which}: ${inner(trouble.reasons)}.${again ? ' It tries again.' : ''}`;
@@ -135,7 +195,7 @@ export function troubleText(trouble: Trouble, again = trouble.recovering): strin
     case 'out-of-sync':
       return trouble.why === 'root-differs'
         ? `At height ${trouble.height} this tab’s state root is not the certificate’s.`
-        : `The host offers no state that the certificates up to height ${trouble.height} cover. This tab asks again.`;
+        : `The host offers no state that the certificates up to height ${trouble.height} cover.${again ? ' This tab asks again.' : ''}`;
     case 'corrupt-data': {
       const source = trouble.source === 'host' ? 'the host' : 'this browser’s cache';
       return `Bytes from ${source} were damaged (${trouble.hash.slice(0, 12)}).`;
@@ -145,11 +205,13 @@ export function troubleText(trouble: Trouble, again = trouble.recovering): strin
     case 'adapter-too-small':
       return misfitText(trouble);
     case 'device-lost':
-      return `The browser reports: ${inner(trouble.detail)}. This tab opens the graphics card again and starts from the certified model.`;
+      return `The browser reports: ${inner(trouble.detail)}.${again ? ' This tab opens the graphics card again and starts from the certified model.' : ''}`;
+    case 'gpu-withdrawn':
+      return `It was lost, and none was offered for a minute.${again ? ' This tab asks again every half minute.' : ''}`;
     case 'no-validator':
       return problems['no-validator'].text;
     case 'internal':
-      return `Something unexpected went wrong: ${inner(trouble.detail)}.`;
+      return `Something unexpected went wrong: ${inner(trouble.detail)}.${again ? ' This tab tries again.' : ''}`;
   }
 }
 
@@ -162,6 +224,8 @@ export function problemText(problem: Problem): string {
     case 'framed':
     case 'no-validator':
       return '';
+    case 'key-not-kept':
+      return NOT_KEPT[problem.why];
     default:
       return troubleText(problem);
   }

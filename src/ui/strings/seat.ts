@@ -6,7 +6,12 @@ import { troubleText } from './problems.ts';
 import { handoverText, validatorLine } from './validator-events.ts';
 
 /** Codes of the page's problems: a trouble that stops a validator has the title of one of the last three. */
-type SeatCode = Exclude<ValidationProblem['code'], 'trouble'> | 'host-unreachable' | 'bad-run' | 'internal';
+type SeatCode =
+  | Exclude<ValidationProblem['code'], 'trouble'>
+  | 'host-unreachable'
+  | 'bad-run'
+  | 'host-changed'
+  | 'internal';
 
 const problems: Readonly<Record<SeatCode, Explained>> = {
   'no-key': {
@@ -53,6 +58,10 @@ const problems: Readonly<Record<SeatCode, Explained>> = {
     title: 'The host’s run cannot be used',
     text: 'Reload the page; it may be older than the host.',
   },
+  'host-changed': {
+    title: 'The host is not the one it was',
+    text: 'It was started with another run or another node.key. Look at what it says in its terminal, then reload this page.',
+  },
   'host-behind': {
     title: 'The host has lost certified rounds',
     text: 'This tab signed later rounds and signs none of them a second time. Restore the newest copy of the host’s data folder and restart the host.',
@@ -82,6 +91,9 @@ function codeOf(problem: ValidationProblem): SeatCode {
     case 'protocol-version':
     case 'bad-manifest':
       return 'bad-run';
+    case 'other-run':
+    case 'host-changed':
+      return 'host-changed';
     default:
       return 'internal';
   }
@@ -97,7 +109,7 @@ function detailOf(problem: ValidationProblem): string {
     case 'framed':
       return '';
     case 'trouble':
-      return troubleText(problem.trouble);
+      return troubleText(problem.trouble, false);
     case 'host-behind':
       return `This tab signed height ${problem.height}. The host’s chain ends ${endOf(problem.hostHeight)}. This tab does not remember all between.`;
     case 'forked':

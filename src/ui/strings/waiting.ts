@@ -25,6 +25,8 @@ export function waitingText(waiting: Waiting): string {
       return 'The validators judge this round; this tab waits for the certificate.';
     case 'audit':
       return 'This tab stays a moment: a validator may ask to see the last round’s work.';
+    case 'alone':
+      return 'For three rounds neither the organizer’s server nor a validator was heard of. Nothing is computed meanwhile, as nobody could count it. This tab goes on when the server is back.';
     case 'trouble':
       return troubleText(waiting.trouble);
   }
