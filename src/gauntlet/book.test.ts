@@ -558,6 +558,18 @@ test('work that finds no room in round nor list is passed over by name, whoever 
   expect(told.filter((reason) => reason === 'not-listed')).toHaveLength(16);
 });
 
+test('a flood of members without verified rounds leaves places to who has some', async () => {
+  const known = testAccount(peers[0].publicKey, { verified: 3 });
+  const { book } = bookOf({ run: runWith({ maxAccepted: 2 }), ledger: () => testAccounts(known) });
+  const crowd = Array.from({ length: 200 }, (_, i) => testHash(`crowd ${i}`));
+  for (const key of crowd) book.commit(key, commitOf(key, claimOf(key)), at.train);
+  for (const key of crowd) book.reveal(key, revealOf(claimOf(key)), at.commit);
+  const { publicKey } = peers[0];
+  book.commit(publicKey, commitOf(publicKey, claimOf(works[0])), at.commit - 1);
+  book.reveal(publicKey, revealOf(claimOf(works[0])), at.commit);
+  expect(toHex(book.toFetch(at.commit)[0].contributor)).toBe(keys[0]);
+});
+
 test('an empty round has an empty verdict', async () => {
   const { book, judge } = bookOf();
   expect(await book.judge()).toEqual({

@@ -355,7 +355,13 @@ export class RoundBook<C, I> {
       const entries = [...this.#entries.values()];
       const seed = this.#o.lots ?? lotSeed(entries.map((entry) => entry.commit.seal));
       const contributors = entries.map((entry) => entry.contributor);
-      const order = selectionOrder(contributors, this.#o.run.rules, this.#o.standings, seed);
+      const order = selectionOrder(
+        contributors,
+        this.#o.run.rules,
+        this.#o.standings,
+        seed,
+        (contributor) => this.#verified(contributor) > 0,
+      );
       this.#order = { keys: order.map(toHex), seed };
     }
     return this.#order;

@@ -1,5 +1,6 @@
 /**
- * Who is fetched and judged first when more commit than one certificate can hold.
+ * Who is fetched and judged first when more commit than one certificate can hold. Whoever has verified rounds comes before
+ * who has none, but for every fourth place: members cost next to nothing, and may not take all places from the others.
  *
  * The lot's seed is the hash of all commits' seals: nobody knows it before the commit deadline, and nobody can grind a
  * key for a good place without knowing every other commit.
@@ -8,7 +9,7 @@ import { compareBytes, concatBytes, sha256Sync, toHex } from '../protocol/bytes.
 import type { Rules } from '../chain/rules.ts';
 import { type Standings, standingScore } from './standings.ts';
 
-/** By rating, every fourth place still goes to a newcomer: nobody earns a rating without being judged. */
+/** Every fourth place goes to a newcomer: nobody earns a standing without being judged. */
 const NEWCOMER_EVERY = 4;
 
 /** Seed of a round's lot, of the sampled chunks and of the probes: SHA-256 of all seals in ascending order. */
@@ -22,6 +23,7 @@ export function selectionOrder(
   rules: Pick<Rules, 'selection'>,
   standings: Standings,
   seed: Uint8Array,
+  hasVerified: (contributor: Uint8Array) => boolean,
 ): Uint8Array[] {
   const drawn = contributors
     .map((contributor) => {
@@ -33,9 +35,12 @@ export function selectionOrder(
       };
     })
     .sort((a, b) => compareBytes(a.lot, b.lot));
-  if (rules.selection !== 'rating') return drawn.map((entry) => entry.contributor);
-  const newcomers = drawn.filter((entry) => entry.score === 0);
-  const rated = drawn.filter((entry) => entry.score > 0).sort((a, b) => b.score - a.score);
+  const byRating = rules.selection === 'rating';
+  const isKnown = (entry: (typeof drawn)[number]): boolean =>
+    byRating ? entry.score > 0 : hasVerified(entry.contributor);
+  const newcomers = drawn.filter((entry) => !isKnown(entry));
+  const rated = drawn.filter(isKnown);
+  if (byRating) rated.sort((a, b) => b.score - a.score);
   const order: Uint8Array[] = [];
   while (order.length < drawn.length) {
     const turn = order.length % NEWCOMER_EVERY === NEWCOMER_EVERY - 1;

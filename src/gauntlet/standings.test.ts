@@ -55,23 +55,24 @@ describe('standings', () => {
 });
 
 describe('selection', () => {
+  const nobody = () => false;
   const rules = rulesOf(testManifest(key('organizer'), []).gauntlet);
   const crowd = Array.from({ length: 40 }, (_, i) => key(i));
 
   test('by lot: a permutation that depends on the seed and on nothing else', () => {
     const seed = lotSeed([key('a'), key('b')]);
     expect(lotSeed([key('b'), key('a')])).toEqual(seed);
-    const order = selectionOrder(crowd, rules, new Map(), seed);
+    const order = selectionOrder(crowd, rules, new Map(), seed, nobody);
     expect(new Set(order.map(toHex))).toEqual(new Set(crowd.map(toHex)));
-    expect(selectionOrder([...crowd].reverse(), rules, new Map(), seed)).toEqual(order);
-    expect(selectionOrder(crowd, rules, new Map(), lotSeed([key('a')]))).not.toEqual(order);
+    expect(selectionOrder([...crowd].reverse(), rules, new Map(), seed, nobody)).toEqual(order);
+    expect(selectionOrder(crowd, rules, new Map(), lotSeed([key('a')]), nobody)).not.toEqual(order);
   });
 
   test('by rating: the best first, every fourth place to a newcomer, nobody lost', () => {
     const standings = afterRounds(60);
     const everybody = [...crowd, key('honest')];
     const rated = { ...rules, selection: 'rating' as const };
-    const order = selectionOrder(everybody, rated, standings, lotSeed([key('a')]));
+    const order = selectionOrder(everybody, rated, standings, lotSeed([key('a')]), nobody);
     expect(order[0]).toEqual(key('honest'));
     expect(new Set(order.map(toHex)).size).toBe(everybody.length);
     // With more rated than places, newcomers still get every fourth.
@@ -86,7 +87,7 @@ describe('selection', () => {
         return [toHex(contributor), standing];
       }),
     );
-    const mixed = selectionOrder(crowd, rated, known, lotSeed([key('a')])).slice(0, 16);
+    const mixed = selectionOrder(crowd, rated, known, lotSeed([key('a')]), nobody).slice(0, 16);
     expect(mixed.filter((contributor) => !known.has(toHex(contributor)))).toHaveLength(4);
     expect(mixed[0]).toEqual(crowd[29]);
   });
