@@ -247,8 +247,14 @@ export class ChainKeeper implements RoundsView {
 
   /** Keeps what a validator measured of the state that a round started from. */
   #measured({ height, heldOutLoss }: MessageOf<'opinion'>): void {
-    const { chain } = this.#o;
-    if (heldOutLoss !== null && height <= chain.head.height) chain.store.saveLoss(height, heldOutLoss);
+    const { chain, report } = this.#o;
+    if (heldOutLoss === null || height > chain.head.height) return;
+    try {
+      chain.store.saveLoss(height, heldOutLoss);
+    } catch (error) {
+      // A point of a curve: not worth a link, nor a gossip message.
+      report({ is: 'note-failed', what: 'losses', error: messageOf(error) });
+    }
   }
 
   #noCertificate({ round, refused: entries, failure }: MessageOf<'no-certificate'>): void {

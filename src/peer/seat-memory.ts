@@ -5,7 +5,7 @@
  * A record is on disk before a byte of the certificate leaves: whatever happens then, the seat can hand over the same
  * certificate again and never signs another one of that height.
  */
-import type { NoteName } from '../validator/open-seat.ts';
+import type { NoteName } from '../validator/note-store.ts';
 
 /** A signed certificate. */
 export interface SignedRecord {

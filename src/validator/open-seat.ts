@@ -8,7 +8,6 @@ import type { Report } from '../gauntlet/events.ts';
 import type { Standings } from '../gauntlet/standings.ts';
 import { RoundLosses } from '../measure/round-losses.ts';
 import type { Replays } from '../measure/replays.ts';
-import { messageOf } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { BlobRef } from '../protocol/schema.ts';
 import type { Clock } from '../protocol/timer.ts';
@@ -18,16 +17,9 @@ import { PretrainJudging, type PretrainJudgingOptions } from '../work/pretrain/j
 import type { Swarm } from '../swarm/types.ts';
 import { Auditor } from './auditor.ts';
 import type { SeatChain } from './certify.ts';
+import { type NoteStore, saveOrReport } from './note-store.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
 import { Validator, type ValidatorOptions } from './validator.ts';
-
-/** Small values that may be lost without harm to the chain; a lost one costs contributors their standing. */
-export interface NoteStore {
-  note(name: NoteName): Promise<Uint8Array | null>;
-  saveNote(name: NoteName, bytes: Uint8Array): void;
-}
-
-export type NoteName = 'standings' | 'carries';
 
 /** A seat's key, and 32 bytes that only its holder knows (seat.ts). */
 export interface SeatKey {
@@ -103,20 +95,12 @@ export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
     : null;
   const standings = decodeStandings(await notes.note('standings'));
   let current: Standings = standings;
-  /** A note that cannot be written must not cost the round. */
-  const saveNote = (name: NoteName, bytes: Uint8Array): void => {
-    try {
-      notes.saveNote(name, bytes);
-    } catch (error) {
-      report({ is: 'note-failed', what: name, error: messageOf(error) });
-    }
-  };
   const work = new PretrainJudging({
     run,
     losses,
     clock,
     carries,
-    onCarries: (book) => saveNote('carries', book.encode()),
+    onCarries: (book) => saveOrReport(notes, report, 'carries', book.encode()),
     standings: () => current,
     report,
     ...(onInspected === undefined ? {} : { onInspected }),
@@ -133,7 +117,7 @@ export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
     standings,
     onStandings: (newest) => {
       current = newest;
-      saveNote('standings', encodeStandings(newest));
+      saveOrReport(notes, report, 'standings', encodeStandings(newest));
     },
     onOpinion: parts.onOpinion ?? (() => {}),
     onHeldOut: parts.onHeldOut ?? (() => {}),
