@@ -24,6 +24,16 @@ function recorded() {
   return { store, recorder };
 }
 
+it('what the validator could not judge is lost, and no refusal', () => {
+  const store = createAppStore();
+  const recorder = new Recorder(store, host, new RunClock(systemClock()));
+  recorder.submitted(own);
+  recorder.lost(own, 'unjudged');
+  const { rounds, totals } = store.getState();
+  expect(rounds[0].own).toMatchObject({ outcome: 'lost', reason: 'unjudged', tokens: 1280 });
+  expect(totals.refused).toBe(0);
+});
+
 it('a repeated message about an empty round does not hide what became of the own submission', () => {
   const { store, recorder } = recorded();
   const before = store.getState().rounds;

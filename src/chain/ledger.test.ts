@@ -13,6 +13,7 @@ import {
 } from './ledger.ts';
 import type { CreditRules } from '../protocol/manifest.ts';
 import type { CertificateBody } from '../protocol/messages.ts';
+import { encodePassedOver } from '../protocol/passed-over.ts';
 import { testHash } from '../protocol/testing.ts';
 
 const rulesOf = (perRound: number, total: number, vestRounds = 2): CreditRules => ({
@@ -304,6 +305,16 @@ describe('ledger', () => {
     ] as const)('refusal for %s leaves %i of 8', (reason, left) => {
       const refused = [{ contributor: ana, reason }];
       expect(account(next(worked(8), { refused }), ana)).toMatchObject({ verified: left, refused: 1 });
+    });
+
+    test('what the validator could not judge is no refusal, and costs nothing', () => {
+      const refused = [{ contributor: ana, reason: 'unjudged' as const }];
+      expect(account(next(worked(8), { refused }), ana)).toMatchObject({ verified: 8, refused: 0 });
+    });
+
+    test('who is passed over hears so from the certificate', () => {
+      const [last] = next(worked(1), { passedOver: encodePassedOver([ben]) }).slice(-1);
+      expect(explainCredits(rules, last, ben)).toEqual({ outcome: 'refused', reason: 'capacity' });
     });
 
     test('a failed audit leaves none, and none come back before an audit is passed', () => {
