@@ -4,6 +4,8 @@ import { defineConfig } from 'vite';
 import { shellPlugin } from './scripts/shell-plugin.ts';
 
 export default defineConfig({
+  // The page works below any path: a proxy may serve it at https://example.org/app/.
+  base: './',
   plugins: [react(), shellPlugin()],
   build: {
     outDir: 'dist/app',

@@ -8,7 +8,7 @@ import { expect, test } from '@playwright/test';
 import * as ort from 'onnxruntime-web';
 import { fetchRun } from '../src/peer/fetch-run.ts';
 import { HostClient } from '../src/peer/host-client.ts';
-import { toHex } from '../src/protocol/bytes.ts';
+import { fromHex, toHex } from '../src/protocol/bytes.ts';
 import { systemClock } from '../src/protocol/timer.ts';
 import { Chat } from '../src/worker/chat.ts';
 import { type RunningHost, startHost } from './support/host.ts';
@@ -45,8 +45,11 @@ async function elsewhere(): Promise<{ root: string; text: string }> {
     model: manifest.model,
     context: manifest.task.training.sequence,
     fractionBits: manifest.sparseloco.fractionBits,
-    state: { kind: 'checkpoint', bytes: await client.blob(checkpoint.hash) },
-    tokenizer: await client.blob(toHex(manifest.tokenizer.hash)),
+    state: {
+      kind: 'checkpoint',
+      bytes: await client.blob({ hash: fromHex(checkpoint.hash), size: checkpoint.size }),
+    },
+    tokenizer: await client.blob(manifest.tokenizer),
     backend: 'wasm',
     certified: [toHex(manifest.genesis.root)],
   });

@@ -53,7 +53,12 @@ async function serveChain(page: Page): Promise<void> {
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
   await page.route('**/api/run', (route) =>
     route.fulfill({
-      json: { protocol: PROTOCOL_VERSION, manifest: base64(chain.run.manifestBytes), relays: [], time: 0 },
+      json: {
+        protocol: PROTOCOL_VERSION,
+        manifest: base64(chain.run.manifestBytes),
+        peer: 'QmHost',
+        time: 0,
+      },
     }),
   );
   await page.route('**/api/certificates?*', (route) => {

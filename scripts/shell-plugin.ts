@@ -14,7 +14,7 @@ const PLACEHOLDER = '__TABSWARM_SHELL__';
 const KEPT = /\.(?:js|css|svg|png|webmanifest)$/;
 const LEFT_OUT = /(?:^|\/)(?:sw\.js$|ort[.-])/;
 
-/** The shell of a built folder. Pages are asked for under the path that people see: `/` and not `/index.html`. */
+/** The shell of a built folder. Pages are asked for under the path that people see: the folder and not its index.html. */
 function shellOf(folder: string): Shell {
   const all = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => statSync(join(folder, name)).isFile())
@@ -29,10 +29,10 @@ function shellOf(folder: string): Shell {
   const pages: Record<string, string> = {};
   const files: string[] = [];
   for (const name of all) {
-    if (name.endsWith('.html')) pages[`/${name.replace(/(^|\/)index\.html$/, '$1')}`] = sha256(name);
+    if (name.endsWith('.html')) pages[name.replace(/(^|\/)index\.html$/, '$1')] = sha256(name);
     else if (KEPT.test(name) && !LEFT_OUT.test(name)) {
       sha256(name);
-      files.push(`/${name}`);
+      files.push(name);
     }
   }
   return { version: whole.digest('base64url').slice(0, 16), pages, files };

@@ -5,6 +5,7 @@
 import { afterEach, beforeEach, vi } from 'vitest';
 import { HostError } from '../peer/host.ts';
 import type { Platform } from '../peer/platform.ts';
+import { toHex } from '../protocol/bytes.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { testIdentity } from '../protocol/testing.ts';
 import { simPlatform } from '../sim/platform.ts';
@@ -125,8 +126,9 @@ async function openPage(s: SimSwarm, options: PageOptions): Promise<Page> {
   const months = new Map<string, Usage>();
   const host = s.host.for(platform.clock);
   const blob = host.blob.bind(host);
-  host.blob = async (hash, signal) => {
-    const bytes = await blob(hash, signal);
+  host.blob = async (ref, signal) => {
+    const bytes = await blob(ref, signal);
+    const hash = toHex(ref.hash);
     const arrived = options.blob === undefined ? bytes : options.blob(hash, bytes);
     if (arrived === null) throw new HostError('status', false, { url: hash, status: 404 });
     return arrived;

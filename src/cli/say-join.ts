@@ -144,6 +144,7 @@ function hostText({ why, url, status }: Extract<Trouble, { code: 'host-unreachab
     case 'no-json':
     case 'other-form':
     case 'no-base64':
+    case 'too-large':
       return `What answers at ${url} is no Tabswarm host of this version.`;
   }
 }

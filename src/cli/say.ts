@@ -5,7 +5,7 @@
 import type { DiskCause } from '../host/disk.ts';
 import type { Fault, FaultCode, FaultFacts } from '../host/faults.ts';
 import { HostFault } from '../host/faults.ts';
-import type { AuditsOff, HostEvent } from '../host/events.ts';
+import type { AuditsOff, HostEvent, ShareOf } from '../host/events.ts';
 import { PlatformError } from '../platform/node/errors.ts';
 import type { OtherEncoding } from '../protocol/decode-text.ts';
 import { messageOf } from '../protocol/errors.ts';
@@ -261,6 +261,15 @@ function auditsOff(off: AuditsOff): string {
   }
 }
 
+const SHARES: Readonly<Record<Exclude<ShareOf, 'origin'>, string>> = {
+  sockets: 'has as many connections as one address may have; more are refused',
+  upgrades: 'has as many WebSockets as one address may have; more are refused',
+  answers: 'waits for as many answers as one address may; more requests are turned away',
+  bytes: 'leaves too many bytes of answers unread; more requests are turned away',
+  pipelined: 'sent many requests without reading an answer; the connection was ended',
+  stalled: 'read nothing of an answer for half a minute; the connection was ended',
+};
+
 /** A line of the log. */
 export function eventText(event: HostEvent): string {
   switch (event.is) {
@@ -288,6 +297,14 @@ export function eventText(event: HostEvent): string {
       return `the file ${event.hash.slice(0, 12)} in "blobs" is missing and cannot be served; restore the data folder from a backup`;
     case 'blob-unreadable':
       return `the file ${event.hash.slice(0, 12)} in "blobs" cannot be read now: ${diskText(event.cause, 'for a reason that the system does not name')}`;
+    case 'share-used-up':
+      return `${event.share} ${SHARES[event.of]}`;
+    case 'origin-refused':
+      return `a page of ${event.origin} asked for a WebSocket and was refused; if that is this host's page behind a proxy, name it with --public-url`;
+    case 'https-without-public-url':
+      return 'a proxy says that it is asked over HTTPS: name the address that it is asked under with --public-url, so that this host can print it and say that it is HTTPS only';
+    case 'few-descriptors':
+      return `the system lets this process open ${event.descriptors} files and sockets: at most ${event.sockets} connections at a time (raise "ulimit -n")`;
     case 'http-failed':
       return `HTTP: ${event.method} ${event.path} failed: ${event.error}`;
     case 'stop-failed':

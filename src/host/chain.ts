@@ -27,7 +27,7 @@ import { CpuState } from '../sparseloco/cpu-state.ts';
 import { SeatedChain } from '../validator/certify.ts';
 import { workloadOf } from '../work/workloads.ts';
 import type { Workload } from '../work/workload.ts';
-import { fault } from './faults.ts';
+import { fault, HostFault } from './faults.ts';
 import type { Store } from './store.ts';
 
 /** Fetches certified work that is not on this disk. Rejects when it cannot be had. */
@@ -242,6 +242,7 @@ export class HostChain {
     try {
       await this.#follower.applyPending(this.#state, signal);
     } catch (cause) {
+      if (cause instanceof HostFault) throw cause; // of the disk, not of the chain
       const detail = cause instanceof OutOfSyncError ? `${cause.code}: ${cause.message}` : messageOf(cause);
       throw fault('no-state', { dir: store.dir, detail }, cause);
     }

@@ -11,6 +11,9 @@ export type AuditsOff =
   | { readonly why: 'software-gpu'; readonly adapter: string; readonly parameters: number }
   | { readonly why: 'no-gpu'; readonly error: string };
 
+/** What one address, or all together, may hold a limited number of; or why a request was not taken. */
+export type ShareOf = 'sockets' | 'upgrades' | 'answers' | 'bytes' | 'pipelined' | 'stalled' | 'origin';
+
 export type HostEvent =
   | ValidatorEvent
   | { readonly is: 'losses-measured-on'; readonly machine: string }
@@ -28,6 +31,14 @@ export type HostEvent =
   | { readonly is: 'blob-damaged' | 'blob-lost'; readonly hash: string }
   /** It may be there and whole: it could not be read now. */
   | { readonly is: 'blob-unreadable'; readonly hash: string; readonly cause: DiskCause | null }
+  /** One address holds all that it may of something. Said once a minute. */
+  | { readonly is: 'share-used-up'; readonly of: Exclude<ShareOf, 'origin'>; readonly share: string }
+  /** A page of another origin asked for a WebSocket. */
+  | { readonly is: 'origin-refused'; readonly origin: string }
+  /** A trusted proxy says that it is asked over HTTPS, and nobody told this host by which address. */
+  | { readonly is: 'https-without-public-url' }
+  /** The system lets this process open few files and sockets. */
+  | { readonly is: 'few-descriptors'; readonly descriptors: number; readonly sockets: number }
   | { readonly is: 'http-failed'; readonly method: string; readonly path: string; readonly error: string }
   | { readonly is: 'stop-failed'; readonly error: string };
 

@@ -1,11 +1,14 @@
 /** Prometheus text exposition (format 0.0.4) of a host: few metrics, so the lines are written by hand. */
 import { ROUND_FAILURES } from '../protocol/messages.ts';
+import type { DoorFigures } from './doorman.ts';
 import type { StatusView } from './view.ts';
 
 export interface ProcessFigures {
   readonly residentBytes: number;
   readonly uptimeSeconds: number;
   readonly httpRequests: ReadonlyMap<number, number>;
+  /** Null: nothing counts them. */
+  readonly door: DoorFigures | null;
 }
 
 type Kind = 'gauge' | 'counter';
@@ -65,6 +68,19 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
   );
   for (const [code, count] of figures.httpRequests)
     lines.push(`tabswarm_http_responses_total{code="${code}"} ${count}`);
+  const { door } = figures;
+  if (door !== null) {
+    metric('tabswarm_http_sockets', 'gauge', 'Connections to the port', door.sockets);
+    metric('tabswarm_http_websockets', 'gauge', 'Those that are WebSockets', door.upgrades);
+    metric('tabswarm_http_answers', 'gauge', 'Answers in progress', door.answers);
+    metric('tabswarm_http_waiting', 'gauge', 'Requests that wait for an answer to end', door.waiting);
+    metric('tabswarm_http_unsent_bytes', 'gauge', 'Bytes of answers that were made and not sent', door.bytes);
+    lines.push(
+      '# HELP tabswarm_http_refused_total Turned away or cut off, by what there was too much of',
+      '# TYPE tabswarm_http_refused_total counter',
+    );
+    for (const [of, count] of door.refused) lines.push(`tabswarm_http_refused_total{of="${of}"} ${count}`);
+  }
   metric('process_resident_memory_bytes', 'gauge', 'Resident memory', figures.residentBytes);
   metric('process_uptime_seconds', 'gauge', 'Seconds since start', figures.uptimeSeconds);
   return `${lines.join('\n')}\n`;

@@ -15,7 +15,8 @@ import { PROTOCOL_VERSION } from '../protocol/limits.ts';
 import type { HostEvent } from './events.ts';
 import { type HostOptions, type RunningHost, startHost } from './run.ts';
 import { loadSeed } from './seeds.ts';
-import { createApp, parseRange } from './server.ts';
+import { parseRange } from './serve-blob.ts';
+import { createApp } from './server.ts';
 import { Store } from './store.ts';
 import { cert, key } from './testing/localhost-tls.ts';
 import { TrustedProxies } from '../swarm/address-share.ts';
@@ -29,6 +30,7 @@ const appDir = join(folder.dir, 'app');
 let host: RunningHost;
 let options: HostOptions;
 let base = '';
+const own = { publicUrl: null, tls: false, trusted: new TrustedProxies() };
 
 beforeAll(async () => {
   mkdirSync(join(appDir, 'assets'), { recursive: true });
@@ -86,7 +88,7 @@ test('run, head, certificates and ledger describe one chain that anybody can che
   if (!opened.ok) throw new Error(opened.detail);
   expect(opened.run.name).toBe(host.opened.run.name);
   expect(run.run).toBe(opened.run.name);
-  expect(run.relays).toEqual([`/dns/localhost/tcp/${host.port}/ws/p2p/${host.view.swarm.peerId}`]);
+  expect(run.peer).toBe(host.view.swarm.peerId);
   expect(run).toMatchObject({ protocol: PROTOCOL_VERSION, iceServers: [] });
 
   const { links, height } = await json('/api/certificates?from=1');
@@ -114,17 +116,18 @@ test('run, head, certificates and ledger describe one chain that anybody can che
   expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
 });
 
-test('another machine is told the address it came by; a hostile Host header is not repeated', async () => {
+test('a policy names the WebSocket by the address that was asked for; a hostile Host header is not repeated', async () => {
   const ask = (hostHeader: string) =>
     raw(`GET /api/run HTTP/1.1\r\nhost: ${hostHeader}\r\nconnection: close\r\n\r\n`);
-  expect(await ask('192.168.1.20:8780')).toMatch(/"\/ip4\/192\.168\.1\.20\/tcp\/8780\/ws\/p2p\//);
-  expect(await ask('[fd00::5]:8780')).toMatch(/"\/ip6\/fd00::5\/tcp\/8780\/ws\/p2p\//);
-  expect(await ask('tabs.example.org')).toMatch(/"\/dns\/tabs\.example\.org\/tcp\/80\/ws\/p2p\//);
+  expect(await ask('192.168.1.20:8780')).toMatch(/connect-src 'self' ws:\/\/192\.168\.1\.20:8780 wss:/);
+  expect(await ask('tabs.example.org')).toMatch(/connect-src 'self' ws:\/\/tabs\.example\.org wss:/);
+  // No source of a policy may be an IPv6 address: 'self' stands for it.
+  expect(await ask('[fd00::5]:8780')).toMatch(/connect-src 'self';/);
   for (const bad of ['a b', 'x"><script>', 'evil.example;x', 'evil.example/path', 'evil.example:99999', '']) {
     const answer = await ask(bad);
     expect(answer).toMatch(/^HTTP\/1\.1 (200|400)/);
     expect(answer).not.toMatch(/evil|script>|a b/);
-    if (answer.startsWith('HTTP/1.1 200')) expect(answer).toContain('"/dns/localhost/');
+    if (answer.startsWith('HTTP/1.1 200')) expect(answer).toContain("connect-src 'self' ws://localhost");
   }
 });
 
@@ -226,7 +229,7 @@ test('hostile paths and methods reach no file', async () => {
 });
 
 test('a flood from one address is slowed down, and only that address', async () => {
-  const app = createApp({ view: host.view, files: null, trusted: new TrustedProxies(), report: () => {} });
+  const app = createApp({ view: host.view, files: null, own, report: () => {} });
   const from = async (remoteAddress: string, forwarded?: string) => {
     const headers = new Headers(forwarded === undefined ? [] : [['x-forwarded-for', forwarded]]);
     const env = { incoming: { socket: { remoteAddress } } };
@@ -272,7 +275,7 @@ test('with a certificate: HTTPS, and a relay address over TLS', async () => {
       }).on('error', reject);
     });
     expect(secure.url).toBe(`https://localhost:${secure.port}/`);
-    expect(JSON.parse(text).relays[0]).toMatch(/^\/dns\/localhost\/tcp\/\d+\/tls\/ws\/p2p\//);
+    expect(JSON.parse(text).peer).toBe(secure.view.swarm.peerId);
   } finally {
     await secure.stop();
   }
@@ -353,7 +356,7 @@ test('a file that is not what its hash says is not served, and that is reported'
   const app = createApp({
     view: { ...host.view, chain: await damaged() },
     files: null,
-    trusted: new TrustedProxies(),
+    own,
     report: (event) => events.push(event),
   });
   const hash = toHex(tokenizer.hash);

@@ -4,15 +4,27 @@ import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { getRequestListener } from '@hono/node-server';
 import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
 import type { IceServer } from '../protocol/ice.ts';
 import { type Clock, every, systemClock } from '../protocol/timer.ts';
 import { TrustedProxies } from '../swarm/address-share.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
+import { requestListener } from './answering.ts';
+import type { OwnAddress } from './asked-address.ts';
 import { HostChain } from './chain.ts';
 import { ChainKeeper } from './chain-keeper.ts';
+import {
+  areFew,
+  CHECKING_INTERVAL,
+  doorLimits,
+  HEADERS_TIMEOUT,
+  KEEP_ALIVE_TIMEOUT,
+  MAX_REQUESTS_PER_SOCKET,
+  openFileLimit,
+  REQUEST_TIMEOUT,
+} from './door-limits.ts';
+import { Doorman } from './doorman.ts';
 import type { HostReport } from './events.ts';
 import { fault } from './faults.ts';
 import type { LossMeter } from '../gauntlet/loss-meter.ts';
@@ -80,18 +92,17 @@ const PROFILES_NOTE = 'profiles';
 const PROFILES_MS = 60_000;
 /** How often a host without a seat looks whether a tab still validates. */
 const VALIDATOR_MS = 5000;
-/** A stranger's slow or idle connections may not keep sockets for long; a WebSocket is past these limits. */
-const HEADERS_TIMEOUT = 10_000;
-const REQUEST_TIMEOUT = 30_000;
-const KEEP_ALIVE_TIMEOUT = 15_000;
-const MAX_CONNECTIONS = 4096;
 
 /** Starts a host. Throws HostFault when it cannot. */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const report = options.report ?? (() => {});
   const clock = systemClock();
   const files = options.appDir === null ? null : new StaticFiles(options.appDir ?? DEFAULT_APP);
-  const trusted = new TrustedProxies(options.trustedProxies);
+  const own: OwnAddress = {
+    publicUrl: options.publicUrl === undefined ? null : new URL(`${options.publicUrl.replace(/\/$/, '')}/`),
+    tls: options.tls !== undefined,
+    trusted: new TrustedProxies(options.trustedProxies),
+  };
   const wanted = newRun(options);
   const problem = problemOfRun(wanted);
   if (problem !== null) throw fault('settings-invalid', problem);
@@ -108,18 +119,16 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     }
   };
   try {
+    let app: ReturnType<typeof createApp> | null = null;
+    const descriptors = openFileLimit();
+    const limits = doorLimits(descriptors);
+    if (areFew(descriptors)) report({ is: 'few-descriptors', descriptors, sockets: limits.sockets });
+    const handle = requestListener(() => app);
+    const door = new Doorman({ server, own, limits, handle, report });
+    stops.push(() => door.stop());
     // The port first: finding it taken after minutes of preparation would be unkind.
     const port = await listen(server, options);
     stops.push(() => closeServer(server));
-    let app: ReturnType<typeof createApp> | null = null;
-    const listener = getRequestListener((request, env) => {
-      if (app !== null) return app.fetch(request, env);
-      return new Response('starting: the run is being prepared\n', {
-        status: 503,
-        headers: { 'retry-after': '2' },
-      });
-    });
-    server.on('request', (request, response) => void listener(request, response));
 
     const opened = await openRun(options.dataDir, wanted, options.validator ?? 'host');
     const { run, store, key } = opened;
@@ -130,8 +139,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const swarm = await createHostSwarm({
       privateKeySeed: opened.nodeSeed,
       topic: run.name,
-      server,
-      trusted,
+      server: door,
+      trusted: own.trusted,
     });
     stops.push(() => swarm.stop());
     const onStop = (undo: () => unknown): void => void stops.push(undo);
@@ -151,10 +160,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       rounds,
       seat: key === null ? 'tab' : 'host',
       iceServers: options.iceServers ?? [],
-      publicUrl: options.publicUrl ?? null,
       startedAt: clock.now(),
     };
-    app = createApp({ view, files, trusted, report });
+    app = createApp({ view, files, own, report, door });
     stops.push(vouchForMembers(view));
     followed.begin();
     if (key === null) stops.push(watchValidator(view, report));
@@ -205,18 +213,19 @@ function createServer(options: HostOptions): Server {
     headersTimeout: HEADERS_TIMEOUT,
     requestTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    connectionsCheckingInterval: CHECKING_INTERVAL,
     maxHeaderSize: 16_384,
   };
   let server: Server;
   if (options.tls === undefined) server = createHttp(limits);
   else {
     try {
-      server = createHttps({ ...limits, ...options.tls });
+      server = createHttps({ ...limits, handshakeTimeout: HEADERS_TIMEOUT, ...options.tls });
     } catch (cause) {
       throw fault('tls-unusable', { error: messageOf(cause) }, cause);
     }
   }
-  server.maxConnections = MAX_CONNECTIONS;
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
   return server;
 }
 

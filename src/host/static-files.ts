@@ -74,7 +74,7 @@ export class StaticFiles {
   }
 
   /** Answer for a URL path, or null when there is no such file. `/` and `/x/` are their index.html. */
-  async get(path: string, acceptEncoding: string, ifNoneMatch: string | null): Promise<StaticAnswer | null> {
+  async get(path: string, brotliWanted: boolean, ifNoneMatch: string | null): Promise<StaticAnswer | null> {
     const name = path.endsWith('/') ? `${path}index.html` : path;
     const file = this.#paths.get(name);
     if (file === undefined) return null;
@@ -93,12 +93,13 @@ export class StaticFiles {
       COMPRESSIBLE.has(extension) &&
       size >= MIN_COMPRESSED_BYTES &&
       size <= MAX_COMPRESSED_BYTES &&
-      /\bbr\b/.test(acceptEncoding);
-    if (!compress) return { status: 200, headers, body: entry.bytes };
+      brotliWanted;
+    if (!compress) return { status: 200, headers: headers, body: entry.bytes };
     entry.compressed ??= brotli(entry.bytes, {
       params: { [constants.BROTLI_PARAM_QUALITY]: size > LARGE_BYTES ? 4 : 6 },
     }).then((bytes) => new Uint8Array(bytes));
-    return { status: 200, headers: { ...headers, 'content-encoding': 'br' }, body: await entry.compressed };
+    const body = await entry.compressed;
+    return { status: 200, headers: { ...headers, 'content-encoding': 'br' }, body };
   }
 
   /** Null when the file vanished since the start (the page is being rebuilt). */

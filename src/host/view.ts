@@ -47,8 +47,6 @@ export interface HostView {
   readonly rounds: RoundsView;
   readonly seat: SeatPlace;
   readonly iceServers: readonly IceServer[];
-  /** Base URL that tabs reach this host by, when it is not the one they asked under (a proxy). */
-  readonly publicUrl: string | null;
   readonly startedAt: number;
 }
 

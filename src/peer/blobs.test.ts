@@ -1,6 +1,7 @@
 /** Bytes by hash: a corrupt source is noted and another asked; what nobody has says who was asked. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../protocol/bytes.ts';
+import type { BlobRef } from '../protocol/schema.ts';
 import { MemoryNetwork } from '../sim/memory-network.ts';
 import { memoryCache } from '../sim/platform.ts';
 import { VirtualClock } from '../sim/virtual-clock.ts';
@@ -36,8 +37,8 @@ const away = (): never => {
 };
 
 function sources(answer: () => Uint8Array<ArrayBuffer>, change: Partial<BlobSources> = {}): BlobSources {
-  const blob = async (hash: string): Promise<Uint8Array<ArrayBuffer>> => {
-    asked.push(hash);
+  const blob = async ({ hash }: BlobRef): Promise<Uint8Array<ArrayBuffer>> => {
+    asked.push(toHex(hash));
     return answer();
   };
   // Nothing else of a host is used here.

@@ -103,7 +103,7 @@ async function fetchAnywhere(
   const hash = toHex(ref.hash);
   const reasons: string[] = [];
   try {
-    const bytes = await sources.host.blob(hash, signal);
+    const bytes = await sources.host.blob(ref, signal);
     if (await isBlob(bytes, ref)) return bytes;
     sources.onCorrupt('host', hash);
     reasons.push('the host sent other bytes');

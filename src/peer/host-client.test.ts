@@ -28,6 +28,9 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
+/** A blob larger than what the tests send of it. */
+const ABCD = { hash: Uint8Array.of(0xab, 0xcd), size: 10_000 };
+
 const json = (value: unknown) => () => new Response(JSON.stringify(value));
 const base64 = (...bytes: number[]): string => btoa(String.fromCharCode(...bytes));
 
@@ -81,9 +84,15 @@ const QUESTIONS: readonly (readonly [string, string, () => Promise<unknown>])[] 
 
 describe('good answers', () => {
   test('the run, with and without ICE servers; unknown fields are left out', async () => {
-    const told = { protocol: 3, manifest: base64(1, 2, 255), relays: ['/dns4/host'] };
+    const told = { protocol: 3, manifest: base64(1, 2, 255), peer: 'QmHost' };
+    const read = {
+      protocol: 3,
+      manifest: Uint8Array.of(1, 2, 255),
+      relays: ['/dns/host/tcp/1234/ws/p2p/QmHost'],
+      iceServers: [],
+    };
     answer = json({ ...told, more: 1 });
-    expect(await client.run()).toEqual({ ...told, manifest: Uint8Array.of(1, 2, 255), iceServers: [] });
+    expect(await client.run()).toEqual(read);
     const iceServers = [{ urls: ['stun:a'], username: 'u', credential: 'c' }, { urls: 'turn:b' }];
     answer = json({ ...told, iceServers });
     expect((await client.run()).iceServers).toEqual(iceServers);
@@ -128,7 +137,7 @@ describe('good answers', () => {
 
   test('a blob in pieces, and all bytes are counted', async () => {
     const pieces = slow();
-    const blob = outcome(client.blob('abcd'));
+    const blob = outcome(client.blob(ABCD));
     pieces.send(3);
     pieces.send(4);
     pieces.end();
@@ -139,7 +148,7 @@ describe('good answers', () => {
     await client.time();
     expect(client.bytesIn).toBe(7 + '{"time":1}'.length);
     answer = () => new Response(null);
-    expect(await client.blob('empty')).toEqual(new Uint8Array());
+    expect(await client.blob({ hash: ABCD.hash, size: 0 })).toEqual(new Uint8Array());
   });
 });
 
@@ -191,6 +200,17 @@ describe.each(QUESTIONS)('%s', (_, path, ask) => {
     expect(clock.pending()).toEqual([]);
   });
 
+  test('is read to a limit, and no further', async () => {
+    let sent = 0;
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+      sent += 1 << 16;
+      controller.enqueue(new Uint8Array(1 << 16).fill(32));
+    };
+    answer = () => new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+    expect(await outcome(ask())).toMatchObject({ code: 'too-large', retry: false, facts: { url } });
+    expect(sent).toBeLessThan(4 << 20);
+  });
+
   test('is given up when the body stalls', async () => {
     slow().send(10);
     const error = await outcome(ask());
@@ -199,7 +219,7 @@ describe.each(QUESTIONS)('%s', (_, path, ask) => {
 });
 
 test.each([
-  ['run', { protocol: 3, manifest: '**', relays: [] }],
+  ['run', { protocol: 3, manifest: '**', peer: 'QmHost' }],
   ['links', { links: [{ certificate: '**', opinions: [] }] }],
   ['links', { links: [{ certificate: '', opinions: ['**'] }] }],
   ['profiles', { profiles: ['**'] }],
@@ -217,23 +237,86 @@ describe('a download', () => {
   ])('answered with status %i; retry: %s', async (status, retry) => {
     answer = () => new Response('', { status });
     const facts = { url: 'http://host:1234/api/blob/abcd', status };
-    expect(await outcome(client.blob('abcd'))).toMatchObject({ code: 'status', retry, facts });
+    expect(await outcome(client.blob(ABCD))).toMatchObject({ code: 'status', retry, facts });
     expect(clock.pending()).toEqual([]);
   });
 
-  test('broken off in the middle', async () => {
+  test('broken off before the first byte', async () => {
     const pieces = slow();
-    const blob = outcome(client.blob('abcd'));
-    pieces.send(100);
+    const blob = outcome(client.blob(ABCD));
     clock.at(clock.now() + 10, () => pieces.breakOff());
-    expect(await blob).toMatchObject({ code: 'broken-off', retry: true, facts: { url: 'http://host:1234' } });
+    expect(await blob).toMatchObject({ code: 'broken-off', retry: true });
     expect(clock.pending()).toEqual([]);
+  });
+
+  /** A host that knows ranges and ends each answer after `most` bytes. */
+  function ranges(bytes: Uint8Array<ArrayBuffer>, most: number): string[] {
+    const ranges: string[] = [];
+    vi.stubGlobal('fetch', async (_: string, { headers }: { headers: Record<string, string> }) => {
+      const asked = headers['range'] ?? '';
+      ranges.push(asked);
+      const [, from = '0', to = `${bytes.length - 1}`] = /^bytes=(\d+)-(\d+)$/.exec(asked) ?? [];
+      const body = bytes.slice(Number(from), Math.min(Number(to) + 1, Number(from) + most));
+      return new Response(body, { status: asked === '' ? 200 : 206 });
+    });
+    return ranges;
+  }
+  const MIB = 1 << 20;
+  const LARGE = 9 * MIB;
+  const large = (): Uint8Array<ArrayBuffer> => Uint8Array.from({ length: LARGE }, (_, i) => i % 251);
+
+  test('of a large blob goes by ranges, and what came before a break is kept', async () => {
+    const bytes = large();
+    const whole = ranges(bytes, Number.POSITIVE_INFINITY);
+    const ref = { ...ABCD, size: LARGE };
+    expect(Buffer.compare(await client.blob(ref), bytes)).toBe(0);
+    expect(whole).toEqual([
+      `bytes=0-${4 * MIB - 1}`,
+      `bytes=${4 * MIB}-${8 * MIB - 1}`,
+      `bytes=${8 * MIB}-${LARGE - 1}`,
+    ]);
+    const broken = ranges(bytes, 3 * MIB);
+    expect(Buffer.compare(await client.blob(ref), bytes)).toBe(0);
+    expect(broken).toHaveLength(3);
+    ranges(bytes, 0);
+    expect(await outcome(client.blob(ref))).toMatchObject({ code: 'broken-off', retry: true });
+  });
+
+  test('under a volunteer’s limit takes pieces that a host need not wait for', async () => {
+    const limit = new RateLimit(() => clock.now());
+    limit.set({ in: 1e12, out: null });
+    client = new HostClient('http://host:1234', clock, limit);
+    const asked = ranges(large(), Number.POSITIVE_INFINITY);
+    await client.blob({ ...ABCD, size: LARGE });
+    expect(asked).toHaveLength(36);
+  });
+
+  test('from a proxy that knows no ranges: everything comes with the first', async () => {
+    const bytes = large();
+    answer = () => new Response(bytes);
+    expect(Buffer.compare(await client.blob({ ...ABCD, size: LARGE }), bytes)).toBe(0);
+    expect(asked).toHaveLength(1);
+  });
+
+  test('ends with the first byte that is too many, and its source is told to stop', async () => {
+    let [sent, stopped] = [0, false];
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+      sent += 1000;
+      controller.enqueue(new Uint8Array(1000));
+    };
+    const cancel = (): void => {
+      stopped = true;
+    };
+    answer = () => new Response(new ReadableStream({ pull, cancel }, { highWaterMark: 0 }));
+    expect(await outcome(client.blob(ABCD))).toMatchObject({ code: 'too-large', retry: false });
+    expect(sent).toBe(11_000);
+    expect(stopped).toBe(true);
   });
 
   test('that goes on slowly for hours is waited for; one that stands still for a minute is not', async () => {
     const pieces = slow();
     let ended: unknown = null;
-    void client.blob('abcd').then(
+    void client.blob(ABCD).then(
       (bytes) => {
         ended = bytes;
       },
@@ -247,14 +330,14 @@ describe('a download', () => {
       expect(ended).toBeNull();
     }
     await clock.run(clock.now() + 2000);
-    expect(ended).toMatchObject({ name: 'HostError', code: 'broken-off', retry: true });
+    expect(ended).toMatchObject({ name: 'HostError', retry: true });
     expect(client.bytesIn).toBe(1000);
   });
 
   test('that never begins is given up as one that stands still', async () => {
     answer = hang;
     const t0 = clock.now();
-    expect(await outcome(client.blob('abcd'))).toMatchObject({ code: 'unreachable', retry: true });
+    expect(await outcome(client.blob(ABCD))).toMatchObject({ code: 'unreachable', retry: true });
     expect(clock.now() - t0).toBe(60_000);
   });
 
@@ -268,7 +351,7 @@ describe('a download', () => {
     };
     client = new HostClient('http://host:1234', clock, limit);
     const pieces = slow();
-    const blob = outcome(client.blob('abcd'));
+    const blob = outcome(client.blob(ABCD));
     pieces.send(10);
     pieces.send(20);
     pieces.end();
@@ -286,7 +369,7 @@ describe('an abort', () => {
       (signal: AbortSignal) => client.links(1, signal),
       (signal: AbortSignal) => client.validators(signal),
       (signal: AbortSignal) => client.profiles(signal),
-      (signal: AbortSignal) => client.blob('abcd', signal),
+      (signal: AbortSignal) => client.blob(ABCD, signal),
     ]) {
       expect(await outcome(ask(AbortSignal.abort(reason)))).toBe(reason);
       const abort = new AbortController();
@@ -299,7 +382,7 @@ describe('an abort', () => {
   });
 
   test('in the middle of a body is thrown as it is', async () => {
-    for (const ask of [(s: AbortSignal) => client.head(s), (s: AbortSignal) => client.blob('abcd', s)]) {
+    for (const ask of [(s: AbortSignal) => client.head(s), (s: AbortSignal) => client.blob(ABCD, s)]) {
       const abort = new AbortController();
       const pieces = slow();
       const asking = outcome(ask(abort.signal));

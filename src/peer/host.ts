@@ -1,6 +1,7 @@
 /** The organizer's host as a participant uses it. HTTP in life (host-client.ts), a double in memory in simulations. */
 import type { SealedLink } from '../chain/follower.ts';
 import type { ClockSample } from '../protocol/clock.ts';
+import type { BlobRef } from '../protocol/schema.ts';
 
 /** What the host says of the run it serves. Only the manifest in it is signed. */
 export interface RunAnswer {
@@ -40,12 +41,19 @@ export interface Host {
   profiles(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
   /** One sample for the clock. */
   time(): Promise<ClockSample>;
-  /** Bytes by content address (hex), not yet checked against it. */
-  blob(hash: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Bytes by content address, not yet checked against it; never more than the blob's size. */
+  blob(ref: BlobRef, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Why the host could not be asked. `retry`: whether waiting may help. */
-export type HostProblem = 'unreachable' | 'broken-off' | 'status' | 'no-json' | 'other-form' | 'no-base64';
+export type HostProblem =
+  | 'unreachable'
+  | 'broken-off'
+  | 'status'
+  | 'no-json'
+  | 'other-form'
+  | 'no-base64'
+  | 'too-large';
 
 export class HostError extends Error {
   static override readonly name = 'HostError';

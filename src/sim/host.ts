@@ -17,6 +17,7 @@ import { decodeCheckpoint, encodeCheckpoint } from '../model/checkpoint.ts';
 import type { Host, HeadAnswer } from '../peer/host.ts';
 import { HostError } from '../peer/host.ts';
 import { bytesEqual, sha256Sync, toHex } from '../protocol/bytes.ts';
+import type { BlobRef } from '../protocol/schema.ts';
 import { open } from '../protocol/envelope.ts';
 import { PROTOCOL_VERSION } from '../protocol/limits.ts';
 import { type Clock, pause } from '../protocol/timer.ts';
@@ -274,7 +275,8 @@ class AskedHost implements Host {
     return { t0, serverTime, t1: this.#machine.now() };
   }
 
-  async blob(hash: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async blob(ref: BlobRef, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const hash = toHex(ref.hash);
     const bytes = await this.#ask('blob', signal, () => this.#host.blob(hash));
     if (bytes === null) throw new HostError('status', false, { url: `${URL}${hash}`, status: 404 });
     this.bytesIn += bytes.byteLength;

@@ -3,8 +3,10 @@ import type { Connection } from '@libp2p/interface';
 import type { LinkPath } from './types.ts';
 
 /**
- * Multiaddr of the host's WebSocket, which shares its port with the page: `http://127.0.0.1:8080/` gives
- * `/ip4/127.0.0.1/tcp/8080/ws/p2p/ID`, `https://example.org/` gives `/dns4/example.org/tcp/443/tls/ws/p2p/ID`.
+ * Multiaddr of the host's WebSocket, which shares its address with the page: `http://127.0.0.1:8080/` gives
+ * `/ip4/127.0.0.1/tcp/8080/ws/p2p/ID`, `https://example.org/` gives `/dns/example.org/tcp/443/tls/ws/p2p/ID`, and
+ * `https://example.org/app/` gives `/dns/example.org/tcp/443/tls/ws/http-path/%2Fapp%2Fswarm/p2p/ID`: a proxy that
+ * serves the page below a path passes on what is below that path. The page's address ends in a slash or in a file.
  * Throws TypeError when `pageUrl` is no URL.
  */
 export function hostMultiaddr(pageUrl: string | URL, hostPeerId: string): string {
@@ -17,7 +19,18 @@ export function hostMultiaddr(pageUrl: string | URL, hostPeerId: string): string
       ? `/ip4/${host}`
       : `/dns/${host}`;
   const port = url.port === '' ? (secure ? '443' : '80') : url.port;
-  return `${name}/tcp/${port}${secure ? '/tls/ws' : '/ws'}/p2p/${hostPeerId}`;
+  const folder = url.pathname.replace(/[^/]*$/, '');
+  const path = folder === '/' ? '' : `/http-path/${encodeURIComponent(`${folder}${SOCKET_NAME}`)}`;
+  return `${name}/tcp/${port}${secure ? '/tls/ws' : '/ws'}${path}/p2p/${hostPeerId}`;
+}
+
+/** Of the WebSocket below a path. A host takes upgrades under any name; libp2p cannot say a path that ends in a slash. */
+const SOCKET_NAME = 'swarm';
+
+/** The path in a host's multiaddr, as it stands there, and the multiaddr without it, as libp2p's matchers want it. */
+export function splitPath(address: string): { readonly plain: string; readonly path: string | null } {
+  const path = /\/http-path\/[^/]+/.exec(address)?.[0] ?? null;
+  return { plain: path === null ? address : address.replace(path, ''), path };
 }
 
 /** Peer id at the end of a multiaddr. Throws TypeError when there is none. */

@@ -9,14 +9,14 @@ import { identify } from '@libp2p/identify';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import type { webRTC } from '@libp2p/webrtc';
-import { webSockets } from '@libp2p/websockets';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
-import { peerIdOf } from './addresses.ts';
+import { peerIdOf, splitPath } from './addresses.ts';
 import { BanList, createGater } from './bans.ts';
 import { gossipService } from './gossip.ts';
 import { type HandoverAnswer, handOver } from './handover.ts';
+import { webSocketsBelow } from './host-socket.ts';
 import { keepHost } from './keep-host.ts';
 import { keepLinks } from './keep-links.ts';
 import * as limits from './limits.ts';
@@ -61,7 +61,12 @@ export async function createPeerNode(
   options: PeerNodeOptions,
   direct: DirectTransport | null,
 ): Promise<PeerNode & PeerSwarm> {
-  const relays = options.relays.map((relay) => multiaddr(relay).toString()); // one spelling of each
+  const paths = new Map<string, string>();
+  const relays = options.relays.map((relay) => {
+    const { plain, path } = splitPath(multiaddr(relay).toString()); // one spelling of each
+    if (path !== null) paths.set(plain, path);
+    return plain;
+  });
   const hosts = new Set(relays.map(peerIdOf));
   const target = options.maxLinks ?? limits.TARGET_LINKS;
   const mostLinks = options.maxLinks === undefined ? limits.MAX_LINKS : 2 * options.maxLinks;
@@ -77,7 +82,7 @@ export async function createPeerNode(
       listen: direct === null ? [] : [...relays.map(() => '/p2p-circuit'), '/webrtc'],
     },
     transports: [
-      webSockets(),
+      webSocketsBelow(paths),
       ...(direct === null
         ? []
         : [circuitRelayTransport({ reservationCompletionTimeout: limits.DIAL_TIMEOUT }), direct]),

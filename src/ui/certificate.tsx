@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'react';
 import type { SignedContribution } from '../app/contributions.ts';
 import { verifyLink } from '../peer/verify-contribution.ts';
+import { pageBase } from '../platform/browser/page-base.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { drawCertificate, HEIGHT, WIDTH } from './certificate-picture.ts';
 import { useActions, useApp } from './context.tsx';
@@ -29,7 +30,7 @@ export function Certificate() {
     try {
       const draft = (await actions?.contribution()) ?? null;
       if (draft === null) throw new Error(t.stopped);
-      const signed = await draft.finish(await drawCertificate(draft, location.host));
+      const signed = await draft.finish(await drawCertificate(draft, pageBase().replace(/^https?:\/\//, '')));
       setMade(
         handOver(
           signed,
@@ -60,7 +61,7 @@ export function Certificate() {
             {working ? t.making : made === null ? t.make : t.again}
           </button>
         )}
-        <a className="certificate-check" href="/#verify" target="_blank" rel="noreferrer">
+        <a className="certificate-check" href="./#verify" target="_blank" rel="noreferrer">
           {t.check}
         </a>
       </div>
@@ -70,7 +71,7 @@ export function Certificate() {
 
 function handOver({ file, claim }: SignedContribution, contributor: string, alt: string): Made {
   const png = new File([file], t.fileName(contributor.slice(0, 8)), { type: 'image/png' });
-  return { file: png, url: URL.createObjectURL(png), link: verifyLink(location.origin, claim), alt };
+  return { file: png, url: URL.createObjectURL(png), link: verifyLink(pageBase(), claim), alt };
 }
 
 function Handover({ made }: { readonly made: Made }) {

@@ -5,6 +5,7 @@
 import { messageOf } from '../protocol/errors.ts';
 import { createRoot } from 'react-dom/client';
 import { createAppStore } from '../app/store.ts';
+import { pageBase } from '../platform/browser/page-base.ts';
 import { App } from './app.tsx';
 import { createDevice } from './shell/device.ts';
 import { noticeText } from './strings/install.ts';
@@ -26,13 +27,13 @@ addEventListener('hashchange', () => {
 
 if (visit === 'verify') {
   const { openVerifyPage } = await import('./verify-page.tsx');
-  root.render(openVerifyPage(location.origin, location.hash));
+  root.render(openVerifyPage(pageBase(), location.hash));
 } else if (visit === 'validate') {
   const [{ openValidation }, { ValidatePage }] = await Promise.all([
     import('../platform/browser/page.ts'),
     import('./validate-page.tsx'),
   ]);
-  root.render(<ValidatePage {...openValidation(location.origin)} />);
+  root.render(<ValidatePage {...openValidation(pageBase())} />);
 } else {
   const device = createDevice(noticeText);
   root.render(<App store={createAppStore()} actions={null} device={device} />);
@@ -42,7 +43,7 @@ if (visit === 'verify') {
 async function startSession(device: ReturnType<typeof createDevice>): Promise<void> {
   try {
     const { openSession } = await import('../platform/browser/page.ts');
-    const session = openSession(location.origin);
+    const session = openSession(pageBase());
     device.follow(session.store);
     root.render(<App store={session.store} actions={session.actions} model={session} device={device} />);
   } catch (error) {

@@ -6,11 +6,11 @@ import { strings } from './strings.ts';
 /** `children`: the words of the link to the main page. */
 export const SideMasthead = ({ children }: { readonly children: ReactNode }) => (
   <header className="masthead">
-    <a className="brand" href="/">
+    <a className="brand" href="./">
       <Logo />
       {strings.product}
     </a>
-    <a className="masthead-link" href="/">
+    <a className="masthead-link" href="./">
       {children}
     </a>
   </header>

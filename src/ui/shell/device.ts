@@ -100,10 +100,10 @@ async function watchVersion(onNew: () => void): Promise<void> {
   const check = async () => {
     const own = document.querySelector<HTMLScriptElement>('script[type=module][src]')?.src;
     const files = await shellFiles(workers.controller);
-    if (own !== undefined && files !== null && !files.includes(new URL(own).pathname)) onNew();
+    if (own !== undefined && files !== null && !files.includes(own)) onNew();
   };
   try {
-    const registration = await workers.register('/sw.js');
+    const registration = await workers.register('./sw.js');
     workers.addEventListener('controllerchange', () => void check());
     setInterval(() => void registration.update().catch(() => {}), UPDATE_CHECK_MS);
     document.addEventListener('visibilitychange', () => {

@@ -11,7 +11,7 @@
 export interface Shell {
   /** Hash of the paths and contents below. */
   readonly version: string;
-  /** Pages by path with the SHA-256 of their bytes, base64url. */
+  /** Pages by path below the worker's folder with the SHA-256 of their bytes, base64url; the folder's own is empty. */
   readonly pages: Readonly<Record<string, string>>;
   readonly files: readonly string[];
 }
@@ -44,7 +44,8 @@ interface WorkerScope {
 }
 const scope = self as unknown as WorkerScope;
 
-const PREFIX = 'tabswarm-shell-';
+/** Another host below another path of this origin has its own caches. */
+const PREFIX = `tabswarm-shell-${location.pathname.replace(/sw\.js$/, '')} `;
 /** Builds kept: this one, and the one that open tabs may still be on. */
 const KEPT_BUILDS = 2;
 
@@ -53,7 +54,9 @@ const SHELL = '__TABSWARM_SHELL__';
 const shell: Shell = SHELL.startsWith('__')
   ? { version: 'unbuilt', pages: {}, files: [] }
   : (JSON.parse(decodeURIComponent(SHELL)) as Shell); // written by our own build
-const files = new Set(shell.files);
+/** The folder that the app is served from: a host may lie below a path. */
+const home = new URL('.', location.href).href;
+const files = new Set(shell.files.map((path) => home + path));
 
 scope.addEventListener('install', (event) => {
   event.waitUntil(keepShell().then(() => scope.skipWaiting()));
@@ -68,17 +71,18 @@ scope.addEventListener('fetch', (event) => {
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== location.origin) return;
   if (request.mode === 'navigate') {
-    if (url.pathname in shell.pages) event.respondWith(page(request, url.pathname));
-  } else if (url.pathname.startsWith('/assets/')) {
+    const path = (url.origin + url.pathname).slice(home.length);
+    if (url.href.startsWith(home) && path in shell.pages) event.respondWith(page(request, home + path));
+  } else if (url.href.startsWith(`${home}assets/`)) {
     event.respondWith(asset(request));
-  } else if (files.has(url.pathname)) {
-    event.respondWith(fetch(request).catch(() => kept(url.pathname)));
+  } else if (files.has(url.origin + url.pathname)) {
+    event.respondWith(fetch(request).catch(() => kept(url.origin + url.pathname)));
   }
 });
 
 // A page asks whether it belongs to this build.
 scope.addEventListener('message', (event) => {
-  if (event.data === 'files') event.ports[0]?.postMessage(shell.files);
+  if (event.data === 'files') event.ports[0]?.postMessage([...files]);
 });
 
 scope.addEventListener('notificationclick', (event) => {
@@ -89,13 +93,13 @@ scope.addEventListener('notificationclick', (event) => {
 async function keepShell(): Promise<void> {
   const cache = await caches.open(PREFIX + shell.version);
   for (const [path, hash] of Object.entries(shell.pages)) {
-    const response = await fetch(path, { cache: 'no-store' });
+    const response = await fetch(home + path, { cache: 'no-store' });
     const bytes = await response.clone().arrayBuffer();
     // The host may have been updated since it sent this script: the next one will fit.
     if (!response.ok || (await digest(bytes)) !== hash) throw new Error(`${path} is of another build`);
-    await cache.put(path, response);
+    await cache.put(home + path, response);
   }
-  await cache.addAll(shell.files);
+  await cache.addAll([...files]);
 }
 
 async function dropOldBuilds(): Promise<void> {

@@ -161,6 +161,8 @@ function hostText({ why, url, status }: Trouble & { readonly code: 'host-unreach
       return `The answer of ${url} is no JSON. The address may not be a Tabswarm host.`;
     case 'other-form':
       return `The answer of ${url} has another form than this page expects. The page may be older than the host.`;
+    case 'too-large':
+      return `The answer of ${url} is larger than it may be. The address may not be a Tabswarm host.`;
     case 'no-base64':
       return `The host at ${url} sent bytes that are not base64. Reload the page.`;
   }
