@@ -1,6 +1,6 @@
 /** Answers of the Hono app on a node:http server. Long bodies go to the connection piece by piece ({@link sendBody}). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import { bodyStream, sendBody, type Source } from './pieces.ts';
 
@@ -47,7 +47,7 @@ export function requestListener(
     throw SENT;
   };
   const errorHandler = (error: unknown): Response | undefined =>
-    error === SENT ? undefined : new Response(null, { status: 500 });
+    error === SENT ? undefined : new Response(null, { status: error instanceof RequestError ? 400 : 500 });
   const listener = getRequestListener(answer as Parameters<typeof getRequestListener>[0], {
     errorHandler,
   });

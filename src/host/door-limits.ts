@@ -49,7 +49,7 @@ export interface DoorLimits {
 /** What fits `descriptors`, the files and sockets that this process may have open. */
 export function doorLimits(descriptors: number): DoorLimits {
   const free = Math.max(16, descriptors - OWN_DESCRIPTORS);
-  const answers = Math.min(256, Math.floor(free / 4));
+  const answers = Math.min(128, Math.floor(free / 4));
   const sockets = Math.min(MOST_SOCKETS, free - answers);
   const share = (all: number, most: number): number => Math.max(2, Math.min(most, Math.floor(all / 4)));
   const upgrades = Math.floor(sockets * 0.8);
@@ -59,10 +59,10 @@ export function doorLimits(descriptors: number): DoorLimits {
     upgrades,
     upgradeShare: share(upgrades, 256),
     answers,
-    answerShare: share(answers, 64),
+    answerShare: share(answers, 32),
     waiting: 1024,
     waitingShare: 512,
-    pipelined: 4,
+    pipelined: 3,
     bytes: 16 * MiB,
     bytesShare: 4 * MiB,
   };

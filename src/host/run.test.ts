@@ -236,14 +236,14 @@ test('a flood from one address is slowed down, and only that address', async () 
     return (await app.request('http://localhost/api/time', { headers }, env)).status;
   };
   const flood = async (ask: (i: number) => Promise<number>): Promise<number> => {
-    for (let i = 0; i < 20_000; i++) if ((await ask(i)) === 429) return i;
+    for (let i = 0; i < 6000; i++) if ((await ask(i)) === 429) return i;
     return Number.POSITIVE_INFINITY;
   };
   expect(await flood(() => from('203.0.113.1'))).toBeGreaterThan(3999);
   expect(await from('203.0.113.2')).toBe(200);
   // A stranger may name any addresses before it, and has the 2^64 of its own network.
-  expect(await flood((i) => from('203.0.113.3', `10.0.${i >> 8}.${i & 255}`))).toBeLessThan(20_000);
-  expect(await flood((i) => from(`2001:db8::${i.toString(16)}`))).toBeLessThan(20_000);
+  expect(await flood((i) => from('203.0.113.3', `10.0.${i >> 8}.${i & 255}`))).toBeLessThan(6000);
+  expect(await flood((i) => from(`2001:db8::${i.toString(16)}`))).toBeLessThan(6000);
   expect(await from('2001:db8:0:1::1')).toBe(200);
   // A proxy on this machine serves many, and each has its own.
   expect(await flood((i) => from('127.0.0.1', `10.0.${i >> 8}.${i & 255}`))).toBe(Number.POSITIVE_INFINITY);
