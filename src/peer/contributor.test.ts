@@ -278,6 +278,28 @@ describe('the last round', () => {
     expect(settled).toEqual(['reset']);
   });
 
+  test('in a run with audits, not judged since the evaluator failed: told so, and goes on from what it had', async () => {
+    const meter = new PretendedLosses(16);
+    const s = await swarmOf({ ...audited(true), meter });
+    const { peer, settled } = await watched(s);
+    await s.untilHeight(2);
+    const { round } = s.host.follower.head;
+    const losses = meter.losses.bind(meter);
+    meter.losses = async (batch, step) => {
+      if (s.run.rounds.round(s.clock.now()) === round + 1 && step !== undefined)
+        throw new Error('the driver is gone');
+      return losses(batch, step);
+    };
+    await s.untilRound(round + 2);
+    await settle(s);
+    expect(entryOf(s, peer, round + 1)).toBeUndefined();
+    expect(settled.at(-1)).toBe('undone');
+    await s.untilRound(round + 3);
+    await settle(s);
+    // The validators take it that it goes on from there: its next claim follows.
+    expect(entryOf(s, peer, round + 2)).toBeDefined();
+  });
+
   function audited(drawn: boolean): SimSwarmOptions {
     const gauntlet = {
       maxAccepted: 16,

@@ -147,8 +147,24 @@ test('in a run with audits each round starts from what the last one left, howeve
   await round(1);
   const third = await finish(3);
   expect(third.before).toEqual(second.accepted);
+  // Nobody looked at it: error feedback and moments are again what it started from.
+  await audited.settle('undone');
+  await round(2);
+  const fourth = await finish(4);
+  expect(fourth.before).toEqual(second.accepted);
+  const undone = await audited.carry(4);
+  expect(await carryDigests(undone?.before as Carry)).toEqual(answer?.after.digests);
+  expect(undone?.after.step).toBe((answer?.after.step ?? 0) + 2);
+  await audited.settle('undone');
+  await audited.settle('accepted');
+  await round(1);
+  expect((await finish(5)).before).toEqual(fourth.accepted);
   await audited.settle('reset');
   await round(2);
-  expect((await finish(4)).before).toEqual(zeros);
+  const sixth = await finish(6);
+  expect(sixth.before).toEqual(zeros);
+  await audited.settle('undone');
+  await round(1);
+  expect((await finish(7)).before).toEqual(zeros);
   await audited.close();
 });
