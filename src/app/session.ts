@@ -354,7 +354,8 @@ class SessionImpl implements SessionActions {
     const problem = problemOf(trouble);
     if (GPU_CODES.some((code) => code === problem.code)) clear(this.store, ...GPU_CODES);
     raise(this.store, problem);
-    if (this.#abort === null || trouble.code === 'corrupt-data') return;
+    // Nothing waits for these.
+    if (this.#abort === null || trouble.code === 'corrupt-data' || trouble.code === 'ice-skipped') return;
     if (trouble.code === 'protocol-version' && trouble.theirs === null) return;
     const activity = trouble.recovering ? 'waiting' : 'failed';
     this.store.setState({ activity, waitingFor: { why: 'trouble', trouble } });

@@ -4,6 +4,7 @@ import type { Trouble } from '../peer/reasons.ts';
 import type { GpuRemedy, PlatformError } from '../platform/node/errors.ts';
 import type { DirectSupport } from '../platform/node/swarm.ts';
 import type { NodeDevice } from '../platform/node/trainer.ts';
+import { iceText } from '../ui/strings/ice.ts';
 import { noteText } from '../ui/strings/notes.ts';
 import { misfitText } from '../ui/strings/problems.ts';
 import type { RoundReport } from './round-log.ts';
@@ -83,6 +84,7 @@ export function roundText(report: RoundReport): string {
 /** What went wrong and what to do; for one that passes, that it goes on by itself. */
 export function troubleText(trouble: Trouble): string {
   const text = troubleItself(trouble);
+  if (trouble.code === 'ice-skipped') return `${text} Links go on without them.`;
   return trouble.recovering ? `${text} It is tried again by itself.` : text;
 }
 
@@ -114,6 +116,8 @@ function troubleItself(trouble: Trouble): string {
       return trouble.source === 'cache'
         ? `Kept data was damaged on this disk (${trouble.hash.slice(0, 12)}) and is fetched again.`
         : `The host sent damaged data (${trouble.hash.slice(0, 12)}).`;
+    case 'ice-skipped':
+      return `The host names STUN or TURN servers that cannot be used: ${trouble.skipped.map(iceText).join('; ')}.`;
     case 'gpu-unavailable':
       return 'The graphics device cannot be opened. Is its driver installed? With --device cpu the processor trains.';
     case 'gpu-withdrawn':

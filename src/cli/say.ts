@@ -9,11 +9,12 @@ import type { AuditsOff, HostEvent, ShareOf } from '../host/events.ts';
 import { PlatformError } from '../platform/node/errors.ts';
 import type { OtherEncoding } from '../protocol/decode-text.ts';
 import { messageOf } from '../protocol/errors.ts';
+import { iceText } from '../ui/strings/ice.ts';
 import { handoverText, validatorLine } from '../ui/strings/validator-events.ts';
 import { platformText } from './say-join.ts';
 import type { SettingProblem } from '../host/settings.ts';
 import type { IceFault } from '../protocol/ice.ts';
-import { iceText, settingText } from './say-settings.ts';
+import { settingText } from './say-settings.ts';
 
 /** Which port a host takes when none is named; a sentence suggests it. */
 const ORDINARY_PORT = 8780;

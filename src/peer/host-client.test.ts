@@ -93,7 +93,8 @@ describe('good answers', () => {
     };
     answer = json({ ...told, more: 1 });
     expect(await client.run()).toEqual(read);
-    const iceServers = [{ urls: ['stun:a'], username: 'u', credential: 'c' }, { urls: 'turn:b' }];
+    // Not looked at here: a bad entry must not take the run from a tab.
+    const iceServers = [{ urls: ['stun:a'], username: 'u', credential: 'c' }, { urls: 7 }, 'turn:b'];
     answer = json({ ...told, iceServers });
     expect((await client.run()).iceServers).toEqual(iceServers);
     expect(asked).toEqual(['http://host:1234/api/run', 'http://host:1234/api/run']);

@@ -20,16 +20,7 @@ const RunSchema = v.object({
   manifest: v.string(),
   /** Peer id of the host's swarm node. */
   peer: v.pipe(v.string(), v.regex(/^[1-9A-HJ-NP-Za-km-z]{1,128}$/)),
-  iceServers: v.optional(
-    v.array(
-      v.object({
-        urls: v.union([v.string(), v.array(v.string())]),
-        username: v.exactOptional(v.string()),
-        credential: v.exactOptional(v.string()),
-      }),
-    ),
-    [],
-  ),
+  iceServers: v.optional(v.array(v.unknown()), []),
 });
 
 const HeadSchema = v.object({

@@ -150,6 +150,7 @@ export class Participant {
         relays: answer.relays,
         topic: run.name,
         iceServers: answer.iceServers,
+        onIceSkipped: (skipped) => this.#o.events.trouble({ code: 'ice-skipped', recovering: true, skipped }),
         ...(limit === undefined ? {} : { limit }),
       });
       if (signal.aborted) return;

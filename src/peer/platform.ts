@@ -3,12 +3,12 @@
  * differs between them is behind this port, and nothing else is.
  */
 import type { Identity } from '../protocol/identity.ts';
+import type { SkippedIce } from '../protocol/ice.ts';
 import type { Clock } from '../protocol/timer.ts';
 import type { RateLimit } from '../swarm/rate-limit.ts';
 import type { HandoverAnswer } from '../swarm/handover.ts';
 import type { Swarm } from '../swarm/types.ts';
 import type { BlobCache } from './blobs.ts';
-import type { IceServer } from './host.ts';
 
 /** A participant's node: a swarm, and the stream on which a validator hands certificates to the host. */
 export interface PeerSwarm extends Swarm {
@@ -20,7 +20,10 @@ export interface JoinSwarmOptions {
   readonly relays: readonly string[];
   /** Gossip topic: the run's name. */
   readonly topic: string;
-  readonly iceServers: readonly IceServer[];
+  /** As the host names them, unchecked. */
+  readonly iceServers: readonly unknown[];
+  /** Some of them cannot be used here and were left out. */
+  readonly onIceSkipped: (skipped: readonly SkippedIce[]) => void;
   /** What the volunteer allows of the line. */
   readonly limit?: RateLimit;
 }

@@ -2,6 +2,7 @@
  * What a participant is doing and why it waits, typed. Words for it are in ui/strings/ and cli/say.ts, nowhere below.
  */
 import type { GpuLack } from '../kernels/gpu.ts';
+import type { SkippedIce } from '../protocol/ice.ts';
 import type { MisfitFacts } from '../training/errors.ts';
 import type { HostProblem } from './host.ts';
 
@@ -54,6 +55,8 @@ export type Trouble = { readonly recovering: boolean } & (
   | { readonly code: 'bad-manifest'; readonly detail: string }
   | { readonly code: 'out-of-sync'; readonly why: 'root-differs' | 'no-state'; readonly height: number }
   | { readonly code: 'corrupt-data'; readonly source: 'cache' | 'host'; readonly hash: string }
+  /** The organizer's list has ICE servers that cannot be used here; the others are. Nothing waits for it. */
+  | { readonly code: 'ice-skipped'; readonly skipped: readonly SkippedIce[] }
   | { readonly code: 'gpu-unavailable'; readonly lack: GpuLack }
   | ({ readonly code: 'adapter-too-small' } & MisfitFacts)
   | { readonly code: 'device-lost'; readonly detail: string }

@@ -4,18 +4,17 @@
  */
 import { webRTC } from '@libp2p/webrtc';
 import { shimInitRace } from './init-race-shim.ts';
+import { type IceOptions, iceServersFor } from './ice.ts';
 import { createPeerNode, type PeerNode, type PeerNodeOptions } from './peer-node.ts';
 import { sayGoodbye } from './upkeep.ts';
 
-export interface TabSwarmOptions extends PeerNodeOptions {
-  /** STUN and TURN servers. Default none: libp2p's own default would tell four public servers about each volunteer. */
-  readonly iceServers?: readonly RTCIceServer[];
-}
+/** Without ICE servers none are used: libp2p's own default would tell four public servers about each volunteer. */
+export type TabSwarmOptions = PeerNodeOptions & IceOptions;
 
 /** Starts a tab's node; see {@link createPeerNode}. */
 export async function createTabSwarm(options: TabSwarmOptions): Promise<PeerNode> {
   shimInitRace(globalThis.RTCPeerConnection);
-  const rtcConfiguration = { iceServers: [...(options.iceServers ?? [])] };
+  const rtcConfiguration = { iceServers: iceServersFor(options, globalThis.RTCPeerConnection) };
   const swarm = await createPeerNode(options, webRTC({ rtcConfiguration }));
   sayGoodbye(swarm);
   return swarm;

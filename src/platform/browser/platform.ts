@@ -1,6 +1,5 @@
 /** A browser's tab as a participant's platform, and as a seat's. */
 import { adapterLine } from '../../kernels/gpu.ts';
-import type { IceServer } from '../../peer/host.ts';
 import type { Platform } from '../../peer/platform.ts';
 import type { SeatPlatform } from '../../peer/validating.ts';
 import { systemClock } from '../../protocol/timer.ts';
@@ -17,11 +16,8 @@ export const browserPlatform = (): Platform => ({
   clock: systemClock(),
   cache: browserBlobCache(),
   claimIdentity: identityClaims(),
-  joinSwarm: ({ iceServers, ...options }) =>
-    createTabSwarm({ ...options, iceServers: iceServers.map(asRtc) }),
+  joinSwarm: createTabSwarm,
 });
-
-const asRtc = ({ urls, ...rest }: IceServer): RTCIceServer => ({ urls, ...rest });
 
 export const browserSeat = (): SeatPlatform => ({
   lock: tryLock,

@@ -1,6 +1,5 @@
 /** A Node process as a participant's platform: blobs in a folder, its key in a file, its node with libdatachannel. */
 import { networkInterfaces } from 'node:os';
-import type { IceServer } from '../../peer/host.ts';
 import type { Platform } from '../../peer/platform.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { systemClock } from '../../protocol/timer.ts';
@@ -42,10 +41,9 @@ export function nodePlatform({
       onKey({ path, ...found });
       return { identity, notKept: null, release };
     },
-    async joinSwarm({ iceServers, ...options }) {
+    async joinSwarm(options) {
       const { swarm, direct } = await createNodeSwarm({
         ...options,
-        iceServers: iceServers.map(asRtc),
         ...(isCutOff() ? { bindAddress: '127.0.0.1' } : {}),
       });
       onDirect(direct);
@@ -53,8 +51,6 @@ export function nodePlatform({
     },
   };
 }
-
-const asRtc = ({ urls, ...rest }: IceServer): RTCIceServer => ({ urls, ...rest });
 
 /** No interface but the loopback: whoever is there is on this machine, and libdatachannel must be told to look here. */
 const isCutOff = (): boolean =>

@@ -6,6 +6,7 @@ import { bytesEqual } from '../../protocol/bytes.ts';
 import { hostMultiaddr } from '../../swarm/addresses.ts';
 import { createHostSwarm } from '../../swarm/host-node.ts';
 import { RELAY_DATA_LIMIT } from '../../swarm/limits.ts';
+import type { IceOptions } from '../../swarm/ice.ts';
 import type { PeerNode } from '../../swarm/peer-node.ts';
 import { testBlob, until } from '../../swarm/testing.ts';
 import { createNodeSwarm, type WebRtcLoader } from './swarm.ts';
@@ -32,8 +33,8 @@ async function startHost() {
 }
 
 /** A peer whose WebRTC is bound to the loopback, since a test machine may have no other interface. */
-async function startPeer(relay: string, load?: WebRtcLoader) {
-  const node = await createNodeSwarm({ relays: [relay], topic: 't', bindAddress: '127.0.0.1' }, load);
+async function startPeer(relay: string, load?: WebRtcLoader, ice: IceOptions = {}) {
+  const node = await createNodeSwarm({ relays: [relay], topic: 't', bindAddress: '127.0.0.1', ...ice }, load);
   stops.push(() => node.swarm.stop());
   await until(
     () => node.swarm.hostState === 'connected',
@@ -102,4 +103,28 @@ it('without WebRTC everything goes over the host’s WebSocket, and the reason i
   expect(host.swarm.reservations).toBeLessThanOrEqual(1);
   expect(await passOn(b, 8, a)).toBe(b.peerId);
   expect(a.links().map((link) => link.path)).toEqual(['host']);
+});
+
+it('bad ICE servers are left out and told; links are direct all the same', async () => {
+  const host = await startHost();
+  const told: string[][] = [];
+  const iceServers = [
+    { urls: 'turn:127.0.0.1:3478' },
+    { urls: 'stun:127.0.0.1:3478?transport=udp' },
+    { urls: 'stun:127.0.0.1:99999' },
+    { urls: 'http://127.0.0.1' },
+    { urls: [] },
+    'stun:127.0.0.1',
+  ];
+  const ice: IceOptions = {
+    iceServers,
+    onIceSkipped: (skipped) => told.push(skipped.map(({ rule }) => rule)),
+  };
+  const [{ swarm: a }, { swarm: b }] = [
+    await startPeer(host.relay, undefined, ice),
+    await startPeer(host.relay, undefined, ice),
+  ];
+  await Promise.all([linkedTo(a, b.peerId), linkedTo(b, a.peerId)]);
+  const rules = ['credentials', 'stun-query', 'port', 'scheme', 'no-urls', 'form'];
+  expect(told).toEqual([rules, rules]);
 });

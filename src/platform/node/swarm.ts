@@ -5,6 +5,7 @@
  */
 import { messageOf } from '../../protocol/errors.ts';
 import { shimInitRace } from '../../swarm/init-race-shim.ts';
+import { type ConnectionClass, type IceOptions, iceServersFor } from '../../swarm/ice.ts';
 import {
   createPeerNode,
   type DirectTransport,
@@ -13,9 +14,7 @@ import {
 } from '../../swarm/peer-node.ts';
 import { holdCandidates } from './hold-candidates.ts';
 
-export interface NodeSwarmOptions extends PeerNodeOptions {
-  /** STUN and TURN servers. Default none. */
-  readonly iceServers?: readonly RTCIceServer[];
+export interface NodeSwarmOptions extends PeerNodeOptions, IceOptions {
   /**
    * IP address that WebRTC is bound to. Default: every interface but the loopback, which libdatachannel leaves out
    * unless it is named here.
@@ -33,9 +32,7 @@ export interface NodeSwarm {
   readonly direct: DirectSupport;
 }
 
-interface RuntimeConnection {
-  readonly prototype: RTCPeerConnection;
-}
+type RuntimeConnection = ConnectionClass & { readonly prototype: RTCPeerConnection };
 
 /** How the WebRTC of this process is loaded; tests put a failing one in its place. */
 export type WebRtcLoader = () => Promise<{
@@ -52,6 +49,16 @@ const loadWebRtc: WebRtcLoader = async () => {
   return { webRTC, RTCPeerConnection: RTCPeerConnection as unknown as RuntimeConnection };
 };
 
+/**
+ * libdatachannel gets user name and password inside the URL, and takes percent signs apart there: so a colon or an @ in
+ * one of them has to be written as an escape.
+ */
+export const encodedCredentials = ({ urls, username, credential }: RTCIceServer): RTCIceServer => ({
+  urls,
+  ...(username === undefined ? {} : { username: encodeURIComponent(username) }),
+  ...(credential === undefined ? {} : { credential: encodeURIComponent(credential) }),
+});
+
 /** Starts a Node peer's node; see {@link createPeerNode}. */
 export async function createNodeSwarm(
   options: NodeSwarmOptions,
@@ -65,7 +72,7 @@ export async function createNodeSwarm(
   shimInitRace(found.RTCPeerConnection);
   holdCandidates(found.RTCPeerConnection);
   const rtcConfiguration = {
-    iceServers: [...(options.iceServers ?? [])],
+    iceServers: iceServersFor(options, found.RTCPeerConnection).map(encodedCredentials),
     // A member of libdatachannel's own configuration, beside those of the standard.
     ...(options.bindAddress === undefined ? {} : { bindAddress: options.bindAddress }),
   };

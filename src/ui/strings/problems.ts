@@ -6,6 +6,7 @@ import type { Problem } from '../../app/state.ts';
 import type { NotKept } from '../../peer/platform.ts';
 import type { Trouble } from '../../peer/reasons.ts';
 import type { Explained } from './explained.ts';
+import { iceText } from './ice.ts';
 
 /** Title and what a person can do. {@link problemText} says what is known beside it. */
 export const problems: Readonly<Record<Problem['code'], Explained>> = {
@@ -72,6 +73,10 @@ export const problems: Readonly<Record<Problem['code'], Explained>> = {
   'corrupt-data': {
     title: 'Some downloaded data was damaged',
     text: 'Its fingerprint was wrong, so it was thrown away and is fetched from somewhere else.',
+  },
+  'ice-skipped': {
+    title: 'Some servers for direct links cannot be used',
+    text: 'This tab goes on without them. Behind strict networks it may then reach others only through the organizer’s server. Tell the organizer: the entry stands in --ice or in the iceServers of --config.',
   },
   'no-validator': {
     title: 'Waiting for the validator',
@@ -202,6 +207,8 @@ export function troubleText(trouble: Trouble, again = trouble.recovering): strin
       const source = trouble.source === 'host' ? 'the host' : 'this browser’s cache';
       return `Bytes from ${source} were damaged (${trouble.hash.slice(0, 12)}).`;
     }
+    case 'ice-skipped':
+      return `The organizer’s list of STUN and TURN servers has bad entries: ${trouble.skipped.map(iceText).join('; ')}.`;
     case 'gpu-unavailable':
       return `${problems[trouble.lack].title}.`;
     case 'adapter-too-small':

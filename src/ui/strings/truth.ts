@@ -67,7 +67,7 @@ export const pathStrings = {
     'Allow WebRTC in privacy extensions and in the browser’s settings.',
     'Try another network: office and mobile networks often block UDP; a phone’s hotspot shows whether that is it.',
     'At home: turn on UPnP in the router, or IPv6.',
-    'Organizers: name a TURN server with --ice; tabs then use it by themselves.',
+    'Organizers: name a TURN server with --ice, --ice-user and --ice-password-file; tabs then use it by themselves.',
   ],
   hostless: 'The organizer’s server cannot be reached, so new peers cannot be found. Links that exist go on.',
 };
