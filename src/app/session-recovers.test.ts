@@ -21,7 +21,8 @@ type Lasting =
   | 'bad-manifest'
   | 'protocol-version'
   | 'other-run'
-  | 'key-not-kept';
+  | 'key-not-kept'
+  | 'ice-skipped';
 
 interface Way {
   readonly options?: (s: SimSwarm, broken: () => boolean) => PageOptions;

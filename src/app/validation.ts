@@ -79,9 +79,8 @@ class ValidationSession implements ValidationActions {
           this.store.setState({ run: runInfo(run) });
         },
         trouble: (trouble) => {
-          // Damaged data is fetched again, and bad ICE servers are left out, while everything goes on.
-          const goesOn = trouble.code === 'corrupt-data' || trouble.code === 'ice-skipped';
-          if (trouble.recovering && !goesOn) this.#waitsFor(trouble);
+          // Damaged data is fetched again while everything goes on.
+          if (trouble.recovering && trouble.code !== 'corrupt-data') this.#waitsFor(trouble);
         },
         cleared: (...codes) => this.#over(codes),
         hostTie: (trouble) => {

@@ -115,7 +115,7 @@ export class Contributing {
         trouble: (trouble) => {
           // One that is not tried again is thrown as well, unless it is about a stranger's message.
           const stranger = trouble.code === 'protocol-version' && trouble.theirs === null;
-          if (trouble.recovering || stranger) this.#troubles.tell(trouble);
+          if (trouble.recovering || stranger || trouble.code === 'ice-skipped') this.#troubles.tell(trouble);
         },
         cleared: (...codes) => this.#troubles.over(codes),
         hostTie: (trouble) => {

@@ -150,7 +150,8 @@ export class Participant {
         relays: answer.relays,
         topic: run.name,
         iceServers: answer.iceServers,
-        onIceSkipped: (skipped) => this.#o.events.trouble({ code: 'ice-skipped', recovering: true, skipped }),
+        onIceSkipped: (skipped) =>
+          this.#o.events.trouble({ code: 'ice-skipped', recovering: false, skipped }),
         ...(limit === undefined ? {} : { limit }),
       });
       if (signal.aborted) return;

@@ -81,6 +81,13 @@ export const PROBLEM_EXAMPLES: OfCode<Problem> = {
     { code: 'protocol-version', recovering: false, ours: 3, theirs: 4 },
     { code: 'protocol-version', recovering: false, ours: 3, theirs: null },
   ],
+  'ice-skipped': [
+    {
+      code: 'ice-skipped',
+      recovering: false,
+      skipped: [{ rule: 'credentials', at: 'turn:turn.example.org:3478' }],
+    },
+  ],
   'corrupt-data': [
     { code: 'corrupt-data', recovering: true, source: 'cache', hash: hash('4d') },
     { code: 'corrupt-data', recovering: true, source: 'host', hash: hash('4d') },

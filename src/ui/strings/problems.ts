@@ -76,7 +76,7 @@ export const problems: Readonly<Record<Problem['code'], Explained>> = {
   },
   'ice-skipped': {
     title: 'Some servers for direct links cannot be used',
-    text: 'This tab goes on without them. Behind strict networks it may then reach others only through the organizer’s server. Tell the organizer: the entry stands in --ice or in the iceServers of --config.',
+    text: 'This tab works without them. Behind strict networks it may then reach others only through the organizer’s server. Tell the organizer: the entry stands in --ice or in the iceServers of --config.',
   },
   'no-validator': {
     title: 'Waiting for the validator',
