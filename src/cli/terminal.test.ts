@@ -38,9 +38,6 @@ test('states and adapters of strangers in a status stay in their line', () => {
     credits: [],
     heldOutLoss: null,
     bytesPerParameter: null,
-    trouble: null,
-    peerCount: 1,
-    totals: { accounts: 0 },
   };
   const lines: string[] = [];
   const { out } = guarded({ out: (line) => lines.push(line), err: () => {} });
