@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { certify, checkAnchor } from '../chain/certificate.ts';
 import { encodeLink } from '../chain/links.ts';
 import { toHex } from '../protocol/bytes.ts';
+import { testHash } from '../protocol/testing.ts';
 import { open, seal } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { testIdentity } from '../protocol/testing.ts';
@@ -253,6 +254,28 @@ test('a genuine certificate that a stranger wrapped anew is neither taken nor pa
   expect(w.chain.head.height).toBe(0);
   expect(await w.offer(0)).toEqual({ stored: true });
   expect(w.store.links(1, 9)[0].certificate).toEqual(w.first.message);
+});
+
+test('what a validator’s machine fails at is known here, until a round is certified again', async () => {
+  const w = await world();
+  w.at(START + w.run.manifest.schedule.roundMs + 100);
+  const contributor = testHash('somebody');
+  const word = {
+    kind: 'no-certificate' as const,
+    run: w.run.id,
+    round: 1,
+    failure: 'disk-full' as const,
+    passedOver: new Uint8Array(0),
+    refused: [
+      { contributor, reason: 'late' as const },
+      { contributor: testHash('other'), reason: 'unjudged' as const },
+    ],
+  };
+  expect(await hear(w, await seal(w.key.identity, word))).toBe('accept');
+  expect(w.keeper.failed).toMatchObject({ round: 1, failure: 'disk-full' });
+  expect(w.keeper.refusedUncertified).toBe(1);
+  expect(await w.offer(0)).toEqual({ stored: true });
+  expect(w.keeper.failed).toBeNull();
 });
 
 test('revealed work of members is fetched ahead, and what a validator says of an empty round is reported', async () => {

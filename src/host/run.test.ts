@@ -109,6 +109,10 @@ test('run, head, certificates and ledger describe one chain that anybody can che
   const ledger = await json('/api/ledger');
   expect(ledger).toMatchObject({ height: 2, issued: 200_000_000 });
   expect(ledger.accounts.map((a: { credits: number }) => a.credits)).toEqual([100_000_000, 100_000_000, 0]);
+  expect(ledger.count).toBe(3);
+  expect((await json('/api/ledger?from=2')).accounts).toEqual(ledger.accounts.slice(2));
+  expect((await json('/api/ledger?from=9999')).accounts).toEqual([]);
+  expect((await fetch(`${base}/api/ledger?from=-1`)).status).toBe(400);
   expect((await json('/api/certificates?from=2')).links).toHaveLength(1);
   expect((await json('/api/certificates?from=99999999')).links).toEqual([]);
   expect((await fetch(`${base}/api/certificates?from=1;DROP`)).status).toBe(400);
@@ -316,6 +320,8 @@ test('status: one JSON object for scripts, lines for people, a sentence when nob
     issued: 200_000_000,
   });
   expect(status.credits).toHaveLength(3);
+  expect(status.totals).toMatchObject({ accounts: 3, accepted: 4, refused: 1 });
+  expect(status).toMatchObject({ peerCount: 0, trouble: null, refusedUncertified: 0 });
   expect(status.refused).toEqual([
     { contributor: '09'.repeat(32), reason: 'late', note: { code: 'late-commit', figures: { ms: 12 } } },
   ]);
