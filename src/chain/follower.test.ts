@@ -6,6 +6,7 @@ import { seal } from '../protocol/envelope.ts';
 import { testHash, testIdentity } from '../protocol/testing.ts';
 import { certify } from './certificate.ts';
 import { ChainFollower, type ChainPorts, type Keep, type Link, OutOfSyncError } from './follower.ts';
+import { testChain } from './testing.ts';
 import { bytesOf, rootAfter, RootHolder, SignedChain, type SignedLink, thetaOf } from './testing-follower.ts';
 
 const never = new AbortController().signal;
@@ -37,6 +38,24 @@ describe('taking certificates', () => {
     expect(follower.head).toEqual(chain.states[0].head);
     expect(follower.last).toBeNull();
     expect(follower.behind).toBe(true);
+  });
+
+  test('whom one admits is known when it is checked, before it is applied', async () => {
+    const ada = await testIdentity('ada');
+    const { run, sealed, certificates } = await testChain(ada, { rounds: 1 });
+    const follower = new ChainFollower(run, chain.ports());
+    const known = () => [
+      follower.admits(ada.publicKey, 1),
+      follower.tipAdmits(ada.publicKey, 1),
+      follower.tipKnows(ada.publicKey),
+    ];
+    expect(known()).toEqual([false, false, false]);
+    expect(await follower.offer(certificates[0].message, sealed[0])).toBe('new');
+    expect(known()).toEqual([false, true, true]);
+    expect(follower.tipKnows(testHash('stranger'))).toBe(false);
+    expect(follower.tipKnows(run.manifest.validators[0].key)).toBe(true);
+    follower.followOnly();
+    expect(known()).toEqual([true, true, true]);
   });
 
   test('two offers of the same certificate at once: one is new, the other known', async () => {
