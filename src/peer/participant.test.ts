@@ -3,8 +3,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OutOfSyncError } from '../chain/follower.ts';
 import { GpuUnavailableError } from '../kernels/gpu.ts';
 import { PROTOCOL_VERSION } from '../protocol/limits.ts';
+import { open, seal } from '../protocol/envelope.ts';
 import { testIdentity } from '../protocol/testing.ts';
+import { REPEAT_SPACING_MS } from '../swarm/repeats.ts';
 import { simPlatform } from '../sim/platform.ts';
+import { hinder } from '../sim/testing.ts';
 import { createSimSwarm, type SimSwarm } from '../sim/swarm.ts';
 import { HostError } from './host.ts';
 import { Participant, type ParticipantOptions, type Stay } from './participant.ts';
@@ -181,6 +184,43 @@ describe('a stay', () => {
     );
     expect(own).toEqual(identity.publicKey);
     expect([claimed, released]).toEqual([0, 1]);
+  });
+
+  test('asks for what is missing before a certificate once at a time, and never on a stranger’s word', async () => {
+    await sim.untilHeight(3);
+    const sealed = sim.host.follower.last?.sealed ?? new Uint8Array();
+    const opened = await open(sealed);
+    if (!opened.ok) throw new Error('no certificate');
+    const wrapped = await seal(await testIdentity('stranger'), opened.message);
+    sim.network.addRoute(hinder('me', ['certificate']));
+    const me = await participant();
+    const abort = new AbortController();
+    let stay: Stay | null = null;
+    const staying = me.stay(
+      { self: SELF },
+      async (given) => {
+        stay = given;
+        await untilLeft(abort.signal);
+      },
+      abort.signal,
+    );
+    await later(1000);
+    const { inbox, follower } = stay as unknown as Stay;
+    const before = sim.host.asked.get('links') ?? 0;
+    const asked = (): number => (sim.host.asked.get('links') ?? 0) - before;
+    sim.host.delayMs = 20_000;
+    expect(await play(inbox.receive(wrapped, 'stranger'))).toBe('reject');
+    expect(asked()).toBe(0);
+    for (let i = 0; i < 6; i++) {
+      expect(await play(inbox.receive(sealed, 'host'))).toBe('accept');
+      await later(REPEAT_SPACING_MS);
+    }
+    expect(asked()).toBe(1);
+    sim.host.delayMs = 0;
+    await later(30_000);
+    expect(follower.tip.height).toBeGreaterThanOrEqual(3);
+    abort.abort();
+    await play(staying);
   });
 
   test('measures its clock again every minute, also while the host is away', async () => {
