@@ -1,6 +1,7 @@
 /** `tabswarm start`: the organizer's process, with start-up lines that say what runs and who can reach it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { type HostOptions, type RunningHost, startHost } from '../host/run.ts';
 import { isLoopback } from '../swarm/address-share.ts';
 import { parseCommand } from './arguments.ts';
@@ -16,6 +17,8 @@ const IMPATIENCE_MS = 1500;
 const STARTING_STOPS_MS = 700;
 
 export async function start(args: readonly string[], output: Output): Promise<number> {
+  // A flood leaves rubbish: V8 would let the heap grow by it for minutes, and never give the memory back.
+  setFlagsFromString('--optimize-for-size');
   const options = hostOptions(args);
   if (parseCommand('start', args).values.list === true) return listCorpus(options.corpus, output);
   const { out, err } = output;
