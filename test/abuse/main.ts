@@ -58,12 +58,10 @@ const say = (line: string): void => console.error(line);
 
 /** The highest memory while `during` lasts, and the highest of a calm time before. */
 async function watchMemory(target: Target, during: Promise<unknown>): Promise<number> {
-  let over = false;
-  void during.finally(() => {
-    over = true;
-  });
+  const over = new AbortController();
+  void during.finally(() => over.abort());
   let most = 0;
-  while (!over) {
+  while (!over.signal.aborted) {
     most = Math.max(most, await target.megabytes().catch(() => 0));
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }

@@ -79,8 +79,8 @@ export class Target {
       rmSync(folder, { recursive: true, force: true });
     };
     try {
-      const run = await ask<{ run: string; relays: string[] }>(host.url, 'run');
-      const hostId = run.relays[0]?.split('/p2p/')[1] ?? '';
+      const run = await ask<{ run: string; peer: string }>(host.url, 'run');
+      const hostId = run.peer;
       const aim = { port: host.port, hostId, topic: run.run };
       say(`a host at ${host.url}, two contributors (${guests === 'browser' ? 'tabs' : 'Node processes'})`);
       made = guests === 'browser' ? await browserGuests(host.url, say) : nodeGuests(host.url, folder, aim);
