@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url';
 const major = Number(process.versions.node.split('.')[0]);
 const own = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
 if (major < 24 && existsSync(own)) {
-  const child = spawn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    // The channel tells the child that this process is gone, also when it was killed and could pass no signal on.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
   // Whoever stops this process means the one that does the work. Ctrl-C reaches both by itself; twice does no harm.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
@@ -23,6 +26,14 @@ if (major < 24 && existsSync(own)) {
   );
   process.exit(1);
 } else {
+  // Started by the older Node above: ends with it, in order where that is quick.
+  if (process.channel !== undefined) {
+    process.once('disconnect', () => {
+      process.kill(process.pid, 'SIGTERM');
+      setTimeout(() => process.exit(1), 10_000).unref();
+    });
+    process.channel.unref();
+  }
   await import('../scripts/register.mjs');
   const { main } = await import('../src/cli/main.ts');
   // Whoever reads along may stop doing so (`| head`): nothing is left to say then.

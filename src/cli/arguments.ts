@@ -257,6 +257,14 @@ export function listenOption(text: string): string {
   return text;
 }
 
+/** The address of a host as a browser shows it: a page of it, with "#validate" or a query, will do. */
+export function hostUrl(name: string, value: string): string {
+  const url = new URL(urlOption(name, value));
+  url.hash = '';
+  url.search = '';
+  return url.href.replace(/\/$/, '');
+}
+
 /** An http(s) URL without a trailing slash. `name`: of the option or word, as an error says it. */
 export function urlOption(name: string, value: string): string {
   let url: URL;

@@ -1,5 +1,5 @@
 /** A host's HTTP interface as the command line uses it: errors in plain words. */
-import { complaints } from './say.ts';
+import { complaints, noAnswerText } from './say.ts';
 
 /** The host cannot be reached or is no Tabswarm host. */
 export class HostUnreachableError extends Error {
@@ -15,9 +15,13 @@ export async function getJson<T>(base: string, path: string): Promise<T> {
   try {
     response = await fetch(`${base}${path}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch (cause) {
-    const why =
-      ((cause as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? (cause as Error).message;
-    throw new HostUnreachableError(complaints.noAnswer(base, why), { cause });
+    const inner = (cause as Error).cause as NodeJS.ErrnoException | undefined;
+    throw new HostUnreachableError(
+      noAnswerText(base, inner?.code ?? (cause as Error).name, inner?.message ?? ''),
+      {
+        cause,
+      },
+    );
   }
   if (response.status === 503) throw new HostUnreachableError(complaints.stillPreparing(base));
   try {

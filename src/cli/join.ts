@@ -12,7 +12,7 @@ import { openKeyFile } from '../platform/node/key-file.ts';
 import { nodePlatform } from '../platform/node/platform.ts';
 import { chooseDevice, type DeviceKind, startTrainer } from '../platform/node/trainer.ts';
 import { cleanName } from '../protocol/profile.ts';
-import { numberOption, parseCommand, UsageError, urlOption } from './arguments.ts';
+import { hostUrl, numberOption, parseCommand, UsageError } from './arguments.ts';
 import { Contributing, type ContributingOptions, type ContributingParts } from './contributing.ts';
 import type { Output } from './output.ts';
 import { JOIN, troubleText } from './say-join.ts';
@@ -74,13 +74,5 @@ function joinOptions(args: readonly string[]): JoinOptions {
   const shown = cleanName(name);
   if (name !== '' && shown === '') throw new UsageError('--name has nothing that can be shown.');
   const share = numberOption('share', values.share, 10, 100) ?? 100;
-  return { url: hostUrl(positionals[0]), device, share, name: shown, key, json };
-}
-
-/** The host's address as a browser shows it: a page of it will do. */
-function hostUrl(given: string): string {
-  const url = new URL(urlOption('The address', given));
-  url.hash = '';
-  url.search = '';
-  return url.href.replace(/\/$/, '');
+  return { url: hostUrl('The address', positionals[0]), device, share, name: shown, key, json };
 }

@@ -165,6 +165,40 @@ export function errorText(error: unknown): string {
   return error instanceof PlatformError ? platformText(error) : messageOf(error);
 }
 
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]);
+
+/** Why nothing came back from an address. `code`: the system's, OpenSSL's or the HTTP client's. */
+export function noAnswerText(url: string, code: string, detail: string): string {
+  if (UNTRUSTED.has(code))
+    return `A server answers at ${url}, but its certificate is not trusted here (${code}). If it is your own, start with NODE_EXTRA_CA_CERTS=cert.pem.`;
+  if (code === 'CERT_HAS_EXPIRED')
+    return `A server answers at ${url}, but its certificate has expired: it must be renewed.`;
+  if (code === 'CERT_NOT_YET_VALID')
+    return `A server answers at ${url}, but its certificate is not valid yet. Is the clock of this computer right?`;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return `A server answers at ${url}, but its certificate is for another name.`;
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_'))
+    return url.startsWith('https:')
+      ? `What answers at ${url} does not speak HTTPS. Is it http:// instead?`
+      : `What answers at ${url} ended the connection (${code}).`;
+  if (
+    url.startsWith('http:') &&
+    (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code.startsWith('HPE_'))
+  )
+    return `What answers at ${url} does not speak HTTP (${code}). Is it https:// instead?`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `The name in ${url} is not known (${code}). Is it spelled right, and is this computer online?`;
+  if (code === 'TimeoutError')
+    return `Nothing came back from ${url} in 15 s. Is the host overloaded, or a firewall between?`;
+  return complaints.noAnswer(url, code === 'TypeError' ? detail : code);
+}
+
 /** What may be wrong with a certificate or a key. */
 export type TlsProblem =
   | 'der'

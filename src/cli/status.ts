@@ -2,7 +2,7 @@
 import type { StatusView } from '../host/view.ts';
 import { DEFAULT_PORT } from '../host/run.ts';
 import { failureText } from '../ui/strings/validator-events.ts';
-import { parseCommand, urlOption } from './arguments.ts';
+import { hostUrl, parseCommand } from './arguments.ts';
 import { getJson } from './host-api.ts';
 import type { Output } from './output.ts';
 
@@ -16,7 +16,7 @@ const VALIDATORS: Readonly<Record<StatusView['validator'], string>> = {
 
 export async function status(args: readonly string[], { out }: Output): Promise<number> {
   const { values } = parseCommand('status', args);
-  const base = urlOption('--url', values.url ?? `http://localhost:${DEFAULT_PORT}`);
+  const base = hostUrl('--url', values.url ?? `http://localhost:${DEFAULT_PORT}`);
   const view = await getJson<StatusView>(base, '/api/status');
   if (values.json === true) out(JSON.stringify(view));
   else for (const line of statusLines(view)) out(line);

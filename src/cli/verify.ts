@@ -14,7 +14,7 @@ import { checkAnchor } from '../chain/certificate.ts';
 import { openRun, type Run } from '../chain/run.ts';
 import { open } from '../protocol/envelope.ts';
 import { stateRoot } from '../sparseloco/state.ts';
-import { parseCommand, UsageError, urlOption } from './arguments.ts';
+import { hostUrl, parseCommand, UsageError } from './arguments.ts';
 import { getJson } from './host-api.ts';
 import type { Output } from './output.ts';
 import { complaints } from './say.ts';
@@ -22,7 +22,7 @@ import { complaints } from './say.ts';
 export async function verify(args: readonly string[], { out }: Output): Promise<number> {
   const { values, positionals } = parseCommand('verify', args);
   const [path = ''] = positionals;
-  const base = values.url === undefined ? null : urlOption('--url', values.url);
+  const base = values.url === undefined ? null : hostUrl('--url', values.url);
   const bytes = readFile(path);
   const own = values.manifest === undefined ? null : await readRun(values.manifest);
   const hosted = base === null ? null : await fetchRun(base);

@@ -31,6 +31,7 @@ import type { LossMeter } from '../gauntlet/loss-meter.ts';
 import { openHostSeat } from './host-seat.ts';
 import type { EvaluatorName } from './losses.ts';
 import { type NewRun, type OpenedRun, openRun } from './open-run.ts';
+import { localName, otherAddresses } from './reach.ts';
 import { createApp } from './server.ts';
 import { problemOfRun } from './settings.ts';
 import { StaticFiles } from './static-files.ts';
@@ -172,7 +173,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     return {
       url: `${scheme}://${localName(address)}:${port}/`,
       port,
-      otherUrls: otherAddresses(address).map((other) => `${scheme}://${other}:${port}/`),
+      otherUrls: otherAddresses(address, networkInterfaces()).map((other) => `${scheme}://${other}:${port}/`),
       opened,
       view,
       stop,
@@ -300,20 +301,4 @@ function followRounds(
   swarm.onMessage((message, from) => keeper.handle(message, from));
   const begin = () => swarm.onHandover((link, from) => keeper.take(link, from));
   return { rounds: keeper, served: keeper.served, begin };
-}
-
-const isAny = (address: string): boolean => address === '0.0.0.0' || address === '::';
-
-function localName(address: string): string {
-  if (isAny(address) || address === '127.0.0.1' || address === '::1') return 'localhost';
-  return address.includes(':') ? `[${address}]` : address;
-}
-
-/** Addresses of this machine that others on its networks can try. */
-function otherAddresses(address: string): string[] {
-  if (!isAny(address)) return /^127\.|^::1$|^localhost$/.test(address) ? [] : [localName(address)];
-  return Object.values(networkInterfaces())
-    .flatMap((entries) => entries ?? [])
-    .filter((entry) => !entry.internal && entry.family === 'IPv4')
-    .map((entry) => entry.address);
 }
