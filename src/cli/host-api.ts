@@ -1,4 +1,5 @@
 /** A host's HTTP interface as the command line uses it: errors in plain words. */
+import { readJson } from '../peer/read-body.ts';
 import { complaints, noAnswerText } from './say.ts';
 
 /** The host cannot be reached or is no Tabswarm host. */
@@ -8,6 +9,8 @@ export class HostUnreachableError extends Error {
 }
 
 const TIMEOUT_MS = 15_000;
+/** As the largest answer to a tab: certificates. */
+const MAX_ANSWER_BYTES = 4 << 20;
 
 /** JSON of an endpoint. The caller vouches for `T`: the host is one the user named. */
 export async function getJson<T>(base: string, path: string): Promise<T> {
@@ -26,7 +29,7 @@ export async function getJson<T>(base: string, path: string): Promise<T> {
   if (response.status === 503) throw new HostUnreachableError(complaints.stillPreparing(base));
   try {
     if (!response.ok) throw new Error(`status ${response.status}`);
-    return (await response.json()) as T;
+    return (await readJson(response, MAX_ANSWER_BYTES)) as T;
   } catch (cause) {
     throw new HostUnreachableError(complaints.noHost(base, (cause as Error).message), { cause });
   }

@@ -3,7 +3,7 @@
  * certificate that the run's validators signed. The root that the file claims proves nothing by itself. With --manifest
  * the run is the one that somebody trusts already, whatever the host says.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import { type Checkpoint, CheckpointError, claimsRun, decodeCheckpoint } from '../model/checkpoint.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -78,8 +78,15 @@ function decode(
   throw new Error(`${complaints.noCheckpoint(path, problem)}${hint}`);
 }
 
+/** A checkpoint of the largest model that a run may have is below 2 GiB, Node's own limit for a file. */
+const MAX_FILE_BYTES = 2 ** 31 - 1;
+
 function readFile(path: string): Uint8Array {
   try {
+    // A folder, a device or a film has no place in memory.
+    const stat = statSync(path);
+    if (!stat.isFile() || stat.size > MAX_FILE_BYTES)
+      throw Object.assign(new Error('size'), { code: 'EFBIG' });
     return readFileSync(path);
   } catch (cause) {
     throw new UsageError(complaints.unreadableFile(path, (cause as NodeJS.ErrnoException).code ?? '?'), {

@@ -250,6 +250,35 @@ test.each([
   expect(events.map(({ is }) => is)).toEqual(allowed ? [] : ['origin-refused']);
 });
 
+test('a trusted proxy that speaks HTTPS, and a host that was not told so: one line, and nobody else’s word', async () => {
+  own = { ...own, publicUrl: null };
+  const https = get('/', 'x-forwarded-proto: https\r\n');
+  const other = createServer();
+  const said: HostEvent[] = [];
+  const handle = (_: IncomingMessage, response: ServerResponse): void => void response.end('ok');
+  const second = new Doorman({
+    server: other,
+    own,
+    limits: LIMITS,
+    handle,
+    report: (event) => void said.push(event),
+  });
+  other.listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  ({ port } = other.address() as AddressInfo);
+  const stranger = await client('127.0.0.2', https);
+  await until(() => stranger.got.endsWith('ok'));
+  expect(said).toEqual([]);
+  for (let i = 0; i < 2; i++) {
+    const proxied = await client('127.0.0.9', https);
+    await until(() => proxied.got.endsWith('ok'));
+  }
+  expect(said).toEqual([{ is: 'https-without-public-url' }]);
+  second.stop();
+  other.closeAllConnections();
+  other.close();
+});
+
 test('whatever the descriptors, there is room for some of everything, and never for more than fits', () => {
   for (let descriptors = 0; descriptors < 5000; descriptors += 7) {
     const limits = doorLimits(descriptors);

@@ -202,6 +202,20 @@ test('the page: types, caching, compression and security headers', async () => {
   expect(script.headers.get('cache-control')).toMatch(/immutable/);
   expect(script.headers.get('content-encoding')).toBe('br');
   expect(await script.text()).toMatch(/^export const x = 1;/);
+  for (const [accept, encoding] of [
+    ['br;q=0', null],
+    ['br;q=0, *', null],
+    ['identity', null],
+    ['', null],
+    ['gzip, br;q=0.5', 'br'],
+    ['BR', 'br'],
+  ] as const) {
+    const { headers } = await fetch(`${base}/assets/main-abc123.js`, {
+      headers: { 'accept-encoding': accept },
+    });
+    expect([accept, headers.get('content-encoding')]).toEqual([accept, encoding]);
+  }
+  expect(page.headers.has('strict-transport-security')).toBe(false);
   const etag = page.headers.get('etag') ?? '';
   expect((await fetch(`${base}/`, { headers: { 'if-none-match': etag } })).status).toBe(304);
 });
@@ -251,6 +265,20 @@ test('a flood from one address is slowed down, and only that address', async () 
   expect(await from('2001:db8:0:1::1')).toBe(200);
   // A proxy on this machine serves many, and each has its own.
   expect(await flood((i) => from('127.0.0.1', `10.0.${i >> 8}.${i & 255}`))).toBe(Number.POSITIVE_INFINITY);
+});
+
+test('below a public path: with the path and without it, and over HTTPS only', async () => {
+  const publicUrl = new URL('https://example.org/app/');
+  const app = createApp({ view: host.view, files: null, own: { ...own, publicUrl }, report: () => {} });
+  for (const path of ['/api/time', '/app/api/time']) {
+    const answer = await app.request(`http://localhost${path}`);
+    expect([path, answer.status]).toEqual([path, 200]);
+    expect(answer.headers.get('strict-transport-security')).toMatch(/^max-age=\d{7,}$/);
+    expect(answer.headers.get('content-security-policy')).toContain('wss://example.org;');
+  }
+  const bare = await app.request('http://localhost/app');
+  expect([bare.status, bare.headers.get('location')]).toEqual([308, '/app/']);
+  expect((await app.request('http://localhost/other/api/time')).status).toBe(404);
 });
 
 test('metrics in Prometheus text, each name once with help and type', async () => {

@@ -9,7 +9,13 @@ import type { Identity } from '../protocol/identity.ts';
 import { joinPng, splitPng } from '../protocol/png-text.ts';
 import { testIdentity } from '../protocol/testing.ts';
 import { type Host, HostError } from './host.ts';
-import { readLink, readPicture, verifyContribution, verifyLink } from './verify-contribution.ts';
+import {
+  readLink,
+  readPickedPicture,
+  readPicture,
+  verifyContribution,
+  verifyLink,
+} from './verify-contribution.ts';
 
 /** The smallest PNG there is: one black pixel. */
 const PIXEL = new Uint8Array(
@@ -211,4 +217,12 @@ it('pictures that carry nothing, and texts that are no link, are told apart from
   expect(readPicture(joinPng(PIXEL, 'not/base64url'))).toEqual({ ok: false, reason: 'damaged' });
   expect(readLink('https://example.org/')).toEqual({ ok: false, reason: 'no-link' });
   expect(readLink('')).toEqual({ ok: false, reason: 'no-link' });
+});
+
+it('a picked file of any size is refused by its size alone', async () => {
+  const film = new Blob([PIXEL]);
+  Object.defineProperty(film, 'size', { value: 5e9 });
+  film.arrayBuffer = () => Promise.reject(new Error('read'));
+  expect(await readPickedPicture(film)).toEqual({ ok: false, reason: 'too-large' });
+  expect(await readPickedPicture(new Blob([PIXEL]))).toEqual({ ok: false, reason: 'no-text' });
 });

@@ -14,7 +14,7 @@ import { ChainFollower } from '../chain/follower.ts';
 import { openRun, type Run } from '../chain/run.ts';
 import { fromBase64Url } from '../protocol/base64url.ts';
 import { bytesEqual, sha256Sync, toHex } from '../protocol/bytes.ts';
-import { splitPng } from '../protocol/png-text.ts';
+import { MAX_PNG_BYTES, splitPng } from '../protocol/png-text.ts';
 import { type Host, HostError } from './host.ts';
 
 /** What was handed in: bytes that claim to be a contribution, and the picture around them if there was one. */
@@ -23,12 +23,18 @@ export interface Presented {
   readonly picture: Uint8Array | null;
 }
 
-export type Unreadable = 'no-png' | 'no-text' | 'damaged' | 'no-link';
+export type Unreadable = 'no-png' | 'no-text' | 'damaged' | 'no-link' | 'too-large';
 export type Reading =
   | { readonly ok: true; readonly value: Presented }
   | { readonly ok: false; readonly reason: Unreadable };
 
-/** Reads a picture file. */
+/** Reads a file that a person picked, if its size is that of a picture. */
+export async function readPickedPicture(file: Blob): Promise<Reading> {
+  if (file.size > MAX_PNG_BYTES) return { ok: false, reason: 'too-large' };
+  return readPicture(new Uint8Array(await file.arrayBuffer()));
+}
+
+/** Reads the bytes of a picture file. */
 export function readPicture(file: Uint8Array): Reading {
   const split = splitPng(file);
   if (!split.ok) return split;

@@ -9,6 +9,11 @@ const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Length, type and CRC around a chunk's data. */
 const FRAME = 12;
 const ascii = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
+/** A signed picture is about 100 KB; a reader that is handed more need not look at it. */
+export const MAX_PNG_BYTES = 16 << 20;
+/** A PNG of ours has some dozen chunks; a text has the claim and its evidence. */
+const MAX_CHUNKS = 4096;
+const MAX_TEXT_BYTES = 1 << 20;
 const KEYWORD = ascii('Tabswarm contribution\0');
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
@@ -30,13 +35,13 @@ interface Chunk {
   readonly end: number;
 }
 
-/** The file's chunks; null unless it is a PNG from its first byte to its last. */
+/** The file's chunks; null unless it is a PNG from its first byte to its last, within the limits above. */
 function chunksOf(png: Uint8Array): Chunk[] | null {
-  if (SIGNATURE.some((byte, i) => png[i] !== byte)) return null;
+  if (png.byteLength > MAX_PNG_BYTES || SIGNATURE.some((byte, i) => png[i] !== byte)) return null;
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   const chunks: Chunk[] = [];
   for (let at = SIGNATURE.length; at < png.byteLength; ) {
-    if (at + FRAME > png.byteLength) return null;
+    if (at + FRAME > png.byteLength || chunks.length === MAX_CHUNKS) return null;
     const end = at + FRAME + view.getUint32(at);
     if (end > png.byteLength) return null;
     chunks.push({ type: String.fromCharCode(...png.subarray(at + 4, at + 8)), at, end });
@@ -62,7 +67,7 @@ export function splitPng(png: Uint8Array): SplitPng {
   if (ours.length === 0) return { ok: false, reason: 'no-text' };
   const [{ at, end }] = ours;
   const crc = new DataView(png.buffer, png.byteOffset, png.byteLength).getUint32(end - 4);
-  if (ours.length > 1 || crc32(png.subarray(at + 4, end - 4)) !== crc)
+  if (ours.length > 1 || end - at > MAX_TEXT_BYTES || crc32(png.subarray(at + 4, end - 4)) !== crc)
     return { ok: false, reason: 'damaged' };
   const data = png.subarray(at + 8 + KEYWORD.length, end - 4);
   let text = '';

@@ -12,6 +12,8 @@ describe('hostMultiaddr', () => {
     ['http://127.0.0.1:8080/', '/ip4/127.0.0.1/tcp/8080/ws'],
     ['http://localhost:8080/run?x=1#y', '/dns/localhost/tcp/8080/ws'],
     ['http://example.org', '/dns/example.org/tcp/80/ws'],
+    ['https://example.org/app/', '/dns/example.org/tcp/443/tls/ws/http-path/app%2Fswarm'],
+    ['https://example.org/a/b/index.html#x', '/dns/example.org/tcp/443/tls/ws/http-path/a%2Fb%2Fswarm'],
     ['https://example.org/', '/dns/example.org/tcp/443/tls/ws'],
     ['https://[2001:db8::1]:8443/', '/ip6/2001:db8::1/tcp/8443/tls/ws'],
   ])('%s', (url, expected) => {

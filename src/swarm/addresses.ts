@@ -5,7 +5,7 @@ import type { LinkPath } from './types.ts';
 /**
  * Multiaddr of the host's WebSocket, which shares its address with the page: `http://127.0.0.1:8080/` gives
  * `/ip4/127.0.0.1/tcp/8080/ws/p2p/ID`, `https://example.org/` gives `/dns/example.org/tcp/443/tls/ws/p2p/ID`, and
- * `https://example.org/app/` gives `/dns/example.org/tcp/443/tls/ws/http-path/%2Fapp%2Fswarm/p2p/ID`: a proxy that
+ * `https://example.org/app/` gives `/dns/example.org/tcp/443/tls/ws/http-path/app%2Fswarm/p2p/ID`: a proxy that
  * serves the page below a path passes on what is below that path. The page's address ends in a slash or in a file.
  * Throws TypeError when `pageUrl` is no URL.
  */
@@ -20,7 +20,7 @@ export function hostMultiaddr(pageUrl: string | URL, hostPeerId: string): string
       : `/dns/${host}`;
   const port = url.port === '' ? (secure ? '443' : '80') : url.port;
   const folder = url.pathname.replace(/[^/]*$/, '');
-  const path = folder === '/' ? '' : `/http-path/${encodeURIComponent(`${folder}${SOCKET_NAME}`)}`;
+  const path = folder === '/' ? '' : `/http-path/${encodeURIComponent(`${folder.slice(1)}${SOCKET_NAME}`)}`;
   return `${name}/tcp/${port}${secure ? '/tls/ws' : '/ws'}${path}/p2p/${hostPeerId}`;
 }
 

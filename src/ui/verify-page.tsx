@@ -9,7 +9,7 @@ import {
   type Presented,
   type Reading,
   readLink,
-  readPicture,
+  readPickedPicture,
   type Unreadable,
   type Verification,
   verifyContribution,
@@ -54,7 +54,7 @@ function VerifyPage({ host, link }: { readonly host: Host; readonly link: string
     else setView({ kind: 'unreadable', reason: reading.reason });
   };
   const takeFile = async (file: File) => {
-    const reading = readPicture(new Uint8Array(await file.arrayBuffer()));
+    const reading = await readPickedPicture(file);
     take(reading, reading.ok ? URL.createObjectURL(file) : null);
   };
   useEffect(() => {

@@ -43,6 +43,7 @@ export const certificateStrings = {
 };
 
 const unreadable: Readonly<Record<Unreadable, string>> = {
+  'too-large': 'This file is larger than any certificate: it has more than 16 MB. Choose the picture itself.',
   'no-png': 'This is no PNG file. Use the file as it was saved from Tabswarm.',
   'no-text':
     'This picture carries no signature. Programs that shrink or convert pictures remove it; ask for the original file or the link.',
