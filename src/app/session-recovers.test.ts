@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { GpuUnavailableError } from '../kernels/gpu.ts';
 import { toHex } from '../protocol/bytes.ts';
+import { SimMachine } from '../sim/machine.ts';
 import type { SimSwarm } from '../sim/swarm.ts';
 import { SimTrainer } from '../sim/trainer.ts';
 import type { Problem } from './state.ts';
@@ -43,7 +44,20 @@ const brokenTrainer: Way['options'] = (_, broken) => ({
   },
 });
 
-const WAYS: Readonly<Record<Exclude<Problem['code'], Lasting>, Way>> = {
+/** Over when the time comes, which src/sim/time.test.ts waits for: there the host's clock can be set. */
+type Timely = 'not-begun' | 'chain-ahead';
+
+let machine: SimMachine | null = null;
+
+const WAYS: Readonly<Record<Exclude<Problem['code'], Lasting | Timely>, Way>> = {
+  'clock-jumped': {
+    options: (s) => {
+      const made = new SimMachine(s.clock);
+      machine = made;
+      return { platform: () => ({ clock: made.clock }) };
+    },
+    happens: () => machine?.step(3_600_000),
+  },
   'host-unreachable': { happens: (s) => s.setHostAway(true), heals: (s) => s.setHostAway(false) },
   'socket-refused': {
     happens: (s) => s.network.setHostState('unreachable', ['page']),

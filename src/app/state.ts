@@ -21,6 +21,8 @@ export type Intent = 'idle' | 'running' | 'paused' | 'watching';
 export type Activity = 'idle' | Doing | 'paused' | 'failed';
 
 export type Phase = 'train' | 'commit' | 'reveal' | 'judge';
+/** `before`: the run has not begun. */
+export type PhaseNow = Phase | 'before';
 
 export interface RunInfo {
   readonly id: string;
@@ -107,7 +109,7 @@ export interface AppState extends PictureState {
   readonly peerId: string | null;
   readonly host: HostState;
   readonly round: number;
-  readonly phase: Phase;
+  readonly phase: PhaseNow;
   /** When the phase ends, epoch ms by the swarm's clock, and that clock's offset from this machine's. */
   readonly phaseEndsAt: number;
   readonly clockOffsetMs: number;

@@ -7,7 +7,7 @@ import type { Note, RefusalReason } from '../protocol/messages.ts';
 import type { HandoverCode } from '../swarm/handover.ts';
 import type { HostState } from '../swarm/types.ts';
 import type { WakeState } from './governor/sensors/wake-lock.ts';
-import type { Phase, RunInfo } from './state.ts';
+import type { PhaseNow, RunInfo } from './state.ts';
 
 /** Why the tab does not validate; each has its words in src/ui/strings/validate.ts. */
 export type ValidationProblem =
@@ -65,7 +65,7 @@ export interface ValidationState {
   readonly audits: { readonly adapter: string } | NoReplays | null;
   readonly host: HostState;
   readonly round: number;
-  readonly phase: Phase;
+  readonly phase: PhaseNow;
   /** Until the phase ends; null before the first round is seen. */
   readonly phaseLeftMs: number | null;
   readonly height: number;

@@ -178,7 +178,7 @@ class ValidationSession implements ValidationActions {
     const { round, phase, endsAt } = run.rounds.phase(clock.now());
     this.store.setState({
       host: swarm.hostState,
-      round: Math.max(0, round),
+      round,
       phase,
       phaseLeftMs: Math.max(0, endsAt - clock.now()),
       contributors: validator.presences().filter((p) => p.role === 'contributor').length,

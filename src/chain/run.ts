@@ -6,6 +6,7 @@ import { type ParameterLayout, parameterLayout } from '../model/layout.ts';
 import { toHex } from '../protocol/bytes.ts';
 import {
   deadlines,
+  hasBegun,
   phaseAt,
   type PhaseInfo,
   roundAt,
@@ -18,8 +19,10 @@ import { type Rules, rulesOf } from './rules.ts';
 
 /** Rounds by the swarm's clock; all times in epoch ms of swarm time. */
 export interface RoundClock {
-  /** The round that is open; -1 before the run starts. */
+  /** The round that is open; 0 before the run begins. */
   round(now: number): number;
+  /** Whether round 0 has begun. */
+  begun(now: number): boolean;
   phase(now: number): PhaseInfo;
   start(round: number): number;
   deadlines(round: number): Record<RoundPhase, number>;
@@ -59,6 +62,7 @@ export function runOf(manifest: Manifest, id: Uint8Array, manifestBytes: Uint8Ar
     layout: parameterLayout(manifest.model),
     rounds: {
       round: (now) => roundAt(schedule, now),
+      begun: (now) => hasBegun(schedule, now),
       phase: (now) => phaseAt(schedule, now),
       start: (round) => roundStart(schedule, round),
       deadlines: (round) => deadlines(schedule, round),

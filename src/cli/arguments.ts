@@ -33,6 +33,7 @@ const OPTIONS = {
     'ice-password-file': { type: 'string' },
     config: { type: 'string' },
     'new-run': { type: 'boolean' },
+    clock: { type: 'string' },
   },
   join: {
     device: { type: 'string' },
@@ -61,6 +62,8 @@ const COMMANDS = {
                          machine; none: no proxy); may be repeated
   --data DIR             where the run lives (default .tabswarm); a new run needs an empty or new folder
   --new-run              make a new run in --data although keys or files of another lie there without their database
+  --clock run|system     only when the host asks: the run goes on right after its last round, whatever this computer's
+                         clock says (run), or this computer's clock is right (system)
   --round-seconds N      length of a round, 5 to 86400 (the 1m preset: 30); each must fit training and judging
   --corpus FILE|DIR      your own text (default: State of the Union addresses); it becomes public
   --list                 print which files of the corpus would be published, and start nothing

@@ -232,7 +232,7 @@ export class Contributing {
   #finishing(): string {
     const run = this.#run;
     const now = this.#participant.clock.now();
-    const round = Math.max(0, run?.rounds.round(now) ?? 0);
+    const round = run?.rounds.round(now) ?? 0;
     const end = run?.rounds.deadlines(round).judge ?? now;
     return JOIN.finishing(round, end - now + VERDICT_MS + (run?.rules.audited === true ? AUDIT_MS : 0));
   }

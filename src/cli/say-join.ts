@@ -6,7 +6,7 @@ import type { DirectSupport } from '../platform/node/swarm.ts';
 import type { NodeDevice } from '../platform/node/trainer.ts';
 import { iceText } from '../ui/strings/ice.ts';
 import { noteText } from '../ui/strings/notes.ts';
-import { misfitText } from '../ui/strings/problems.ts';
+import { dateText, misfitText, stepText } from '../ui/strings/problems.ts';
 import type { RoundReport } from './round-log.ts';
 
 const span = (ms: number): string => {
@@ -128,6 +128,12 @@ function troubleItself(trouble: Trouble): string {
       return `The graphics device was lost (${trouble.detail}). It is opened anew.`;
     case 'no-validator':
       return 'Nobody validates this run now: no round is certified.';
+    case 'clock-jumped':
+      return `${trouble.whose === 'own' ? "This computer's clock" : "The host's clock"} jumped by ${stepText(trouble.byMs)}. The time is measured again.`;
+    case 'not-begun':
+      return `The run begins in the future: ${dateText(trouble.beginsAt)} (UTC). If that is far away, tell its organizer: the clock was wrong when the run was made.`;
+    case 'chain-ahead':
+      return `The last certified round is ${trouble.rounds} rounds ahead of the clock: nothing is certified until it has passed, or until the organizer starts the host with --clock run.`;
     case 'internal':
       return `Something failed: ${trouble.detail}.`;
   }

@@ -3,6 +3,7 @@
  * facts; each has its sentence here, and TypeScript knows when one is missing.
  */
 import type { DiskCause } from '../host/disk.ts';
+import type { DiskState } from '../host/disk-watch.ts';
 import type { Fault, FaultCode, FaultFacts } from '../host/faults.ts';
 import { HostFault } from '../host/faults.ts';
 import type { AuditsOff, HostEvent, ShareOf } from '../host/events.ts';
@@ -10,6 +11,8 @@ import { PlatformError } from '../platform/node/errors.ts';
 import type { OtherEncoding } from '../protocol/decode-text.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { iceText } from '../ui/strings/ice.ts';
+import type { HostTrouble } from '../host/troubles.ts';
+import { dateText, stepText } from '../ui/strings/problems.ts';
 import { handoverText, validatorLine } from '../ui/strings/validator-events.ts';
 import { platformText } from './say-join.ts';
 import type { SettingProblem } from '../host/settings.ts';
@@ -69,6 +72,8 @@ const FAULTS: { readonly [C in FaultCode]: (facts: FaultFacts[C]) => string } = 
   'chain-broken': ({ dir, height, detail }) =>
     damaged(dir, `certificate ${height} cannot be used (${detail})`),
   'no-state': ({ dir, detail }) => damaged(dir, `no checkpoint leads to the certified state (${detail})`),
+  'clock-unsure': ({ wall, beyondMs }) =>
+    `This computer's clock says ${dateText(wall)} (UTC), which is ${stepText(beyondMs).slice(1)} after everything that is known of this run. A wrong clock would end the run for that long. If it is right, start with --clock system; to go on right after the last round, with --clock run.`,
   'blob-not-rebuilt': ({ hash }) =>
     `Blob ${hash.slice(0, 12)} cannot be rebuilt: other bytes came out. Restore the data folder from a backup.`,
   'settings-invalid': (problem) => `The settings are not valid: ${settingText(problem)}.`,
@@ -111,6 +116,16 @@ const DISK: Readonly<Record<DiskCause, string>> = {
 /** Why the disk did not do it, as the end of a sentence. `error`: the system's own words, where the cause is not known. */
 const diskText = (cause: DiskCause | null, error: string): string =>
   cause === null ? error.replace(/\.$/, '') : DISK[cause];
+
+function diskLine({ room, freeBytes, neededBytes }: DiskState): string {
+  const mib = (bytes: number | null): string =>
+    bytes === null ? '?' : `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  const figures = `${mib(freeBytes)} free, a round takes ${mib(neededBytes)}`;
+  if (room === 'enough') return `the disk has room again: ${figures}`;
+  return room === 'low'
+    ? `the disk is nearly full: ${figures}; free some space`
+    : `the disk is full: ${figures}; no round can be certified until there is room. The host then goes on by itself`;
+}
 
 function damaged(dir: string, what: string): string {
   return `The run in "${dir}" is damaged: ${what}. Restore the folder from a backup, or ${NEW_RUN}.`;
@@ -305,6 +320,22 @@ const SHARES: Readonly<Record<Exclude<ShareOf, 'origin'>, string>> = {
   stalled: 'read nothing of an answer for half a minute; the connection was ended',
 };
 
+/** What is wrong with a host now, as `status` lists it. */
+export function hostTroubleText(trouble: HostTrouble): string {
+  switch (trouble.code) {
+    case 'not-begun':
+      return `the run begins in the future: ${dateText(trouble.beginsAt)} (UTC)`;
+    case 'chain-ahead':
+      return `the chain is ${trouble.rounds} rounds ahead of the host's clock`;
+    case 'clock-jumped':
+      return `the host's computer was set by ${stepText(trouble.byMs)}; the run's time goes on as it was`;
+    case 'disk-full':
+      return 'the disk of the host is full: no round can be certified';
+    case 'disk-low':
+      return 'the disk of the host is nearly full';
+  }
+}
+
 /** A line of the log. */
 export function eventText(event: HostEvent): string {
   switch (event.is) {
@@ -316,6 +347,18 @@ export function eventText(event: HostEvent): string {
       return auditsOff(event);
     case 'audits-on':
       return `audits: ${event.perRound} a round, replayed on ${event.adapter}`;
+    case 'clock-set':
+      return `this computer's clock was set by ${stepText(event.byMs)} since the last start; the run's time goes on as it was. If the clock is right now, start with --clock system`;
+    case 'clock-jumped':
+      return `this computer's clock jumped by ${stepText(event.byMs)}; the run's time goes on as it was`;
+    case 'starts-behind-chain':
+      return `the chain is ${event.rounds} rounds ahead of this clock: those rounds are lost, the next one begins in ${stepText(event.inMs).slice(1)}. To go on at once, start with --clock run`;
+    case 'not-begun':
+      return `the run begins in the future, on ${dateText(event.beginsAt)} (UTC), in ${stepText(event.inMs).slice(1)}: was the clock wrong when it was made? To begin at once, start with --clock run`;
+    case 'disk':
+      return diskLine(event.state);
+    case 'note-not-written':
+      return `the ${event.what} could not be written down: ${diskText(event.cause, 'for a reason that the system does not name')}`;
     case 'validator-tab':
       return event.here
         ? 'a validator’s tab is here'

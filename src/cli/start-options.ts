@@ -1,4 +1,5 @@
 /** The command line of `tabswarm start` as a host's options: every flag and every setting, checked before any work. */
+import { CLOCK_CHOICES } from '../host/run-time.ts';
 import { EVALUATORS } from '../host/losses.ts';
 import { type HostOptions, newRun } from '../host/run.ts';
 import { type Config, problemOfRun, readConfig } from '../host/settings.ts';
@@ -31,6 +32,9 @@ export function hostOptions(args: readonly string[], given?: Uint8Array): HostOp
   if ((values.cert === undefined) !== (values.key === undefined))
     throw new UsageError('--cert and --key go together.');
   const port = numberOption('port', values.port, 0, 65_535);
+  const clock = CLOCK_CHOICES.find((one) => one === values.clock);
+  if (values.clock !== undefined && clock === undefined)
+    throw new UsageError(`--clock is ${CLOCK_CHOICES.join(' or ')}, not "${values.clock}".`);
   const evaluator = EVALUATORS.find((name) => name === (values.evaluator ?? 'auto'));
   if (evaluator === undefined)
     throw new UsageError(`--evaluator is ${EVALUATORS.join(', ')}, not "${values.evaluator}".`);
@@ -65,6 +69,7 @@ export function hostOptions(args: readonly string[], given?: Uint8Array): HostOp
     ...(values.name === undefined ? {} : { name: values.name }),
     validator,
     evaluator,
+    clock,
     newRun: values['new-run'] ?? false,
     ...(audits === undefined ? {} : { audits }),
     ...(seconds === undefined ? {} : { roundMs: seconds * 1000 }),

@@ -5,6 +5,7 @@ import { failureText } from '../ui/strings/validator-events.ts';
 import { hostUrl, parseCommand } from './arguments.ts';
 import { getJson } from './host-api.ts';
 import type { Output } from './output.ts';
+import { hostTroubleText } from './say.ts';
 
 const MICRO = 1_000_000;
 const TOP = 10;
@@ -25,10 +26,13 @@ export async function status(args: readonly string[], { out }: Output): Promise<
 
 export function statusLines(view: StatusView): string[] {
   const left = Math.max(0, Math.round((view.phaseEndsAt - view.time) / 1000));
+  const begins = view.phase === 'before';
   const lines = [
     `run       ${view.name} (${view.run})`,
     `model     ${(view.parameters / 1e6).toFixed(2)} M parameters`,
-    `round     ${view.round}, ${view.phase} for ${left} s more`,
+    begins
+      ? `round     0 begins in ${left} s: the run starts in the future`
+      : `round     ${view.round}, ${view.phase} for ${left} s more`,
     `height    ${view.height}, root ${view.root}`,
     `held-out  ${
       view.heldOutLoss === null
@@ -45,6 +49,7 @@ export function statusLines(view: StatusView): string[] {
       : [`trouble   round ${view.trouble.round}: ${failureText(view.trouble.cause)}`]),
     `peers     ${view.peerCount}`,
   ];
+  for (const trouble of view.troubles) lines.push(`trouble   ${hostTroubleText(trouble)}`);
   for (const peer of view.peers)
     lines.push(
       `  ${peer.contributor.slice(0, 12)}  ${peer.role}, ${peer.state}, ${peer.adapter}, ${Math.round(peer.tokensPerSecond)} tokens/s`,

@@ -38,6 +38,7 @@ test('states and adapters of strangers in a status stay in their line', () => {
     credits: [],
     heldOutLoss: null,
     bytesPerParameter: null,
+    troubles: [],
   };
   const lines: string[] = [];
   const { out } = guarded({ out: (line) => lines.push(line), err: () => {} });

@@ -29,6 +29,10 @@ export type ValidatorEvent =
   | { readonly is: 'not-published'; readonly round: number; readonly error: string }
   /** What this machine remembers of contributors could not be written down: lost at the next start. */
   | { readonly is: 'note-failed'; readonly what: string; readonly error: string }
+  /** The clock says a round that is further away than real time allows: it was set. Nothing is signed. */
+  | { readonly is: 'clock-ahead'; readonly round: number; readonly ahead: number }
+  /** The chain's last round, `certified`, is ahead of the clock: the present one cannot be certified. */
+  | { readonly is: 'chain-ahead'; readonly round: number; readonly certified: number }
   /** Measuring losses takes longer than the round leaves for it. */
   | { readonly is: 'losses-slow'; readonly round: number }
   | {

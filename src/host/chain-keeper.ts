@@ -277,7 +277,7 @@ export class ChainKeeper implements RoundsView {
 
   #round(): number {
     const { chain, clock } = this.#o;
-    return Math.max(0, chain.run.rounds.round(clock.now()));
+    return chain.run.rounds.round(clock.now());
   }
 }
 

@@ -2,6 +2,7 @@
  * What a failure of the disk is, told from the system's or SQLite's code: absent, not allowed, in use, full and broken
  * are different things, with different ways out. Nothing that failed is taken for something that is not there.
  */
+import { statfsSync } from 'node:fs';
 
 export const DISK_CAUSES = [
   'missing',
@@ -69,4 +70,14 @@ export function diskCause(error: unknown): DiskCause | null {
     if (found !== undefined) return found;
   }
   return null;
+}
+
+/** Bytes that this user may still write where `path` lies; null where the system does not say. */
+export function freeBytes(path: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
 }

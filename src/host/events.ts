@@ -2,6 +2,7 @@
 import type { ValidatorEvent } from '../gauntlet/events.ts';
 import type { HandoverCode } from '../swarm/handover.ts';
 import type { DiskCause } from './disk.ts';
+import type { DiskState } from './disk-watch.ts';
 
 export type AuditsOff =
   /** The run was made without audits. */
@@ -20,6 +21,16 @@ export type HostEvent =
   | { readonly is: 'losses-unavailable'; readonly error: string }
   | ({ readonly is: 'audits-off' } & AuditsOff)
   | { readonly is: 'audits-on'; readonly perRound: number; readonly adapter: string }
+  /** At the start: the run's time goes on as it was, though this computer's clock was set by so much since. */
+  | { readonly is: 'clock-set'; readonly byMs: number }
+  /** While the host runs: this computer's clock was set by so much. The run's time goes on as it was. */
+  | { readonly is: 'clock-jumped'; readonly byMs: number }
+  /** At the start: the chain's last round is so many rounds ahead of the clock; the next begins in so many ms. */
+  | { readonly is: 'starts-behind-chain'; readonly rounds: number; readonly inMs: number }
+  /** At the start: round 0 begins in the future. */
+  | { readonly is: 'not-begun'; readonly beginsAt: number; readonly inMs: number }
+  | { readonly is: 'disk'; readonly state: DiskState }
+  | { readonly is: 'note-not-written'; readonly what: string; readonly cause: DiskCause | null }
   /** On a host whose rounds a tab judges: whether one is here. */
   | { readonly is: 'validator-tab'; readonly here: boolean }
   /** A validator certified a height that this host cannot reach: certificates before it are missing. */

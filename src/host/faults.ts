@@ -40,6 +40,8 @@ export interface FaultFacts {
   'blobs-missing': { readonly dir: string; readonly count: number; readonly first: string };
   'chain-broken': { readonly dir: string; readonly height: number; readonly detail: string };
   'no-state': { readonly dir: string; readonly detail: string };
+  /** The clock is further beyond all that is known of the run's time than can be believed. */
+  'clock-unsure': { readonly wall: number; readonly beyondMs: number };
   'blob-not-rebuilt': { readonly hash: string };
   // a new run
   'settings-invalid': SettingProblem;

@@ -1,6 +1,7 @@
 /** Prometheus text exposition (format 0.0.4) of a host: few metrics, so the lines are written by hand. */
 import { ROUND_FAILURES } from '../protocol/messages.ts';
 import type { DoorFigures } from './doorman.ts';
+import { TROUBLES } from './troubles.ts';
 import type { StatusView } from './view.ts';
 
 export interface ProcessFigures {
@@ -59,6 +60,17 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
   );
   metric('tabswarm_tokens_total', 'counter', 'Tokens of accepted work', tokens);
   metric('tabswarm_micro_credits_issued_total', 'counter', 'Micro-credits issued', status.issued);
+  lines.push('# HELP tabswarm_host_trouble 1 while it lasts', '# TYPE tabswarm_host_trouble gauge');
+  for (const code of TROUBLES)
+    lines.push(
+      `tabswarm_host_trouble{code="${code}"} ${status.troubles.some((one) => one.code === code) ? 1 : 0}`,
+    );
+  metric(
+    'tabswarm_disk_free_bytes',
+    'gauge',
+    'Bytes that may still be written beside the run',
+    status.diskFreeBytes,
+  );
   metric('tabswarm_relayed_bytes_total', 'counter', 'Bytes through the relay', status.relayedBytes);
   metric('tabswarm_blob_sent_bytes_total', 'counter', 'Blob bytes sent over libp2p', status.blobBytesOut);
   metric('tabswarm_blob_received_bytes_total', 'counter', 'Blob bytes got over libp2p', status.blobBytesIn);

@@ -7,13 +7,16 @@ import { join } from 'node:path';
 import { type Preset, type PresetName, preset as namedPreset, scheduleFor } from '../model/presets.ts';
 import type { ProfileBook } from '../protocol/profile-book.ts';
 import type { IceServer } from '../protocol/ice.ts';
-import { type Clock, every, systemClock } from '../protocol/timer.ts';
+import type { SteadyClock } from '../protocol/steady-clock.ts';
+import { type Clock, every } from '../protocol/timer.ts';
 import { TrustedProxies } from '../swarm/address-share.ts';
 import { createHostSwarm, type HostSwarm } from '../swarm/host-node.ts';
 import { requestListener } from './answering.ts';
 import type { OwnAddress } from './asked-address.ts';
 import { HostChain } from './chain.ts';
 import { ChainKeeper } from './chain-keeper.ts';
+import { diskCause } from './disk.ts';
+import { watchDisk } from './disk-watch.ts';
 import {
   areFew,
   CHECKING_INTERVAL,
@@ -35,6 +38,16 @@ import { localName, otherAddresses } from './reach.ts';
 import { createApp } from './server.ts';
 import { problemOfRun } from './settings.ts';
 import { StaticFiles } from './static-files.ts';
+import {
+  bootId,
+  type ClockChoice,
+  decodeTimeNote,
+  encodeTimeNote,
+  runClock,
+  startTime,
+  timeNote,
+  uptimeMs,
+} from './run-time.ts';
 import type { Store } from './store.ts';
 import { SERVED_ROUNDS, type ServedRounds } from '../validator/served-rounds.ts';
 import type { SeatKey } from '../validator/open-seat.ts';
@@ -62,6 +75,8 @@ export interface HostOptions extends Omit<NewRun, 'preset'> {
   readonly model?: Partial<Preset['model']> | undefined;
   /** Length of a round; the phases keep the preset's shares of it. */
   readonly roundMs?: number | undefined;
+  /** What the organizer says of the time (run-time.ts). Default: nothing. */
+  readonly clock?: ClockChoice | undefined;
   readonly report?: HostReport;
   /**
    * Contributors to audit in a round of a new run; 0 on an existing one: none on this host. Default: the preset's
@@ -91,13 +106,14 @@ const DEFAULT_APP = join(import.meta.dirname, '../../dist/app');
 export const DEFAULT_PORT = 8780;
 const PROFILES_NOTE = 'profiles';
 const PROFILES_MS = 60_000;
+const TIME_NOTE = 'time';
+const TIME_MS = 60_000;
 /** How often a host without a seat looks whether a tab still validates. */
 const VALIDATOR_MS = 5000;
 
 /** Starts a host. Throws HostFault when it cannot. */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const report = options.report ?? (() => {});
-  const clock = systemClock();
   const files = options.appDir === null ? null : new StaticFiles(options.appDir ?? DEFAULT_APP);
   const own: OwnAddress = {
     publicUrl: options.publicUrl === undefined ? null : new URL(`${options.publicUrl.replace(/\/$/, '')}/`),
@@ -137,6 +153,22 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const chain = await HostChain.open(run, store, {
       conflict: (detail) => report({ is: 'conflict', detail }),
     });
+    const clock = runTime(opened, chain, options.clock ?? null, report);
+    let jumpedMs = 0;
+    stops.push(
+      clock.onJump((byMs) => {
+        jumpedMs += byMs;
+        report({ is: 'clock-jumped', byMs });
+      }),
+    );
+    stops.push(keepTimeNote(clock, store, report));
+    const disk = watchDisk(
+      store.dir,
+      () => roundBytes(chain),
+      clock,
+      (state) => report({ is: 'disk', state }),
+    );
+    stops.push(disk.stop);
     const swarm = await createHostSwarm({
       privateKeySeed: opened.nodeSeed,
       topic: run.name,
@@ -151,7 +183,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         : await judgeRounds(chain, swarm, clock, report, onStop, key, options);
     const { rounds, served } = followed;
     await rounds.profiles.load(store.note(PROFILES_NOTE));
-    stops.push(keepProfiles(rounds.profiles, store, clock));
+    stops.push(keepProfiles(rounds.profiles, store, clock, report));
     // Tabs that missed the last rounds fetch their work from us, also after a restart.
     for (const work of await chain.recentWork(SERVED_ROUNDS)) served.add(work);
     const view: HostView = {
@@ -162,6 +194,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       seat: key === null ? 'tab' : 'host',
       iceServers: options.iceServers ?? [],
       startedAt: clock.now(),
+      jumpedMs: () => jumpedMs,
+      disk: () => disk.watch.state,
     };
     app = createApp({ view, files, own, report, door });
     stops.push(vouchForMembers(view));
@@ -184,13 +218,74 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   }
 }
 
+/** The run's time: from what was written down of it, this machine's uptime and its shown time. Throws HostFault. */
+function runTime(
+  { created, run, store }: OpenedRun,
+  chain: HostChain,
+  choice: ClockChoice | null,
+  report: HostReport,
+): SteadyClock {
+  const { rounds, manifest } = run;
+  const { round } = chain.head;
+  const wall = Date.now();
+  const { aheadMs, setByMs, unsureMs } = created
+    ? { aheadMs: 0, setByMs: 0, unsureMs: null }
+    : startTime({
+        note: decodeTimeNote(store.note(TIME_NOTE)),
+        wall,
+        boot: bootId(),
+        uptime: uptimeMs(),
+        beginsAt: manifest.schedule.startMs,
+        last: round < 0 ? null : { at: rounds.start(round), next: rounds.start(round + 1) },
+        choice,
+      });
+  if (unsureMs !== null) throw fault('clock-unsure', { wall, beyondMs: unsureMs });
+  const clock = runClock(aheadMs);
+  const now = clock.now();
+  if (setByMs !== 0) report({ is: 'clock-set', byMs: setByMs });
+  const ahead = round - rounds.round(now);
+  if (ahead > 0) report({ is: 'starts-behind-chain', rounds: ahead, inMs: rounds.start(round + 1) - now });
+  const { startMs } = manifest.schedule;
+  if (!rounds.begun(now)) report({ is: 'not-begun', beginsAt: startMs, inMs: startMs - now });
+  return clock;
+}
+
+/** Writes the run's time down now and then; the returned function does so once more. */
+function keepTimeNote(clock: SteadyClock, store: Store, report: HostReport): () => void {
+  const save = (): void => void keepNote(store, TIME_NOTE, () => encodeTimeNote(timeNote(clock)), report);
+  save();
+  const cancel = every(clock, TIME_MS, save);
+  return () => {
+    cancel();
+    save();
+  };
+}
+
+/** Whether a note could be written; a failure is reported. */
+function keepNote(store: Store, name: string, encode: () => Uint8Array, report: HostReport): boolean {
+  try {
+    store.saveNote(name, encode());
+    return true;
+  } catch (error) {
+    report({ is: 'note-not-written', what: name, cause: diskCause(error) });
+    return false;
+  }
+}
+
+/** Bytes that a round writes: a checkpoint and the work that it accepts, about what the last one took. */
+function roundBytes(chain: HostChain): number {
+  const work = chain.last === null ? [] : chain.workOf(chain.last.certificate);
+  return work.reduce((sum, { size }) => sum + size, 2 * chain.checkpoint.size);
+}
+
 /** Writes the profiles down now and then when they changed; the returned function does so once more. */
-function keepProfiles(profiles: ProfileBook, store: Store, clock: Clock): () => void {
+function keepProfiles(profiles: ProfileBook, store: Store, clock: Clock, report: HostReport): () => void {
   let written = profiles.changes;
   const save = () => {
     if (profiles.changes === written) return;
-    written = profiles.changes;
-    store.saveNote(PROFILES_NOTE, profiles.encode());
+    const { changes } = profiles;
+    // A disk that is full ends no host: it is written down later.
+    if (keepNote(store, PROFILES_NOTE, () => profiles.encode(), report)) written = changes;
   };
   const cancel = every(clock, PROFILES_MS, save);
   return () => {

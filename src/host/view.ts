@@ -20,6 +20,8 @@ import {
   TOP_ACCOUNTS,
 } from './accounts.ts';
 import type { HostChain } from './chain.ts';
+import type { DiskState } from './disk-watch.ts';
+import { type HostTrouble, troublesOf } from './troubles.ts';
 
 /** Peers that a status lists. */
 const MAX_PEERS = 200;
@@ -48,6 +50,9 @@ export interface HostView {
   readonly seat: SeatPlace;
   readonly iceServers: readonly IceServer[];
   readonly startedAt: number;
+  /** How far this computer's shown time was set since the start, and the disk of the data folder. */
+  readonly jumpedMs: () => number;
+  readonly disk: () => DiskState;
 }
 
 /** `GET /api/status` and `tabswarm status --json`. */
@@ -63,8 +68,8 @@ export interface StatusView {
   readonly root: string;
   /** Who judges rounds now: the host, a tab, or nobody. */
   readonly validator: SeatPlace | 'none';
-  /** Round of the newest certificate; -1 before the first. */
-  readonly certifiedRound: number;
+  /** Round of the newest certificate; null before the first. */
+  readonly certifiedRound: number | null;
   /** Peers that lately showed a sign of life, and the first of them. */
   readonly peerCount: number;
   readonly peers: readonly {
@@ -109,6 +114,10 @@ export interface StatusView {
   readonly refusedUncertified: number;
   /** What keeps rounds from being certified: the newest one that failed on the validator's or this machine. */
   readonly trouble: { readonly round: number; readonly cause: RoundFailure } | null;
+  /** What is wrong with this host, its time or its disk now. */
+  readonly troubles: readonly HostTrouble[];
+  /** Bytes that may still be written beside the run; null where the system does not say. */
+  readonly diskFreeBytes: number | null;
 }
 
 /** Who judges rounds now. A tab counts while its sign of life is fresh. */
@@ -140,7 +149,7 @@ export async function statusOf(view: HostView): Promise<StatusView> {
     height: head.height,
     root: toHex(head.root),
     validator: validatorOf(view),
-    certifiedRound: head.round,
+    certifiedRound: head.round < 0 ? null : head.round,
     peerCount: presences.length,
     peers: presences.slice(0, MAX_PEERS).map((p) => ({
       contributor: p.contributor,
@@ -176,6 +185,15 @@ export async function statusOf(view: HostView): Promise<StatusView> {
     roundsLost: rounds.roundsLost,
     refusedUncertified: rounds.refusedUncertified,
     trouble: failed === null ? null : { round: failed.round, cause: failed.failure },
+    troubles: troublesOf({
+      run,
+      now: time,
+      certifiedRound: head.round,
+      jumpedMs: view.jumpedMs(),
+      disk: view.disk(),
+      writeFailedFull: failed?.failure === 'disk-full',
+    }),
+    diskFreeBytes: view.disk().freeBytes,
   };
 }
 

@@ -32,6 +32,10 @@ const WORTH_STARTING = 0.15;
 /** Rounds without a host and without a word of a validator, after which nothing is computed until one of them is heard of. */
 const ALONE_ROUNDS = 3;
 const ALONE_LOOK_MS = 2000;
+/** Longest wait between two looks at the clock, which may be put right meanwhile. */
+const CLOCK_LOOK_MS = 10_000;
+/** Nothing that a contributor waits for is so many rounds away. */
+const FAR_ROUNDS = 2.5;
 /** Uncertified rounds remembered. */
 const KEEP_EMPTY = 8;
 
@@ -135,6 +139,7 @@ export class Contributor {
         continue;
       }
       const round = this.#nextRound();
+      if (await this.#waitForClock(round, signal)) continue;
       if (!follower.admits(identity.publicKey, round)) {
         await this.#join(signal);
         continue;
@@ -178,10 +183,30 @@ export class Contributor {
     const { clock, follower } = this.#o;
     const { rounds, manifest } = follower.run;
     const now = clock.now();
+    if (!rounds.begun(now)) return 0;
     const round = rounds.round(now);
-    const worth = round >= 0 && now < rounds.start(round) + manifest.schedule.trainMs * (1 - WORTH_STARTING);
+    const worth = now < rounds.start(round) + manifest.schedule.trainMs * (1 - WORTH_STARTING);
+    // The clock went back: rounds that it was in by mistake are not over.
+    if (this.#lastRound > round + 1) this.#lastRound = round;
     // The first newcomers of a run are certified in mid-round, and train for the next one from then on.
     return Math.max(worth ? round : round + 1, this.#lastRound + 1, follower.head.round + 1);
+  }
+
+  /** Whether the next round is so far away that nothing is to be done now; then waits a while. */
+  async #waitForClock(next: number, signal: AbortSignal): Promise<boolean> {
+    const { clock, follower } = this.#o;
+    const { rounds, manifest } = follower.run;
+    const now = clock.now();
+    const inMs = rounds.start(next) - now;
+    if (rounds.begun(now)) {
+      // A newcomer may be done with the next round before it begins.
+      if (next <= rounds.round(now) + 2) return false;
+      this.#say('waiting', { why: 'chain-ahead', rounds: next - 1 - rounds.round(now), inMs });
+    } else this.#say('waiting', { why: 'not-begun', inMs });
+    const begins = rounds.begun(now) ? rounds.start(next) - manifest.schedule.roundMs : rounds.start(0);
+    await this.#waitFor(() => this.#last || follower.behind, Math.min(begins, now + CLOCK_LOOK_MS), signal);
+    if (!signal.aborted && follower.behind) await follower.applyPending(this.#o.performer, signal);
+    return true;
   }
 
   /** Asks to be admitted until a certificate comes, whatever that one lists. */
@@ -348,17 +373,29 @@ export class Contributor {
       if (!told) published?.();
       told = true;
       await this.#waitFor(done, Math.min(deadline, clock.now() + REPEAT_MS), signal);
-    } while (!signal.aborted && !done() && clock.now() < deadline);
+    } while (!signal.aborted && !done() && this.#isOpen(deadline));
+  }
+
+  /**
+   * Whether a deadline is still to come. One that is rounds away is none: the clock was ahead when it was chosen, and has been
+   * put right.
+   */
+  #isOpen(deadline: number): boolean {
+    const left = deadline - this.#o.clock.now();
+    return left > 0 && left < FAR_ROUNDS * this.#o.follower.run.manifest.schedule.roundMs;
   }
 
   /** Resolves when `condition` holds (checked whenever something arrives) or at the deadline. */
   async #waitFor(condition: () => boolean, deadline: number, signal: AbortSignal): Promise<void> {
     const { clock, follower } = this.#o;
-    while (!signal.aborted && !condition() && clock.now() < deadline) {
+    while (!signal.aborted && !condition() && this.#isOpen(deadline)) {
       const wake = new AbortController();
       this.#nudge = () => wake.abort();
       const either = AbortSignal.any([signal, wake.signal]);
-      await Promise.race([follower.waitForNew(either), until(clock, deadline, either)]);
+      await Promise.race([
+        follower.waitForNew(either),
+        until(clock, Math.min(deadline, clock.now() + CLOCK_LOOK_MS), either),
+      ]);
       this.#nudge = () => {};
       wake.abort();
     }

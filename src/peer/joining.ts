@@ -96,7 +96,7 @@ const isIn = ({ joinBases }: ChainHead, over: Uint8Array): boolean =>
  */
 export function admissionIn({ rounds }: Run, members: number, now: number): number | null {
   if (members === 0) return null;
-  const round = Math.max(0, rounds.round(now));
+  const round = rounds.round(now);
   const next = [round, round + 1].map((r) => rounds.deadlines(r).commit).find((at) => at > now);
   return (next ?? now) - now;
 }

@@ -23,11 +23,11 @@ import type { ClaimedIdentity, NotKept, PeerSwarm, Platform } from './platform.t
 import type { Trouble, TroubleCode } from './reasons.ts';
 import { RoundBlobs } from './round-blobs.ts';
 import { RunClock } from './run-clock.ts';
+import { keepTime } from './timekeeping.ts';
 import { toTrouble } from './trouble.ts';
 
-/** Sign of life to the swarm, and fresh clock samples. */
+/** Sign of life to the swarm. */
 const PRESENCE_MS = 4000;
-const CLOCK_MS = 60_000;
 /** Pauses after a failure that waiting may mend. */
 export const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
@@ -301,15 +301,25 @@ export class Participant {
 
   /** Clock samples and signs of life, until the returned function is called. */
   #keepAlive({ run, identity, swarm, follower }: Stay, self: StayOptions['self']): () => void {
-    const { host, platform } = this.#o;
-    const stops = [every(platform.clock, CLOCK_MS, () => void this.clock.measure(host, 1).catch(() => {}))];
+    const { host, platform, events } = this.#o;
+    const stops = [
+      keepTime({
+        run,
+        follower,
+        clock: this.clock,
+        machine: platform.clock,
+        host,
+        trouble: (trouble) => events.trouble(trouble),
+        cleared: (...codes) => events.cleared(...codes),
+      }),
+    ];
     if (self !== null)
       stops.push(
         every(platform.clock, PRESENCE_MS, () => {
           const presence: MessageOf<'presence'> = {
             kind: 'presence',
             run: run.id,
-            round: Math.max(0, run.rounds.round(this.clock.now())),
+            round: run.rounds.round(this.clock.now()),
             peer: swarm.peerId,
             role: self.role,
             root: follower.head.root,

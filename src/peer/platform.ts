@@ -4,7 +4,7 @@
  */
 import type { Identity } from '../protocol/identity.ts';
 import type { SkippedIce } from '../protocol/ice.ts';
-import type { Clock } from '../protocol/timer.ts';
+import type { MachineClock } from '../protocol/timer.ts';
 import type { RateLimit } from '../swarm/rate-limit.ts';
 import type { HandoverAnswer } from '../swarm/handover.ts';
 import type { Swarm } from '../swarm/types.ts';
@@ -41,7 +41,7 @@ export interface ClaimedIdentity {
 
 export interface Platform {
   /** This machine's own clock. */
-  readonly clock: Clock;
+  readonly clock: MachineClock;
   readonly cache: BlobCache;
   claimIdentity(): Promise<ClaimedIdentity>;
   joinSwarm(options: JoinSwarmOptions): Promise<PeerSwarm>;

@@ -24,6 +24,10 @@ export type Waiting =
   | { readonly why: 'text' }
   /** The next certificate admits it; null: in a few seconds, nobody is a member yet. */
   | { readonly why: 'admission'; readonly inMs: number | null }
+  /** Round 0 begins in so many ms. */
+  | { readonly why: 'not-begun'; readonly inMs: number }
+  /** The chain's last round is so many rounds ahead of the clock; the next one begins in so many ms. */
+  | { readonly why: 'chain-ahead'; readonly rounds: number; readonly inMs: number }
   | { readonly why: 'last-round' }
   | { readonly why: 'no-step' }
   /** Its work is announced; others may still train or announce theirs. */
@@ -63,6 +67,12 @@ export type Trouble = { readonly recovering: boolean } & (
   /** There was a GPU, it was lost, and the browser offers none since. */
   | { readonly code: 'gpu-withdrawn' }
   | { readonly code: 'no-validator' }
+  /** The shown time of this machine, or the host's time, jumped by so many ms. */
+  | { readonly code: 'clock-jumped'; readonly whose: 'own' | 'host'; readonly byMs: number }
+  /** The run begins in the future: it was made while the organizer's clock was ahead. Epoch ms of swarm time. */
+  | { readonly code: 'not-begun'; readonly beginsAt: number }
+  /** The chain's last round is ahead of the clock: it was certified while the organizer's clock was ahead. */
+  | { readonly code: 'chain-ahead'; readonly rounds: number }
   | { readonly code: 'internal'; readonly detail: string }
 );
 export type TroubleCode = Trouble['code'];

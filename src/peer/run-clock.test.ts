@@ -87,3 +87,84 @@ test('a host that cannot be asked is the caller’s to hear of', async () => {
   const run = new RunClock(clock);
   await expect(run.measure({ time: () => Promise.reject(new Error('away')) })).rejects.toThrow('away');
 });
+
+/** A machine whose shown time and counter a test moves apart. */
+function settable() {
+  let ahead = 0;
+  let slept = 0;
+  const listeners: ((byMs: number) => void)[] = [];
+  const machine = {
+    now: () => clock.now() - slept,
+    wall: () => clock.now() + ahead,
+    at: (time: number, callback: () => void) => clock.at(time + slept, callback),
+    onJump: (listener: (byMs: number) => void) => {
+      listeners.push(listener);
+      return () => {};
+    },
+  };
+  const jump = (byMs: number): void => {
+    for (const listener of listeners) listener(byMs);
+  };
+  return {
+    machine,
+    step: (byMs: number) => {
+      ahead += byMs;
+      jump(byMs);
+    },
+    sleep: (ms: number) => {
+      slept += ms;
+      jump(ms);
+    },
+  };
+}
+
+test.each([3_600_000, -600_000])(
+  'a machine that is set by %i ms says so; its time of the swarm stays right',
+  async (byMs) => {
+    const { machine, step } = settable();
+    const run = new RunClock(machine);
+    expect(await run.measure(host(machine))).toBeNull();
+    let asked = 0;
+    run.onJump(() => asked++);
+    step(byMs);
+    expect(asked).toBe(1);
+    expect(run.now()).toBe(clock.now());
+    expect(run.toLocal(clock.now())).toBe(machine.wall());
+    expect(await run.measure(host(machine), 1)).toEqual({ whose: 'own', byMs });
+    expect(await run.measure(host(machine), 1)).toBeNull();
+    expect(run.now()).toBe(clock.now());
+  },
+);
+
+test('a machine that slept is put right, and nobody’s clock is blamed', async () => {
+  const { machine, sleep } = settable();
+  const run = new RunClock(machine);
+  await run.measure(host(machine));
+  run.onJump(() => {});
+  sleep(8 * 3_600_000);
+  expect(await run.measure(host(machine), 3)).toBeNull();
+  expect(run.now()).toBe(clock.now());
+});
+
+test.each([3_600_000, -600_000])(
+  'a host whose time is %i ms further is believed at the next measurement, and named',
+  async (byMs) => {
+    const run = new RunClock(clock);
+    await run.measure(host(clock));
+    expect(await run.measure(host(clock, byMs), 1)).toEqual({ whose: 'host', byMs });
+    expect(run.now()).toBe(clock.now() + byMs);
+    expect(await run.measure(host(clock, byMs), 1)).toBeNull();
+  },
+);
+
+test('a wait ends when it would have been time, though the host’s time went back by a year', async () => {
+  const run = new RunClock(clock);
+  await run.measure(host(clock));
+  const t0 = clock.now();
+  const fired: number[] = [];
+  run.at(t0 + 25_000, () => fired.push(clock.now() - t0));
+  await clock.run(t0 + 5000);
+  await run.measure(host(clock, -31_536_000_000), 1);
+  await clock.run(t0 + 60_000);
+  expect(fired).toEqual([25_000]);
+});

@@ -1,7 +1,16 @@
 /** Schedule arithmetic and the clock's offset estimate. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { deadlines, estimateOffset, phaseAt, roundAt, roundStart, SwarmClock } from './clock.ts';
+import {
+  deadlines,
+  estimateOffset,
+  hasBegun,
+  phaseAt,
+  roundAt,
+  type RoundPhase,
+  roundStart,
+  SwarmClock,
+} from './clock.ts';
 import { testHash, testManifest } from './testing.ts';
 
 const { schedule } = testManifest(testHash('organizer'), []);
@@ -21,9 +30,14 @@ describe('rounds and phases', () => {
     expect(phaseAt(schedule, now)).toMatchObject({ round, phase, endsAt });
   });
 
-  test('before the run starts everybody waits for round 0', () => {
-    expect(phaseAt(schedule, START - 1)).toMatchObject({ round: -1, phase: 'judge', endsAt: START });
-    expect(phaseAt(schedule, START - 10 ** 9)).toMatchObject({ round: -1, phase: 'judge', endsAt: START });
+  test('before the run begins everybody waits for round 0, and no round is negative', () => {
+    for (const early of [1, 172_800_000, 10 ** 12]) {
+      const now = START - early;
+      expect(hasBegun(schedule, now)).toBe(false);
+      expect(roundAt(schedule, now)).toBe(0);
+      expect(phaseAt(schedule, now)).toMatchObject({ round: 0, phase: 'before', endsAt: START });
+    }
+    expect(hasBegun(schedule, START)).toBe(true);
   });
 
   test('phases tile time without gap or overlap', () => {
@@ -36,7 +50,7 @@ describe('rounds and phases', () => {
         expect(next.startsAt).toBe(here.endsAt);
         expect(next.round - here.round).toBe(here.phase === 'judge' ? 1 : 0);
         expect(roundAt(schedule, now)).toBe(here.round);
-        expect(deadlines(schedule, here.round)[here.phase]).toBe(here.endsAt);
+        expect(deadlines(schedule, here.round)[here.phase as RoundPhase]).toBe(here.endsAt);
         expect(roundStart(schedule, here.round)).toBeLessThanOrEqual(now);
       }),
     );
@@ -50,8 +64,8 @@ describe('offset', () => {
 
   test('impossible samples are refused', () => {
     const clock = new SwarmClock();
-    expect(clock.addSample('host', { t0: 10, serverTime: 10, t1: 9 })).toBe(false);
-    expect(clock.addSample('host', { t0: 0, serverTime: Number.NaN, t1: 1 })).toBe(false);
+    expect(clock.addSample('host', { t0: 10, serverTime: 10, t1: 9 })).toBe('impossible');
+    expect(clock.addSample('host', { t0: 0, serverTime: Number.NaN, t1: 1 })).toBe('impossible');
     expect(clock.estimate()).toEqual({ offset: 0, error: Number.POSITIVE_INFINITY });
   });
 
@@ -69,7 +83,36 @@ describe('offset', () => {
     clock.addSample('host', exchange(700, 30, 300));
     expect(clock.estimate()).toEqual({ offset: 700, error: 5 });
     expect(clock.now()).toBe(50_700);
-    for (let i = 0; i < 8; i++) clock.addSample('host', exchange(-200, 10, 10));
+    for (let i = 0; i < 8; i++) clock.addSample('host', exchange(695, 10, 10));
+    expect(clock.estimate()).toEqual({ offset: 695, error: 10 });
+  });
+
+  test('after a step of either clock one sample is enough, whatever came before', () => {
+    const delay = fc.nat(2000);
+    fc.assert(
+      fc.property(
+        fc.integer({ min: -1e9, max: 1e9 }),
+        fc.array(fc.tuple(delay, delay), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 8001, max: 1e10 }),
+        fc.boolean(),
+        fc.tuple(delay, delay),
+        (offset, delays, size, back, [out, home]) => {
+          const clock = new SwarmClock();
+          for (const [a, b] of delays) expect(clock.addSample('host', exchange(offset, a, b))).toBe('agrees');
+          const stepped = offset + (back ? -size : size);
+          expect(clock.addSample('host', exchange(stepped, out, home))).toBe('contradicts');
+          const estimate = clock.estimate();
+          expect(estimate.error).toBe((out + home) / 2);
+          expect(Math.abs(estimate.offset - stepped)).toBeLessThanOrEqual(estimate.error);
+        },
+      ),
+    );
+  });
+
+  test('what a step made wrong is dropped at once', () => {
+    const clock = new SwarmClock(() => 50_000);
+    clock.addSample('host', exchange(700, 5, 5));
+    clock.addSample('host', exchange(-200, 10, 10));
     expect(clock.estimate()).toEqual({ offset: -200, error: 10 });
   });
 

@@ -9,16 +9,20 @@ import type { Schedule } from './manifest.ts';
 export type RoundPhase = 'train' | 'commit' | 'reveal' | 'judge';
 
 export interface PhaseInfo {
-  /** -1 before the run starts (phase `judge`: nothing to do but to wait). */
   readonly round: number;
-  readonly phase: RoundPhase;
+  /** `before`: round 0 has not begun, there is nothing to do but to wait. */
+  readonly phase: RoundPhase | 'before';
+  /** -Infinity before the run begins. */
   readonly startsAt: number;
   readonly endsAt: number;
 }
 
-/** Round number at `now`, or -1 before the run starts. */
+/** Whether round 0 has begun. A run that was made while the organizer's clock was ahead begins in the future. */
+export const hasBegun = (schedule: Schedule, now: number): boolean => now >= schedule.startMs;
+
+/** Round number at `now`; 0 before the run begins: no round is negative. */
 export function roundAt(schedule: Schedule, now: number): number {
-  return Math.max(-1, Math.floor((now - schedule.startMs) / schedule.roundMs));
+  return Math.max(0, Math.floor((now - schedule.startMs) / schedule.roundMs));
 }
 
 /** When a round starts, epoch ms. */
@@ -40,7 +44,8 @@ export function deadlines(schedule: Schedule, round: number): Record<RoundPhase,
 export function phaseAt(schedule: Schedule, now: number): PhaseInfo {
   const round = roundAt(schedule, now);
   const ends = deadlines(schedule, round);
-  if (round < 0) return { round, phase: 'judge', startsAt: ends.reveal, endsAt: schedule.startMs };
+  if (!hasBegun(schedule, now))
+    return { round, phase: 'before', startsAt: Number.NEGATIVE_INFINITY, endsAt: schedule.startMs };
   let startsAt = roundStart(schedule, round);
   for (const phase of ['train', 'commit', 'reveal'] as const) {
     if (now < ends[phase]) return { round, phase, startsAt, endsAt: ends[phase] };
@@ -73,6 +78,9 @@ export function estimateOffset(sample: ClockSample): ClockEstimate | null {
   return { offset, error: (t1 - t0) / 2 };
 }
 
+/** What a sample came to. `contradicts`: one of the two clocks was stepped since the samples before it. */
+export type SampleOutcome = 'impossible' | 'agrees' | 'contradicts';
+
 /** Samples kept of each source. The one with the shortest round trip counts: queues only ever add delay. */
 const SAMPLES_PER_SOURCE = 8;
 /** Sources kept; the one silent for longest goes first, so that a flood of sources costs no memory. */
@@ -93,18 +101,25 @@ export class SwarmClock {
     this.#local = local;
   }
 
-  /** Records a sample. False (and nothing changes) when it cannot be true. */
-  addSample(source: string, sample: ClockSample, weight = 1): boolean {
+  /**
+   * Records a sample. One that is impossible changes nothing. Samples before it that it contradicts by more than the error of
+   * both are dropped: they were true once, and a clock was stepped since.
+   */
+  addSample(source: string, sample: ClockSample, weight = 1): SampleOutcome {
     const estimate = estimateOffset(sample);
-    if (estimate === null) return false;
-    const estimates = [...(this.#sources.get(source)?.estimates ?? []), estimate].slice(-SAMPLES_PER_SOURCE);
+    if (estimate === null) return 'impossible';
+    const before = this.#sources.get(source)?.estimates ?? [];
+    const kept = before.filter(
+      ({ offset, error }) => Math.abs(offset - estimate.offset) <= error + estimate.error,
+    );
+    const estimates = [...kept, estimate].slice(-SAMPLES_PER_SOURCE);
     this.#sources.delete(source);
     this.#sources.set(source, { weight, estimates });
     for (const oldest of this.#sources.keys()) {
       if (this.#sources.size <= MAX_SOURCES) break;
       this.#sources.delete(oldest);
     }
-    return true;
+    return kept.length < before.length ? 'contradicts' : 'agrees';
   }
 
   estimate(): ClockEstimate {

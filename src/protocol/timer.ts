@@ -16,6 +16,14 @@ export interface Clock {
   at(time: number, callback: () => void): () => void;
 }
 
+/** The clock of a machine, which may differ from the time that the machine shows. */
+export interface MachineClock extends Clock {
+  /** The time that the machine shows, epoch ms, as other threads and programs see it. Default: the same as `now`. */
+  wall?(): number;
+  /** Hears when the shown time jumps, by so many ms; returns its end. Absent where nobody looks. */
+  onJump?(listener: (byMs: number) => void): () => void;
+}
+
 /**
  * Longest wait between two looks at the clock, ms. A platform's timer does not count the time that a machine sleeps, and
  * knows nothing of a new estimate of the offset: this is how late either can make us. It also keeps every wait below
@@ -118,12 +126,15 @@ export async function withDeadline<T>(
  */
 export function every(clock: Clock, ms: number, callback: () => void): () => void {
   if (!(ms > 0)) throw new RangeError(`an interval must be longer than 0 ms, got ${ms}`);
-  const start = clock.now();
+  let start = clock.now();
   let beat = 1;
   let cancel = (): void => {};
   const arm = (): void => {
     cancel = clock.at(start + beat * ms, () => {
-      beat = Math.max(beat, Math.floor((clock.now() - start) / ms)) + 1;
+      const now = clock.now();
+      // A clock that went back counts anew, or the next beat would come when it is there again.
+      if (now < start + (beat - 1) * ms) [start, beat] = [now, 0];
+      beat = Math.max(beat, Math.floor((now - start) / ms)) + 1;
       arm(); // first, so that a callback may cancel, and one that throws does not end the interval
       callback();
     });

@@ -2,7 +2,7 @@
 import type { BlobCache } from '../peer/blobs.ts';
 import type { Platform } from '../peer/platform.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Clock } from '../protocol/timer.ts';
+import type { Clock, MachineClock } from '../protocol/timer.ts';
 import type { SimHost } from './host.ts';
 import type { MemoryNetwork, MemoryPeerOptions } from './memory-network.ts';
 
@@ -14,6 +14,8 @@ export interface SimPlatformOptions {
   readonly identity: Identity;
   /** How far this machine's clock is ahead of the swarm's, ms. Default 0. */
   readonly skewMs?: number;
+  /** This machine's clock; default: one that nobody sets, `skewMs` ahead. */
+  readonly clock?: MachineClock;
   readonly peer?: MemoryPeerOptions;
   /** Default: one of its own. */
   readonly cache?: BlobCache;
@@ -22,7 +24,7 @@ export interface SimPlatformOptions {
 export function simPlatform(options: SimPlatformOptions): Platform {
   const { network, host, name, identity, skewMs = 0, peer = {}, cache = memoryCache() } = options;
   return {
-    clock: skewed(network.clock, skewMs),
+    clock: options.clock ?? skewed(network.clock, skewMs),
     cache,
     claimIdentity: async () => ({ identity, notKept: null, release: () => {} }),
     joinSwarm: async () =>

@@ -13,6 +13,7 @@ import type { ValidatorEvent } from '../gauntlet/events.ts';
 import { Participant, type Stay } from '../peer/participant.ts';
 import type { Activity, Trouble } from '../peer/reasons.ts';
 import { contribute, type ContributeHooks } from '../peer/roles.ts';
+import type { Clock, MachineClock } from '../protocol/timer.ts';
 import { sha256Sync, toHex } from '../protocol/bytes.ts';
 import { signManifest } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -40,6 +41,8 @@ export interface SimSwarmOptions {
   readonly host?: Pick<SimHostOptions, 'checkpointEvery'>;
   /** False: the host has no seat, as where a validator's tab judges. Default true. */
   readonly hostJudges?: boolean;
+  /** The clock of host and validator. Default: the true one. */
+  readonly hostClock?: (clock: VirtualClock) => Clock;
   /** Default: every step improves the model. */
   readonly meter?: LossMeter;
   /** Default: none, and nobody is audited. */
@@ -51,6 +54,8 @@ export interface SimPeerOptions {
   /** Peer id, and what its key is made of. Default: its number. */
   readonly name?: string;
   readonly skewMs?: number;
+  /** Its clock, where that can be set (machine.ts). */
+  readonly machine?: MachineClock;
   readonly trainer?: Omit<SimTrainerOptions, 'layout' | 'clock'>;
   readonly peer?: MemoryPeerOptions;
   readonly hooks?: Partial<ContributeHooks>;
@@ -186,7 +191,8 @@ export async function createSimSwarm(options: SimSwarmOptions = {}): Promise<Sim
   const { run } = opened;
   const network = new MemoryNetwork(clock, options.network);
   const swarm = network.join('host', { role: 'host' });
-  const host = await SimHost.open({ ...options.host, run, theta, blobs, clock, swarm });
+  const hostClock = options.hostClock?.(clock) ?? clock;
+  const host = await SimHost.open({ ...options.host, run, theta, blobs, clock: hostClock, swarm });
   const { hostJudges = true } = options;
   if (hostJudges) host.validators = [{ key: toHex(validator.publicKey), peer: swarm.peerId }];
   else host.validator = 'none';
@@ -196,8 +202,9 @@ export async function createSimSwarm(options: SimSwarmOptions = {}): Promise<Sim
     chain: new SeatedChain(host.follower, host.state, host.keep),
     swarm,
     key: { identity: validator, secret: testHash('secret') },
-    clock,
+    clock: hostClock,
     elapsed: () => clock.now(),
+    real: () => clock.now(),
     report: (event) => reports.push(event),
     meter: options.meter ?? new PretendedLosses(run.manifest.task.training.sequence),
     machine: () => 'simulated',
@@ -231,6 +238,7 @@ function startPeer(sim: SimSwarm, name: string, identity: Identity, options: Sim
     name,
     identity,
     skewMs: options.skewMs ?? 0,
+    ...(options.machine === undefined ? {} : { clock: options.machine }),
     ...(options.peer === undefined ? {} : { peer: options.peer }),
   });
   const leaving = new AbortController();

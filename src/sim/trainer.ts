@@ -8,7 +8,7 @@ import { rulesOf } from '../chain/rules.ts';
 import { sha256Sync } from '../protocol/bytes.ts';
 import { encodeCanonical } from '../protocol/codec.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { type Clock, until } from '../protocol/timer.ts';
+import { type MachineClock, until } from '../protocol/timer.ts';
 import { compressCpu } from '../sparseloco/compress-cpu.ts';
 import { CpuReplica } from '../sparseloco/cpu-replica.ts';
 import { randomSource } from '../sparseloco/testing.ts';
@@ -29,7 +29,7 @@ import type {
 export interface SimTrainerOptions {
   readonly layout: ParameterLayout;
   /** The machine's clock. */
-  readonly clock: Clock;
+  readonly clock: MachineClock;
   /** Virtual time of an inner step, ms. Default 500. */
   readonly stepMs?: number;
   /** How far a full round moves a parameter at most. Default 0.01. */
@@ -84,11 +84,16 @@ export class SimTrainer implements TrainerClient {
     return this.#noted(await replica.root());
   }
 
-  async train(_assignment: Assignment, end: number, onProgress: (p: TrainProgress) => void): Promise<void> {
+  async train(
+    _assignment: Assignment,
+    deadline: number,
+    onProgress: (p: TrainProgress) => void,
+  ): Promise<void> {
     const { manifest } = this.#need();
     const { clock, stepMs = 500 } = this.#o;
     const { maxInnerSteps } = manifest.task.training;
     const began = clock.now();
+    const end = began + deadline - (clock.wall?.() ?? began);
     this.#steps = 0;
     this.#stopped = false;
     while (!this.#stopped && this.#steps < maxInnerSteps && clock.now() < end) {

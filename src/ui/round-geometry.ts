@@ -1,5 +1,5 @@
 /** Where things stand on the round's clock face: phases as arcs true to scale, peers as places around it. Pure. */
-import type { Phase, RunInfo } from '../app/state.ts';
+import type { Phase, PhaseNow, RunInfo } from '../app/state.ts';
 
 export const PHASES: readonly Phase[] = ['train', 'commit', 'reveal', 'judge'];
 
@@ -29,8 +29,8 @@ export function arcs(run: Pick<RunInfo, 'roundMs' | 'phaseMs'> | null): readonly
 }
 
 /** How much of each arc is over, 0 to 1, when `phase` still has `leftMs` to go. */
-export function progress(all: readonly Arc[], phase: Phase, leftMs: number): readonly number[] {
-  const current = PHASES.indexOf(phase);
+export function progress(all: readonly Arc[], phase: PhaseNow, leftMs: number): readonly number[] {
+  const current = PHASES.findIndex((one) => one === phase);
   return all.map((arc, i) => {
     if (i !== current) return i < current ? 1 : 0;
     return arc.ms > 0 ? Math.min(1, Math.max(0, 1 - leftMs / arc.ms)) : 1;

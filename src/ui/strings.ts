@@ -4,7 +4,7 @@
  *
  * Rules: plain words, what happened and what to do; estimates say so; nothing is promised that the code does not do.
  */
-import type { Activity, Phase, RoundRecord } from '../app/state.ts';
+import type { Activity, PhaseNow, RoundRecord } from '../app/state.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
 import { controlStrings } from './strings/controls.ts';
 import type { Explained } from './strings/explained.ts';
@@ -101,7 +101,11 @@ const activities: Readonly<Record<Activity, string>> = {
   failed: 'Stopped by a problem',
 };
 
-const phases: Readonly<Record<Phase, Explained>> = {
+const phases: Readonly<Record<PhaseNow, Explained>> = {
+  before: {
+    title: 'Not begun',
+    text: 'The first round of this run begins when the time above is over. If that is long, the organizer’s clock was wrong when the run was made.',
+  },
   train: { title: 'Train', text: 'Every tab trains on its own piece of the text.' },
   commit: { title: 'Commit', text: 'Tabs announce the fingerprint of their work, so nobody can copy it.' },
   reveal: { title: 'Reveal', text: 'Now the work itself travels from tab to tab.' },

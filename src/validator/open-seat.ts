@@ -19,6 +19,7 @@ import { Auditor } from './auditor.ts';
 import type { SeatChain } from './certify.ts';
 import { type NoteStore, saveOrReport } from './note-store.ts';
 import { decodeStandings, encodeStandings } from './standings-note.ts';
+import { realTime } from './time-guard.ts';
 import { Validator, type ValidatorOptions } from './validator.ts';
 
 /** A seat's key, and 32 bytes that only its holder knows (seat.ts). */
@@ -48,6 +49,8 @@ export interface SeatParts {
   readonly onOpinion?: ValidatorOptions['onOpinion'];
   /** Milliseconds of any clock, by which measuring is timed. Default: this machine's. */
   readonly elapsed?: () => number;
+  /** Milliseconds of a clock that nobody sets and that counts a sleep. Default: this machine's. */
+  readonly real?: () => number;
   /** For studies that compare runs or look inside a seat; nothing else sets it. */
   readonly study?: SeatStudy;
 }
@@ -112,6 +115,7 @@ export async function openSeat(parts: SeatParts): Promise<OpenSeat> {
     identity: key.identity,
     work,
     clock,
+    real: parts.real ?? realTime(),
     report,
     machine,
     standings,

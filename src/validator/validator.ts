@@ -36,6 +36,7 @@ import type { Auditor } from './auditor.ts';
 import { opinionOf, type SeatChain } from './certify.ts';
 import { type FailedRound, failedRound, MeasuringError } from './round-failure.ts';
 import { ServedRounds } from './served-rounds.ts';
+import { RoundGate } from './time-guard.ts';
 
 export interface ValidatorOptions {
   readonly chain: SeatChain;
@@ -43,6 +44,8 @@ export interface ValidatorOptions {
   readonly identity: Identity;
   readonly work: WorkValidator;
   readonly clock: Clock;
+  /** Milliseconds of a clock that nobody sets (time-guard.ts). Default: `clock`. */
+  readonly real?: () => number;
   readonly report: Report;
   /** What losses are measured on, for the picture of the swarm. */
   readonly machine: () => string;
@@ -107,6 +110,7 @@ export class Validator {
   #roundsLost = 0;
   #failed: FailedRound | null = null;
   #refusedUncertified = 0;
+  readonly #gate: RoundGate;
 
   constructor(options: ValidatorOptions) {
     const { chain, swarm, clock } = options;
@@ -121,6 +125,8 @@ export class Validator {
     this.#joins = new JoinBox(chain.run.id);
     this.#standings = options.standings;
     this.#lastWords = chain.lastMessages;
+    const { roundMs } = chain.run.manifest.schedule;
+    this.#gate = new RoundGate(options.real ?? (() => clock.now()), roundMs);
   }
 
   /** Has accepted work audited from now on. Null: this machine cannot replay, or the run has no audits. */
@@ -289,13 +295,19 @@ export class Validator {
     if (this.#abort.signal.aborted) return;
     this.#auditor?.advance();
     const now = this.#o.clock.now();
-    const number = this.#o.chain.run.rounds.round(now);
-    if (number < 0) return;
+    const { rounds } = this.#o.chain.run;
+    if (!rounds.begun(now)) return;
+    const number = rounds.round(now);
     if (this.#round?.round !== number) {
       this.#closeLost(this.#round);
       this.#round = null;
       // After a restart within a round that is certified already there is nothing left to do in it.
-      if (number > this.#o.chain.state.head.round) this.#round = this.#openRound(number);
+      const gate = this.#gate.at(number, this.#o.chain.state.head.round);
+      if (gate.open) this.#round = this.#openRound(number);
+      else if (gate.lost !== null) {
+        this.#roundsLost++;
+        this.#o.report(gate.lost);
+      }
     }
     const round = this.#round;
     if (round === null || round.judging !== null) return;
@@ -588,7 +600,7 @@ export class Validator {
       const message = await seal(identity, {
         kind: 'presence',
         run: run.id,
-        round: Math.max(0, round),
+        round,
         peer: swarm.peerId,
         role: 'validator',
         state: phase === 'judge' || phase === 'reveal' ? 'judging' : 'waiting',

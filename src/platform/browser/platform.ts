@@ -2,7 +2,7 @@
 import { adapterLine } from '../../kernels/gpu.ts';
 import type { Platform } from '../../peer/platform.ts';
 import type { SeatPlatform } from '../../peer/validating.ts';
-import { systemClock } from '../../protocol/timer.ts';
+import { machineClock } from '../../protocol/steady-clock.ts';
 import { createTabSwarm } from '../../swarm/tab-node.ts';
 import { openWorkerReplays, WorkerLossMeter } from '../../worker/validator-client.ts';
 import { browserBlobCache } from './blob-cache.ts';
@@ -13,7 +13,7 @@ import { tryLock } from './tab-lock.ts';
 const TICK_MS = 500;
 
 export const browserPlatform = (): Platform => ({
-  clock: systemClock(),
+  clock: machineClock(),
   cache: browserBlobCache(),
   claimIdentity: identityClaims(),
   joinSwarm: createTabSwarm,

@@ -1,8 +1,8 @@
 /** A Node process as a participant's platform: blobs in a folder, its key in a file, its node with libdatachannel. */
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, uptime } from 'node:os';
 import type { Platform } from '../../peer/platform.ts';
 import { fromHex } from '../../protocol/bytes.ts';
-import { systemClock } from '../../protocol/timer.ts';
+import { machineClock } from '../../protocol/steady-clock.ts';
 import { BlobFolder } from './blob-folder.ts';
 import { type KeyFile, openKeyFile } from './key-file.ts';
 import { createNodeSwarm, type DirectSupport } from './swarm.ts';
@@ -29,7 +29,7 @@ export function nodePlatform({
 }: NodePlatformOptions): Platform {
   const folder = new BlobFolder(blobs, { onCorrupt });
   return {
-    clock: systemClock(),
+    clock: machineClock(() => uptime() * 1000),
     cache: {
       get: (hash) => folder.get(fromHex(hash)),
       put: async (hash, bytes) => void (await folder.put(fromHex(hash), bytes)),

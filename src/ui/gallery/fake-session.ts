@@ -54,7 +54,7 @@ function move(s: AppState): Partial<AppState> {
     training && noise() < 0.05 ? { trainLoss: [...s.trainLoss.slice(-1999), point] } : {};
   if (now < s.phaseEndsAt) return { ...next, ...progress };
 
-  const phase = PHASES[(PHASES.indexOf(s.phase) + 1) % PHASES.length];
+  const phase = PHASES[(PHASES.findIndex((one) => one === s.phase) + 1) % PHASES.length];
   const turned = { ...next, ...progress, phase, phaseEndsAt: now + PHASE_MS[phase] };
   if (phase !== 'train') return turned;
   const heldOut = (s.heldOutLoss.at(-1)?.[1] ?? 7.6) - 0.03 * noise();

@@ -92,6 +92,12 @@ export const PROBLEM_EXAMPLES: OfCode<Problem> = {
     { code: 'corrupt-data', recovering: true, source: 'cache', hash: hash('4d') },
     { code: 'corrupt-data', recovering: true, source: 'host', hash: hash('4d') },
   ],
+  'clock-jumped': [
+    { code: 'clock-jumped', recovering: true, whose: 'own', byMs: 3_600_000 },
+    { code: 'clock-jumped', recovering: true, whose: 'host', byMs: -600_000 },
+  ],
+  'not-begun': [{ code: 'not-begun', recovering: true, beginsAt: Date.UTC(2027, 0, 15, 8) }],
+  'chain-ahead': [{ code: 'chain-ahead', recovering: true, rounds: 2880 }],
   'no-validator': [{ code: 'no-validator', recovering: true }],
   'out-of-sync': [
     { code: 'out-of-sync', recovering: true, why: 'root-differs', height: 42 },
@@ -117,6 +123,8 @@ export const WAITING_EXAMPLES: {
     { why: 'admission', inMs: null },
     { why: 'admission', inMs: 18_400 },
   ],
+  'not-begun': [{ why: 'not-begun', inMs: 172_800_000 }],
+  'chain-ahead': [{ why: 'chain-ahead', rounds: 2880, inMs: 86_400_000 }],
   'last-round': [{ why: 'last-round' }],
   'no-step': [{ why: 'no-step' }],
   verdict: [{ why: 'verdict' }],

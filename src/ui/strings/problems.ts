@@ -82,6 +82,18 @@ export const problems: Readonly<Record<Problem['code'], Explained>> = {
     title: 'Waiting for the validator',
     text: 'Nobody judges the rounds at the moment: none is certified, nobody new is admitted, and nothing is credited. You may start and wait; your tab goes on by itself when the organizer’s validator is back.',
   },
+  'clock-jumped': {
+    title: 'A clock jumped',
+    text: 'The time is measured again, and work goes on with this round or the next. Certified work and credits are safe.',
+  },
+  'not-begun': {
+    title: 'This run has not begun',
+    text: 'Its first round lies in the future. You may start and wait. If that is long, ask the organizer: the run was probably made while the clock of that computer was wrong.',
+  },
+  'chain-ahead': {
+    title: 'The last certified round lies in the future',
+    text: 'It was certified while the organizer’s clock was wrong, so nothing can be certified until that round has passed. The organizer can let the run go on at once: ask. Certified work and credits are safe.',
+  },
   'out-of-sync': {
     title: 'This tab’s model differs from the swarm’s',
     text: 'It is replaced by the certified one before work goes on.',
@@ -173,6 +185,28 @@ function hostText({ why, url, status }: Trouble & { readonly code: 'host-unreach
   }
 }
 
+/** "+1 h", "-10 min", "+2 s". */
+export function stepText(ms: number): string {
+  const seconds = Math.round(Math.abs(ms) / 1000);
+  const [n, unit] =
+    seconds < 120
+      ? [seconds, 's']
+      : seconds < 7200
+        ? [Math.round(seconds / 60), 'min']
+        : seconds < 172_800
+          ? [Math.round(seconds / 3600), 'h']
+          : [Math.round(seconds / 86_400), 'days'];
+  return `${ms < 0 ? '-' : '+'}${n} ${unit}`;
+}
+
+/** "2027-01-15 08:00"; what no calendar holds is "a time that no calendar holds". */
+export function dateText(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime())
+    ? 'a time that no calendar holds'
+    : date.toISOString().slice(0, 16).replace('T', ' ');
+}
+
 /** A text in the middle of a sentence: without its own full stop. */
 const inner = (text: string): string => text.replace(/\.$/, '');
 
@@ -219,6 +253,12 @@ export function troubleText(trouble: Trouble, again = trouble.recovering): strin
       return `It was lost, and none was offered for a minute.${again ? ' This tab asks again every half minute.' : ''}`;
     case 'no-validator':
       return problems['no-validator'].text;
+    case 'clock-jumped':
+      return `${trouble.whose === 'own' ? 'This computer’s clock' : 'The host’s clock'} jumped by ${stepText(trouble.byMs)}.`;
+    case 'not-begun':
+      return `Its first round begins on ${dateText(trouble.beginsAt)} (UTC).`;
+    case 'chain-ahead':
+      return `It is ${trouble.rounds} ${trouble.rounds === 1 ? 'round' : 'rounds'} ahead of the clock.`;
     case 'internal':
       return `Something unexpected went wrong: ${inner(trouble.detail)}.${again ? ' This tab tries again.' : ''}`;
   }

@@ -76,6 +76,10 @@ export function validatorLine(event: ValidatorEvent): string {
       return `round ${event.round} · no certificate · 0 accepted, ${refusalSummary(event.refused, event.opinion)}`;
     case 'round-missed':
       return `round ${event.round} was lost: this machine slept or was too busy to judge it in time`;
+    case 'clock-ahead':
+      return `round ${event.round} is not certified: the clock jumped ${event.ahead} rounds ahead of the time that passed. If the clock is right now, start the validator again`;
+    case 'chain-ahead':
+      return `round ${event.round} is lost: the chain is ${event.certified - event.round} rounds ahead of this clock, its last round is ${event.certified}`;
     case 'round-failed':
       return `round ${event.round} was lost: ${FAILURES[event.failure]} (${event.error})`;
     case 'not-published':

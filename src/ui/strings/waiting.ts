@@ -1,6 +1,9 @@
 /** Why a tab computes nothing right now, in words. Complete by type. */
 import type { Waiting } from '../../peer/reasons.ts';
-import { troubleText } from './problems.ts';
+import { stepText, troubleText } from './problems.ts';
+
+/** A length of time, "3 min". */
+const spanText = (ms: number): string => stepText(Math.max(0, ms)).slice(1);
 
 export function waitingText(waiting: Waiting): string {
   switch (waiting.why) {
@@ -15,6 +18,10 @@ export function waitingText(waiting: Waiting): string {
       const when = inMs === null ? 'in a few seconds' : `in about ${Math.ceil(inMs / 1000)} s`;
       return `This tab joins. The next certificate, ${when}, decides which text it trains on. Training starts then.`;
     }
+    case 'not-begun':
+      return `The run begins in about ${spanText(waiting.inMs)}; this tab waits for its first round.`;
+    case 'chain-ahead':
+      return `The last certified round is ${waiting.rounds} rounds ahead of the clock. This tab waits about ${spanText(waiting.inMs)} for the next one, or until the organizer lets the run go on.`;
     case 'last-round':
       return 'The round before is not certified yet; this tab waits for its certificate.';
     case 'no-step':

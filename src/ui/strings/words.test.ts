@@ -44,6 +44,7 @@ test('words promise nothing where nothing is tried again', () => {
 /** What `recovering` says of these is always true (src/app/session-recovers.test.ts), so their advice may say what is done. */
 const ONLY_RECOVERING = new Set<Problem['code']>([
   'corrupt-data',
+  'clock-jumped',
   'no-validator',
   'host-changed',
   'out-of-sync',

@@ -113,6 +113,10 @@ export class Trainer implements TrainerApi {
     this.#resetRound();
     const plan = assignedSteps(manifest.task, assignment);
     const started = performance.now();
+    // The shown time may be set back while we train; a counter may stand still while the machine sleeps. The first of
+    // both to reach the end ends it.
+    const end = started + until - Date.now();
+    const left = (): number => Math.min(end - performance.now(), until - Date.now());
     let computing = 0;
     let reportedAt = started;
     // How long one step takes, so that the last one ends before the deadline and not after it.
@@ -120,8 +124,8 @@ export class Trainer implements TrainerApi {
     let begin = started;
     const before = async () => {
       // A pause that outlasts the window ends it: what was done before still counts.
-      while (this.#paused && !this.#stopRequested && Date.now() < until) await this.#rest(until - Date.now());
-      if (this.#paused || this.#stopRequested || Date.now() + stepMs > until) return false;
+      while (this.#paused && !this.#stopRequested && left() > 0) await this.#rest(left());
+      if (this.#paused || this.#stopRequested || stepMs > left()) return false;
       begin = performance.now();
       return true;
     };
