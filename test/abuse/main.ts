@@ -111,6 +111,7 @@ async function play(target: Target, name: string): Promise<Record<Figure, number
   await wait(2000);
   const handed = (await target.heard(before.round, flooded)).flat();
   const heard = handed.filter((one) => one.heard).length;
+  for (const one of handed) if (!one.heard) say(`${name}: round ${one.round} ${one.outcome}`);
   say(
     `${name}: ${JSON.stringify(got)}, rounds ${before.round} to ${flooded}, heard ${heard} of ${handed.length}`,
   );

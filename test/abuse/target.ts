@@ -19,6 +19,8 @@ const NAMES = ['anna', 'ben'] as const;
 export interface Handed {
   readonly round: number;
   readonly heard: boolean;
+  /** The outcome, for the log. */
+  readonly outcome: string;
 }
 
 /** One of the honest. */
@@ -168,7 +170,10 @@ async function browserGuests(url: string, say: TargetOptions['say']): Promise<Gu
     honest.push({
       handed: async () => {
         for (const { round, own } of (await tab.state()).rounds)
-          if (own !== null) said.set(round, { round, heard: own.outcome !== 'lost' });
+          if (own !== null) {
+            const outcome = own.reason === null ? own.outcome : `${own.outcome} (${own.reason})`;
+            said.set(round, { round, heard: own.outcome !== 'lost', outcome });
+          }
         return [...said.values()];
       },
       stop: () => tab.close(),
@@ -208,7 +213,7 @@ function nodeGuests(url: string, folder: string, aim: Aim): Guests {
         contributor
           .reports()
           .filter(({ outcome }) => outcome !== 'absent')
-          .map(({ round, outcome }) => ({ round, heard: outcome !== 'lost' })),
+          .map(({ round, outcome }) => ({ round, heard: outcome !== 'lost', outcome })),
       stop: () => contributor.interrupt(),
     };
   });
