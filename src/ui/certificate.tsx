@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react';
 import type { SignedContribution } from '../app/contributions.ts';
 import { verifyLink } from '../peer/verify-contribution.ts';
-import { pageBase } from '../platform/browser/page-base.ts';
+import { pageBase } from '../platform/browser/served-from.ts';
 import { messageOf } from '../protocol/errors.ts';
 import { drawCertificate, HEIGHT, WIDTH } from './certificate-picture.ts';
 import { useActions, useApp } from './context.tsx';

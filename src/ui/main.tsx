@@ -5,7 +5,7 @@
 import { messageOf } from '../protocol/errors.ts';
 import { createRoot } from 'react-dom/client';
 import { createAppStore } from '../app/store.ts';
-import { pageBase } from '../platform/browser/page-base.ts';
+import { pageBase } from '../platform/browser/served-from.ts';
 import { App } from './app.tsx';
 import { createDevice } from './shell/device.ts';
 import { noticeText } from './strings/install.ts';
