@@ -18,13 +18,13 @@ export interface RunningHost {
 
 export async function startHost(
   args: string[],
-  options: { dataDir?: string; port?: number } = {},
+  options: { dataDir?: string; port?: number; env?: Readonly<Record<string, string>> } = {},
 ): Promise<RunningHost> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'tabswarm-e2e-'));
   const child: ChildProcess = spawn(
     process.execPath,
     [tabswarm, 'start', '--data', dataDir, '--port', String(options.port ?? 0), ...args],
-    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } },
   );
   let output = '';
   const exited = new Promise<number | null>((done) => child.once('exit', (code) => done(code)));

@@ -97,6 +97,14 @@ const WAYS: Readonly<Record<Exclude<Problem['code'], Lasting | Timely>, Way>> = 
       s.host.validator = 'host';
     },
   },
+  'round-unjudged': {
+    happens: (s) => {
+      s.host.diskFull = true;
+    },
+    heals: (s) => {
+      s.host.diskFull = false;
+    },
+  },
   'out-of-sync': {
     happens: (_, page) => {
       const trainer = page.trainers[0];

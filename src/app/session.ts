@@ -135,10 +135,15 @@ class SessionImpl implements SessionActions {
           const { follower, identity } = this.#stay;
           this.#recorder.head(link, follower, identity.publicKey);
           this.#contributions?.add(link.certificate);
+          clear(this.store, 'round-unjudged');
         },
         noCertificate: (message) => {
           this.#contributor?.noCertificate(message);
           this.#recorder.emptyRound(message.round);
+          const { round, failure } = message;
+          // Judged, and nothing was worth a certificate: the machine works.
+          if (failure === null) clear(this.store, 'round-unjudged');
+          else raise(this.store, { code: 'round-unjudged', recovering: true, round, failure });
         },
         opinion: (opinion) => this.#recorder.opinion(opinion),
       },

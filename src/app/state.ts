@@ -5,7 +5,7 @@
 import type { OwnReason } from '../chain/own-reason.ts';
 import type { AdapterReport } from '../kernels/gpu.ts';
 import type { Activity as Doing, Trouble, Waiting } from '../peer/reasons.ts';
-import type { Note } from '../protocol/messages.ts';
+import type { Note, RoundFailure } from '../protocol/messages.ts';
 import type { HostState, LinkPath } from '../swarm/types.ts';
 import type { NotKept } from '../peer/platform.ts';
 import type { ContributionDraft } from './contributions.ts';
@@ -88,6 +88,13 @@ export type Problem =
   | Exclude<Trouble, { code: 'gpu-unavailable' }>
   /** What a browser lacks for WebGPU, or why nothing may start in this page. */
   | { readonly code: 'no-webgpu' | 'insecure-page' | 'framed'; readonly recovering: false }
+  /** A validator's machine could not judge a round; it tries the next one. */
+  | {
+      readonly code: 'round-unjudged';
+      readonly recovering: true;
+      readonly round: number;
+      readonly failure: RoundFailure;
+    }
   /** `recovering`: the browser is asked again. */
   | { readonly code: 'no-adapter'; readonly recovering: boolean }
   /** Nothing stands in the way, but the key and its credits end with the tab. */

@@ -67,6 +67,8 @@ export class SimHost {
   manifest: Uint8Array | null = null;
   /** Addresses of its node that it names. */
   relays: readonly string[];
+  /** Whether its disk takes no more. */
+  diskFull = false;
   /** Whether questions are answered; without, they fail as those to a machine that is down. */
   reachable = true;
   /** Time until an answer, ms. */
@@ -111,6 +113,7 @@ export class SimHost {
 
   /** Writes a link down: for a chain that is certified here, and for what is handed over. */
   readonly keep: Keep = async (link, staged) => {
+    if (this.diskFull) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     const { height, root } = link.certificate.body;
     const due = height % (this.#o.checkpointEvery ?? 1) === 0;
     const checkpoint = due ? this.#checkpoint(height, root, Int32Array.from(await staged.theta())) : null;

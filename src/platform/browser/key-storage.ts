@@ -37,9 +37,23 @@ export const readSeed = (slot: number): Promise<unknown> => withKeys((database) 
 export const addSeed = (slot: number, seed: Uint8Array): Promise<unknown> =>
   withKeys((database) => database.add(STORE, seed, slot));
 
-/** Why the browser refused to keep something. */
+/**
+ * Why the browser refused to keep something. Where site data are blocked, Chromium's database says "UnknownError", so another
+ * storage is asked too.
+ */
 export const refusalOf = (error: unknown): NotKept =>
-  error instanceof DOMException && error.name === 'SecurityError' ? 'blocked' : 'failed';
+  isDenial(error) || isDenial(errorOf(() => localStorage.length)) ? 'blocked' : 'failed';
+
+const isDenial = (error: unknown): boolean => error instanceof DOMException && error.name === 'SecurityError';
+
+function errorOf(look: () => unknown): unknown {
+  try {
+    look();
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
 
 export function browserKeyStorage(): KeyStorage {
   const look = async (): Promise<Keeping> => ({ notKept: await probe(), promised: await promised() });

@@ -79,9 +79,12 @@ test('a database that fails for another reason is told as that', async () => {
       throw new DOMException('no backing store', 'UnknownError');
     },
   });
+  // As Chromium does where site data are blocked: the other storages tell.
+  expect((await browserKeyStorage().look()).notKept).toBe('blocked');
+  expect((await identityClaims()()).notKept).toBe('blocked');
+  vi.stubGlobal('localStorage', { length: 0 });
   expect((await browserKeyStorage().look()).notKept).toBe('failed');
-  const { notKept } = await identityClaims()();
-  expect(notKept).toBe('failed');
+  expect((await identityClaims()()).notKept).toBe('failed');
 });
 
 test('blobs, settings, name, month and tuning do without', async () => {

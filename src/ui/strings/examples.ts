@@ -99,6 +99,10 @@ export const PROBLEM_EXAMPLES: OfCode<Problem> = {
   'not-begun': [{ code: 'not-begun', recovering: true, beginsAt: Date.UTC(2027, 0, 15, 8) }],
   'chain-ahead': [{ code: 'chain-ahead', recovering: true, rounds: 2880 }],
   'no-validator': [{ code: 'no-validator', recovering: true }],
+  'round-unjudged': [
+    { code: 'round-unjudged', recovering: true, round: 42, failure: 'disk-full' },
+    { code: 'round-unjudged', recovering: true, round: 42, failure: 'measuring' },
+  ],
   'out-of-sync': [
     { code: 'out-of-sync', recovering: true, why: 'root-differs', height: 42 },
     { code: 'out-of-sync', recovering: true, why: 'no-state', height: 42 },

@@ -7,6 +7,7 @@ import type { NotKept } from '../../peer/platform.ts';
 import type { Trouble } from '../../peer/reasons.ts';
 import type { Explained } from './explained.ts';
 import { iceText } from './ice.ts';
+import { failureText } from './validator-events.ts';
 
 /** Title and what a person can do. {@link problemText} says what is known beside it. */
 export const problems: Readonly<Record<Problem['code'], Explained>> = {
@@ -93,6 +94,10 @@ export const problems: Readonly<Record<Problem['code'], Explained>> = {
   'chain-ahead': {
     title: 'The last certified round lies in the future',
     text: 'It was certified while the organizer’s clock was wrong, so nothing can be certified until that round has passed. The organizer can let the run go on at once: ask. Certified work and credits are safe.',
+  },
+  'round-unjudged': {
+    title: 'The organizer’s computer is in trouble',
+    text: 'Your work and your connection are fine, and nothing is counted against you. This tab goes on, and rounds count again as soon as they are judged. You may tell the organizer.',
   },
   'out-of-sync': {
     title: 'This tab’s model differs from the swarm’s',
@@ -273,6 +278,8 @@ export function problemText(problem: Problem): string {
     case 'framed':
     case 'no-validator':
       return '';
+    case 'round-unjudged':
+      return `Round ${problem.round} was lost: ${failureText(problem.failure)}.`;
     case 'key-not-kept':
       return NOT_KEPT[problem.why];
     default:

@@ -48,6 +48,7 @@ const ONLY_RECOVERING = new Set<Problem['code']>([
   'no-validator',
   'host-changed',
   'out-of-sync',
+  'round-unjudged',
 ]);
 
 test('every reason to wait is a sentence', () => {
