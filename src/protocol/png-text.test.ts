@@ -2,7 +2,7 @@
 import { crc32, deflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { concatBytes } from './bytes.ts';
-import { joinPng, splitPng } from './png-text.ts';
+import { joinPng, MAX_PNG_BYTES, splitPng } from './png-text.ts';
 
 const ascii = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 const uint32 = (value: number) => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
@@ -80,6 +80,29 @@ test('what is no PNG from its first byte to its last is none', () => {
   // The last chunk claims more than there is.
   expect(splitPng(png(HEAD, PIXEL, concatBytes(uint32(5), ascii('IEND'), uint32(0))))).toEqual(none);
   expect(splitPng(png(HEAD, concatBytes(uint32(0xffffffff), ascii('IDAT')), END))).toEqual(none);
+});
+
+test('a file, its chunks and its text are read up to a limit', () => {
+  const some = (count: number) => Array.from({ length: count }, () => chunk('tEXt', ascii('k\0v')));
+  expect(splitPng(png(HEAD, ours('a'), ...some(4096 - 4), PIXEL, END))).toMatchObject({
+    ok: true,
+    text: 'a',
+  });
+  expect(splitPng(png(HEAD, ours('a'), ...some(4097 - 4), PIXEL, END))).toEqual({
+    ok: false,
+    reason: 'no-png',
+  });
+  // The text's own frame counts with it.
+  const most = 2 ** 20 - KEYWORD.length - 12;
+  expect(splitPng(png(HEAD, PIXEL, ours('t'.repeat(most)), END))).toMatchObject({ ok: true });
+  expect(splitPng(png(HEAD, PIXEL, ours('t'.repeat(most + 1)), END))).toEqual({
+    ok: false,
+    reason: 'damaged',
+  });
+  const rest = MAX_PNG_BYTES - png(HEAD, ours('a'), PIXEL, END).byteLength - 12;
+  const wide = (bytes: number) => png(HEAD, ours('a'), chunk('zTXt', new Uint8Array(bytes)), PIXEL, END);
+  expect(splitPng(wide(rest))).toMatchObject({ ok: true, text: 'a' });
+  expect(splitPng(wide(rest + 1))).toEqual({ ok: false, reason: 'no-png' });
 });
 
 test('signing what is no PNG, or is signed, is our mistake', () => {
