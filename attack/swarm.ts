@@ -143,6 +143,7 @@ class Play {
       key: { identity: lab.validator, secret: lab.secret },
       clock,
       elapsed: () => clock.now(),
+      real: () => clock.now(),
       report: () => {},
       meter: onClock(lab.meter(), clock),
       machine: () => 'the lab',

@@ -49,7 +49,7 @@ export interface SeatParts {
   readonly onOpinion?: ValidatorOptions['onOpinion'];
   /** Milliseconds of any clock, by which measuring is timed. Default: this machine's. */
   readonly elapsed?: () => number;
-  /** Milliseconds of a clock that nobody sets and that counts a sleep. Default: this machine's. */
+  /** Milliseconds of a clock that nobody sets and that counts a sleep. Default: this machine's; a simulation gives its own. */
   readonly real?: () => number;
   /** For studies that compare runs or look inside a seat; nothing else sets it. */
   readonly study?: SeatStudy;
