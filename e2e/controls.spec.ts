@@ -232,8 +232,8 @@ test.describe('in a real run', () => {
         Object.defineProperty(GPU.prototype, 'requestAdapter', { value: async () => null });
       }),
     );
+    // It is asked for again for a minute; that Start is off after it is tested on a virtual clock (session-faults.test.ts).
     await expect(page.getByTestId('problem-no-adapter')).toBeVisible();
-    await expect(page.getByRole('button', { name: 'Start', exact: true })).toBeDisabled();
     await expect(page.getByRole('button', { name: 'Just watch' })).toBeEnabled();
     await page.context().close();
   });

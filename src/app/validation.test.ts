@@ -50,6 +50,7 @@ async function swarmOf(options: SimSwarmOptions = {}): Promise<SimSwarm> {
 
 /** The computer of a validator: its locks and its disk outlive a tab. */
 class Machine implements SeatPlatform {
+  readonly real = (): number => sim?.clock.now() ?? 0;
   readonly locks = new Set<string>();
   readonly memories = new Map<string, SimSeatMemory>();
   readonly meters: { closed: boolean }[] = [];

@@ -25,7 +25,7 @@ test('an opened run has all that follows from its manifest', async () => {
   const { startMs, roundMs } = manifest.schedule;
   const third = startMs + 2 * roundMs;
   expect(run.rounds.start(2)).toBe(third);
-  expect([third - 1, third, startMs - 1].map((now) => run.rounds.round(now))).toEqual([1, 2, -1]);
+  expect([third - 1, third, startMs - 1].map((now) => run.rounds.round(now))).toEqual([1, 2, 0]);
   expect(run.rounds.phase(third)).toEqual(phaseAt(manifest.schedule, third));
   expect(run.rounds.deadlines(2)).toEqual(deadlines(manifest.schedule, 2));
 });

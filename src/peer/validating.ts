@@ -44,6 +44,8 @@ export interface OpenedSeatMeter {
 
 /** What a seat needs of the machine it is on. */
 export interface SeatPlatform {
+  /** Milliseconds of a clock that nobody sets and that counts a sleep. Default: this machine's; a simulation gives its own. */
+  readonly real?: () => number;
   /** What only one of this machine may hold at a time; null when another has it. */
   lock(name: string): Promise<(() => void) | null>;
   /** Memory of one seat: a run and a validator's key, both in hex. */
@@ -207,6 +209,7 @@ export async function validate(
       swarm,
       key: { identity, secret: unassignedSecret(seed) },
       clock,
+      ...(seat.real === undefined ? {} : { real: seat.real }),
       report,
       meter,
       machine: () => name,
