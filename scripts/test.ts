@@ -63,7 +63,11 @@ function playwright(): Count {
   );
 }
 
-const CHECKS = ['types', 'lint', 'format', 'imports', 'words', 'deadcode'];
+/** Each `check:NAME` of package.json, so that none is forgotten. */
+const CHECKS = Object.keys(
+  (JSON.parse(readFileSync('package.json', 'utf8')) as { readonly scripts: Readonly<Record<string, string>> })
+    .scripts,
+).flatMap((name) => (name.startsWith('check:') ? [name.slice('check:'.length)] : []));
 function checks(): Count {
   const failed = CHECKS.filter((name) => !run('npm', ['run', '--silent', `check:${name}`]));
   for (const name of failed) console.error(`check:${name} FAILED`);
