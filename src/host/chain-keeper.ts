@@ -8,7 +8,7 @@
 import { bodyHash, checkAnchor, roundOf } from '../chain/certificate.ts';
 import { type Link, type Offer, OutOfSyncError } from '../chain/follower.ts';
 import { decodeLink, opinionsOn } from '../chain/links.ts';
-import { bytesPerParameter } from '../validator/validator.ts';
+import { bytesPerParameter } from '../validator/certify.ts';
 import { bytesEqual } from '../protocol/bytes.ts';
 import { open } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';

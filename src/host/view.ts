@@ -11,7 +11,7 @@ import type { HostSwarm } from '../swarm/host-node.ts';
 import type { Presence } from '../swarm/presences.ts';
 import type { FailedRound } from '../validator/round-failure.ts';
 import { hasSeat } from '../validator/seat.ts';
-import { bytesPerParameter } from '../validator/validator.ts';
+import { bytesPerParameter } from '../validator/certify.ts';
 import {
   accountsPage,
   type AccountTotals,

@@ -10,12 +10,13 @@ import type { Offer } from '../chain/follower.ts';
 import type { Run } from '../chain/run.ts';
 import { JoinBox } from '../gauntlet/join-box.ts';
 import { bytesEqual, toHex } from '../protocol/bytes.ts';
-import { foreignSender, openPeeked, peek } from '../protocol/envelope.ts';
+import { foreignSender } from '../protocol/envelope.ts';
 import type { Message, MessageKind, MessageOf } from '../protocol/messages.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { sealOf } from '../protocol/seal.ts';
 import type { Clock } from '../protocol/timer.ts';
 import { type Presence, PresenceBook } from '../swarm/presences.ts';
+import { hear } from '../swarm/hear.ts';
 import { Repeats } from '../swarm/repeats.ts';
 import type { GossipVerdict } from '../swarm/types.ts';
 import type { Workload } from '../work/workload.ts';
@@ -119,20 +120,14 @@ export class Inbox {
   }
 
   /** A gossip message; `from`: the peer that published it. Never throws. */
-  async receive(bytes: Uint8Array, from: string): Promise<GossipVerdict> {
-    const peeked = peek(bytes);
-    if (!peeked.ok) return peeked.reason === 'version' ? this.#otherVersion(bytes) : 'reject';
-    const unheard = this.#unheard(peeked.kind, peeked.sender);
-    if (unheard !== null) return unheard;
-    const opened = await openPeeked(peeked);
-    if (!opened.ok) return 'reject';
-    const { message, sender } = opened;
-    if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.run.id)) return 'reject';
-    const { signature } = peeked.outer;
-    if (this.#repeats.isRepeated(signature)) return 'ignore';
-    const verdict = await this.#take(message, sender, bytes, from);
-    if (verdict === 'accept') this.#repeats.add(signature);
-    return verdict;
+  receive(bytes: Uint8Array, from: string): Promise<GossipVerdict> {
+    return hear(bytes, {
+      run: this.#o.run.id,
+      repeats: this.#repeats,
+      unopened: ({ reason }) => (reason === 'version' ? this.#otherVersion(bytes) : 'reject'),
+      unheard: ({ kind, sender }) => this.#unheard(kind, sender),
+      take: (message, sender) => this.#take(message, sender, bytes, from),
+    });
   }
 
   /** What is decided by kind and claimed sender, before anything is decoded or verified. */

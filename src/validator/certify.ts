@@ -115,3 +115,12 @@ export const opinionOf = (
   refused: refused.map(({ contributor, note }) => ({ contributor, note })),
   audits: audits.map(({ contributor, note }) => ({ contributor, note })),
 });
+
+/** Mean wire size of accepted work in bytes a parameter; null without any. */
+export function bytesPerParameter(
+  sizes: readonly { readonly byteLength: number }[],
+  elements: number,
+): number | null {
+  if (sizes.length === 0) return null;
+  return sizes.reduce((sum, { byteLength }) => sum + byteLength, 0) / sizes.length / elements;
+}

@@ -1,4 +1,5 @@
 /** What a validator's machine failed at, told from the error: contributors and organizer see the cause, not "no room". */
+import type { Verdict } from '../gauntlet/book.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { RoundFailure } from '../protocol/messages.ts';
 
@@ -43,3 +44,9 @@ export const failedRound = (round: number, error: unknown): FailedRound => ({
   failure: failureOf(error),
   error: messageOf(error),
 });
+
+/** A round some of whose work could not be measured on this machine, in time or at all. */
+export function unmeasured({ round, refused, unlisted }: Verdict): FailedRound | null {
+  const one = [...refused, ...unlisted].find(({ reason }) => reason === 'unjudged');
+  return one === undefined ? null : { round, failure: 'measuring', error: one.note.code };
+}

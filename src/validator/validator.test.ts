@@ -10,7 +10,7 @@ import { testHash, testIdentity } from '../protocol/testing.ts';
 import { PretendedContributor } from '../sim/pretended.ts';
 import { SeatWorld, type SeatWorldOptions } from '../sim/seat-world.ts';
 import { REPEAT_SPACING_MS } from '../swarm/repeats.ts';
-import { bytesPerParameter } from './validator.ts';
+import { bytesPerParameter } from './certify.ts';
 
 const worlds: SeatWorld[] = [];
 afterEach(async () => {

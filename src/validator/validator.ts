@@ -7,34 +7,28 @@
  */
 import { type FetchRequest, listRefusals, type Receipt, RoundBook, type Verdict } from '../gauntlet/book.ts';
 import type { Report } from '../gauntlet/events.ts';
-import { JoinBox } from '../gauntlet/join-box.ts';
 import { type Refusal, refusal } from '../gauntlet/notes.ts';
 import { type Standings, updateStandings } from '../gauntlet/standings.ts';
 import { hasCertificate } from '../chain/certificate.ts';
-import { isAdmitted } from '../chain/members.ts';
 import { admits, knows } from '../chain/state.ts';
-import { bytesEqual, fromHex, toHex } from '../protocol/bytes.ts';
+import { fromHex, toHex } from '../protocol/bytes.ts';
 import { cleanText } from '../protocol/clean-text.ts';
-import { type OpenFailure, openPeeked, peek, type Peeked, seal } from '../protocol/envelope.ts';
+import { type OpenFailure, type Peeked, seal } from '../protocol/envelope.ts';
 import { messageOf } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
-import {
-  type JoinedEntry,
-  MAX_ADAPTER,
-  type Message,
-  type MessageOf,
-  type RoundFailure,
-} from '../protocol/messages.ts';
+import { MAX_ADAPTER, type Message, type MessageOf, type RoundFailure } from '../protocol/messages.ts';
 import { encodePassedOver } from '../protocol/passed-over.ts';
 import { ProfileBook } from '../protocol/profile-book.ts';
 import { type Clock, every, pause, withDeadline } from '../protocol/timer.ts';
 import { type Presence, PresenceBook, type PresenceSource } from '../swarm/presences.ts';
+import { hear } from '../swarm/hear.ts';
 import { Repeats } from '../swarm/repeats.ts';
 import type { GossipVerdict, Swarm } from '../swarm/types.ts';
 import type { WorkValidator } from '../work/workload.ts';
 import type { Auditor } from './auditor.ts';
-import { opinionOf, type SeatChain } from './certify.ts';
-import { type FailedRound, failedRound, MeasuringError } from './round-failure.ts';
+import { bytesPerParameter, opinionOf, type SeatChain } from './certify.ts';
+import { type FailedRound, failedRound, MeasuringError, unmeasured } from './round-failure.ts';
+import { NextMembers } from './next-members.ts';
 import { ServedRounds } from './served-rounds.ts';
 import { RoundGate } from './time-guard.ts';
 
@@ -76,8 +70,6 @@ interface OpenRound {
 /** Share of the judge phase in which fetches under way may still end, and in which losses may be measured. */
 const FETCH_GRACE = 0.25;
 const MEASURE_SHARE = 0.8;
-/** While nobody is a member, the first to join waits so long for others that come with it. */
-const ADMIT_AFTER_MS = 1500;
 const FETCH_RETRY_MS = 300;
 const MAX_FETCHES = 8;
 const PRESENCE_MS = 4000;
@@ -88,10 +80,8 @@ export class Validator {
   readonly #o: ValidatorOptions;
   readonly #abort = new AbortController();
   readonly #presences: PresenceBook;
-  readonly #joins: JoinBox;
+  readonly #next: NextMembers;
   readonly #repeats: Repeats;
-  /** When the first of the joins that wait came, swarm time. */
-  #joinsSince = 0;
   /** Certified work, for tabs that are late. */
   readonly served: ServedRounds;
   #round: OpenRound | null = null;
@@ -122,7 +112,7 @@ export class Validator {
       () => chain.run.rounds.round(clock.now()),
       () => clock.now(),
     );
-    this.#joins = new JoinBox(chain.run.id);
+    this.#next = new NextMembers({ chain, clock, onFirst: (ready) => this.#wakeAt(ready) });
     this.#standings = options.standings;
     this.#lastWords = chain.lastMessages;
     const { roundMs } = chain.run.manifest.schedule;
@@ -174,20 +164,14 @@ export class Validator {
   }
 
   /** A gossip message; `from`: the peer that published it. Never throws. */
-  async handle(bytes: Uint8Array, from: string): Promise<GossipVerdict> {
-    const peeked = peek(bytes);
-    if (!peeked.ok) return this.#unopened(peeked);
-    const unheard = this.#unheard(peeked);
-    if (unheard !== null) return unheard;
-    const opened = await openPeeked(peeked);
-    if (!opened.ok) return this.#unopened(opened);
-    const { message, sender } = opened;
-    if (message.kind !== 'certificate' && !bytesEqual(message.run, this.#o.chain.run.id)) return 'reject';
-    const { signature } = peeked.outer;
-    if (this.#repeats.isRepeated(signature)) return 'ignore';
-    const verdict = this.#take(message, { sender, from, known: this.#knows(sender) }, bytes);
-    if (verdict === 'accept') this.#repeats.add(signature);
-    return verdict;
+  handle(bytes: Uint8Array, from: string): Promise<GossipVerdict> {
+    return hear(bytes, {
+      run: this.#o.chain.run.id,
+      repeats: this.#repeats,
+      unopened: (failure) => this.#unopened(failure),
+      unheard: (peeked) => this.#unheard(peeked),
+      take: (message, sender) => this.#take(message, { sender, from, known: this.#knows(sender) }, bytes),
+    });
   }
 
   #unopened({ reason }: OpenFailure): GossipVerdict {
@@ -227,7 +211,7 @@ export class Validator {
     const { sender, known } = source;
     switch (message.kind) {
       case 'join':
-        return this.#join(message, sender);
+        return this.#next.take(message, sender);
       case 'answer':
         return this.#auditor?.take(sender, message) ?? 'ignore';
       case 'commit':
@@ -261,33 +245,6 @@ export class Validator {
     if (receipt.ok) return 'accept';
     // What breaks the manifest is wrong for everybody; time and state another peer may see differently.
     return receipt.reason === 'malformed' || receipt.reason === 'too-large' ? 'reject' : 'ignore';
-  }
-
-  #join(message: MessageOf<'join'>, sender: Uint8Array): GossipVerdict {
-    const { head } = this.#o.chain.state;
-    const first = this.#joined().length === 0;
-    const receipt = this.#joins.take(sender, message, head, this.#admitted());
-    if (receipt === 'weak') return 'reject';
-    if (receipt === 'stale' || receipt === 'full' || receipt === 'member') return 'ignore';
-    if (receipt === 'taken' && first) {
-      this.#joinsSince = this.#o.clock.now();
-      this.#wakeAt(this.#joinsSince + ADMIT_AFTER_MS);
-    }
-    return 'accept';
-  }
-
-  /** Who would join with the certificate of `round`. */
-  #joined(round = this.#roundNow()): JoinedEntry[] {
-    return this.#joins.joined(this.#o.chain.state.head, this.#admitted(round));
-  }
-
-  #admitted(round = this.#roundNow()): (contributor: Uint8Array) => boolean {
-    const { run, state } = this.#o.chain;
-    return (contributor) => isAdmitted(state.members, contributor, round, run.manifest.admission);
-  }
-
-  #roundNow(): number {
-    return this.#o.chain.run.rounds.round(this.#o.clock.now());
   }
 
   /** Does what is due: opens a round, fetches, begins to judge. Cheap when nothing is. */
@@ -414,7 +371,7 @@ export class Validator {
   /** Whether nothing more can come that would change the verdict, or time is up. */
   #ready(round: OpenRound, now: number): boolean {
     const { commit, reveal } = this.#o.chain.run.rounds.deadlines(round.round);
-    if (this.#nobodyToWaitFor(now)) return true;
+    if (this.#next.needNotWait(now)) return true;
     if (now < commit) return false;
     if (now >= this.#fetchDeadline(round.round)) return true;
     if (round.fetching.size > 0) return false;
@@ -423,19 +380,13 @@ export class Validator {
     return now >= reveal || round.book.entries().every(({ state }) => state !== 'committed');
   }
 
-  /** While nobody is a member, nobody's work is under way: the first who join need not wait for the round's end. */
-  #nobodyToWaitFor(now: number): boolean {
-    if (this.#o.chain.state.members.size > 0 || now < this.#joinsSince + ADMIT_AFTER_MS) return false;
-    return this.#joined().length > 0;
-  }
-
   async #judge(round: OpenRound): Promise<void> {
     const { chain, report } = this.#o;
     try {
       // Slow bytes are bytes not served in time. It is not for want of room, which would leave the error feedback unseen.
       for (const key of round.fetching)
         round.book.notServed(fromHex(key), refusal('not-revealed', 'slow-bytes'));
-      const joined = this.#joined(round.round);
+      const joined = this.#next.joined(round.round);
       const audits = this.#auditor?.outcomes(round.round) ?? [];
       const verdict = await round.book.judge({ joined, audits });
       if (this.#abort.signal.aborted) return;
@@ -641,19 +592,4 @@ export class Validator {
       this.#arm();
     });
   }
-}
-
-/** A round some of whose work could not be measured on this machine, in time or at all. */
-function unmeasured({ round, refused, unlisted }: Verdict): FailedRound | null {
-  const one = [...refused, ...unlisted].find(({ reason }) => reason === 'unjudged');
-  return one === undefined ? null : { round, failure: 'measuring', error: one.note.code };
-}
-
-/** Mean wire size of accepted work in bytes a parameter; null without any. */
-export function bytesPerParameter(
-  sizes: readonly { readonly byteLength: number }[],
-  elements: number,
-): number | null {
-  if (sizes.length === 0) return null;
-  return sizes.reduce((sum, { byteLength }) => sum + byteLength, 0) / sizes.length / elements;
 }
