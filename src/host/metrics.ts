@@ -1,6 +1,7 @@
-/** Prometheus text exposition (format 0.0.4) of a host: few metrics, so the lines are written by hand. */
+/** What a host's run, disk, port and process come to, as metrics. */
 import { ROUND_FAILURES } from '../protocol/messages.ts';
 import type { DoorFigures } from './doorman.ts';
+import { Exposition } from './exposition.ts';
 import { TROUBLES } from './troubles.ts';
 import type { StatusView } from './view.ts';
 
@@ -12,14 +13,9 @@ export interface ProcessFigures {
   readonly door: DoorFigures | null;
 }
 
-type Kind = 'gauge' | 'counter';
-
 export function metricsText(status: StatusView, figures: ProcessFigures): string {
-  const lines: string[] = [];
-  const metric = (name: string, kind: Kind, help: string, value: number | null): void => {
-    if (value === null) return;
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`, `${name} ${value}`);
-  };
+  const exposition = new Exposition();
+  const metric = exposition.metric.bind(exposition);
   metric('tabswarm_round', 'gauge', 'Round by the wall clock', status.round);
   metric('tabswarm_height', 'gauge', 'Certified rounds', status.height);
   metric('tabswarm_rounds_lost_total', 'counter', 'Rounds lost by this host since start', status.roundsLost);
@@ -29,12 +25,12 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
     '1 while somebody judges rounds',
     status.validator === 'none' ? 0 : 1,
   );
-  lines.push(
-    '# HELP tabswarm_trouble 1 while the validator’s machine fails at this',
-    '# TYPE tabswarm_trouble gauge',
-    ...ROUND_FAILURES.map(
-      (cause) => `tabswarm_trouble{cause="${cause}"} ${status.trouble?.cause === cause ? 1 : 0}`,
-    ),
+  exposition.labelled(
+    'tabswarm_trouble',
+    'gauge',
+    '1 while the validator’s machine fails at this',
+    'cause',
+    ROUND_FAILURES.map((cause) => [cause, status.trouble?.cause === cause ? 1 : 0]),
   );
   metric('tabswarm_peers', 'gauge', 'Peers that lately showed a sign of life', status.peerCount);
   metric('tabswarm_relay_reservations', 'gauge', 'Reservations that the relay holds', status.reservations);
@@ -60,11 +56,13 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
   );
   metric('tabswarm_tokens_total', 'counter', 'Tokens of accepted work', tokens);
   metric('tabswarm_micro_credits_issued_total', 'counter', 'Micro-credits issued', status.issued);
-  lines.push('# HELP tabswarm_host_trouble 1 while it lasts', '# TYPE tabswarm_host_trouble gauge');
-  for (const code of TROUBLES)
-    lines.push(
-      `tabswarm_host_trouble{code="${code}"} ${status.troubles.some((one) => one.code === code) ? 1 : 0}`,
-    );
+  exposition.labelled(
+    'tabswarm_host_trouble',
+    'gauge',
+    '1 while it lasts',
+    'code',
+    TROUBLES.map((code) => [code, status.troubles.some((one) => one.code === code) ? 1 : 0]),
+  );
   metric(
     'tabswarm_disk_free_bytes',
     'gauge',
@@ -74,12 +72,13 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
   metric('tabswarm_relayed_bytes_total', 'counter', 'Bytes through the relay', status.relayedBytes);
   metric('tabswarm_blob_sent_bytes_total', 'counter', 'Blob bytes sent over libp2p', status.blobBytesOut);
   metric('tabswarm_blob_received_bytes_total', 'counter', 'Blob bytes got over libp2p', status.blobBytesIn);
-  lines.push(
-    '# HELP tabswarm_http_responses_total HTTP answers by status',
-    '# TYPE tabswarm_http_responses_total counter',
+  exposition.labelled(
+    'tabswarm_http_responses_total',
+    'counter',
+    'HTTP answers by status',
+    'code',
+    figures.httpRequests,
   );
-  for (const [code, count] of figures.httpRequests)
-    lines.push(`tabswarm_http_responses_total{code="${code}"} ${count}`);
   const { door } = figures;
   if (door !== null) {
     metric('tabswarm_http_sockets', 'gauge', 'Connections to the port', door.sockets);
@@ -87,13 +86,15 @@ export function metricsText(status: StatusView, figures: ProcessFigures): string
     metric('tabswarm_http_answers', 'gauge', 'Answers in progress', door.answers);
     metric('tabswarm_http_waiting', 'gauge', 'Requests that wait for an answer to end', door.waiting);
     metric('tabswarm_http_unsent_bytes', 'gauge', 'Bytes of answers that were made and not sent', door.bytes);
-    lines.push(
-      '# HELP tabswarm_http_refused_total Turned away or cut off, by what there was too much of',
-      '# TYPE tabswarm_http_refused_total counter',
+    exposition.labelled(
+      'tabswarm_http_refused_total',
+      'counter',
+      'Turned away or cut off, by what there was too much of',
+      'of',
+      door.refused,
     );
-    for (const [of, count] of door.refused) lines.push(`tabswarm_http_refused_total{of="${of}"} ${count}`);
   }
   metric('process_resident_memory_bytes', 'gauge', 'Resident memory', figures.residentBytes);
   metric('process_uptime_seconds', 'gauge', 'Seconds since start', figures.uptimeSeconds);
-  return `${lines.join('\n')}\n`;
+  return exposition.text;
 }
