@@ -2,61 +2,23 @@
  * The host below a path of somebody's site, `http://site/app/`, behind a proxy that strips the path and behind one that
  * keeps it: page, service worker, API, WebSocket, blobs and links between tabs work as at the root.
  */
-import { createServer, type IncomingMessage, request as ask, type Server } from 'node:http';
-import { type AddressInfo, connect, createServer as listen } from 'node:net';
+import { type AddressInfo, createServer as listen } from 'node:net';
 import { once } from 'node:events';
 import { type Browser, expect, test } from '@playwright/test';
 import { type RunningHost, startHost } from './support/host.ts';
+import { type Proxy, startProxy } from './support/proxy.ts';
 import { openTab, type Tab } from './support/tab.ts';
 
 test.use({ serviceWorkers: 'allow' });
 
 /** A proxy that passes on what is below /app/, and nothing else. */
-async function proxy(
-  port: number,
-  keepsPath: boolean,
-): Promise<{ server: Server; port: number; to: { port: number } }> {
-  const to = { port: 0 };
-  const pathOf = (request: IncomingMessage): string | null => {
-    const url = request.url ?? '';
-    if (!url.startsWith('/app/')) return null;
-    return keepsPath ? url : url.slice('/app'.length);
-  };
-  const headersOf = (request: IncomingMessage) => ({
-    ...request.headers,
-    'x-forwarded-for': request.socket.remoteAddress ?? '',
+async function belowApp(port: number, keepsPath: boolean): Promise<Proxy> {
+  const proxy = await startProxy({
+    port,
+    pathOf: (url) => (url.startsWith('/app/') ? (keepsPath ? url : url.slice('/app'.length)) : null),
   });
-  const server = createServer((request, response) => {
-    const path = pathOf(request);
-    if (path === null) return void response.writeHead(404).end('another site');
-    const { method } = request;
-    const passed = ask(
-      { port: to.port, host: '127.0.0.1', path, method, headers: headersOf(request) },
-      (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(response);
-      },
-    );
-    passed.on('error', () => response.destroy());
-    request.pipe(passed);
-  });
-  server.on('upgrade', (request, socket, head) => {
-    const path = pathOf(request);
-    if (path === null) return void socket.destroy();
-    const inner = connect(to.port, '127.0.0.1', () => {
-      const headers = Object.entries(headersOf(request)).map(
-        ([name, value]) => `${name}: ${String(value)}\r\n`,
-      );
-      inner.write(`GET ${path} HTTP/1.1\r\n${headers.join('')}\r\n`);
-      inner.write(head);
-      inner.pipe(socket).pipe(inner);
-    });
-    for (const one of [inner, socket])
-      one.on('error', () => [inner, socket].forEach((each) => each.destroy()));
-  });
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  return { server, port: (server.address() as AddressInfo).port, to };
+  proxy.passSockets = true;
+  return proxy;
 }
 
 async function freePort(): Promise<number> {
@@ -77,14 +39,14 @@ for (const keepsPath of [false, true]) {
   test(`a proxy that ${keepsPath ? 'keeps' : 'strips'} the path`, async ({ browser }) => {
     const port = await freePort();
     const base = `http://localhost:${port}/app`;
-    const outside = await proxy(port, keepsPath);
+    const outside = await belowApp(port, keepsPath);
     // Only a proxy that keeps the path needs the host to know it.
     const host: RunningHost = await startHost([
       '--preset',
       'tiny',
       ...(keepsPath ? ['--public-url', `${base}/`] : []),
     ]);
-    outside.to.port = host.port;
+    outside.target = host.port;
     const tabs: Tab[] = [];
     try {
       tabs.push(await watch(browser, base, 'A'), await watch(browser, base, 'B'));
@@ -130,8 +92,7 @@ for (const keepsPath of [false, true]) {
     } finally {
       for (const tab of tabs) await tab.close();
       await host.stop();
-      outside.server.closeAllConnections();
-      outside.server.close();
+      outside.stop();
     }
   });
 }

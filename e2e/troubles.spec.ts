@@ -105,7 +105,7 @@ test('a full disk is the organizer’s trouble and nobody’s refusal, and round
 test('a refused WebSocket is told as that, and the tab goes on when it is let through', async ({
   browser,
 }) => {
-  const proxy = await startProxy(host.port);
+  const proxy = await startProxy({ target: host.port });
   const tab = await openTab(browser, proxy.url, 'behind');
   await tab.page.getByRole('button', { name: 'Just watch' }).click();
   const banner = tab.page.getByTestId('problem-socket-refused');

@@ -3,7 +3,6 @@
  * room is told as that, and nothing that was there is gone afterwards.
  */
 import {
-  cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -23,12 +22,13 @@ import { fault, HostFault } from './faults.ts';
 import { openRun } from './open-run.ts';
 import { loadSeed } from './seeds.ts';
 import { Store } from './store.ts';
-import { smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
+import { copier, smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { certifyRound, openChain } from './testing/one-round.ts';
 import { createIdentity } from '../protocol/identity.ts';
 
 const folder = temporaryFolder();
 const prepared = join(folder.dir, 'prepared');
+const copy = copier(folder.dir, prepared);
 let wanted: Parameters<typeof openRun>[1];
 
 beforeAll(async () => {
@@ -39,13 +39,6 @@ beforeAll(async () => {
   store.close();
 });
 afterAll(() => folder.remove());
-
-let copies = 0;
-function copy(): string {
-  const dir = join(folder.dir, `copy-${copies++}`);
-  cpSync(prepared, dir, { recursive: true });
-  return dir;
-}
 
 /** Every file below a folder with its bytes: what may not change when a start is refused. */
 function contents(dir: string): Map<string, string> {

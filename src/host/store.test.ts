@@ -1,6 +1,6 @@
 /** Durability: what survives a restart, a kill at each step of a write, a damaged file, and a second process. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -12,11 +12,12 @@ import { HostFault } from './faults.ts';
 import { openRun } from './open-run.ts';
 import { loadSeed } from './seeds.ts';
 import { Store } from './store.ts';
-import { smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
+import { copier, smallRun, temporaryFolder, writeCorpus } from './testing/fixtures.ts';
 import { certifyRound, openChain } from './testing/one-round.ts';
 
 const folder = temporaryFolder();
 const prepared = join(folder.dir, 'prepared');
+const copy = copier(folder.dir, prepared);
 
 beforeAll(async () => {
   const run = await openRun(prepared, smallRun(writeCorpus(folder.dir)));
@@ -24,14 +25,6 @@ beforeAll(async () => {
   run.store.close();
 });
 afterAll(() => folder.remove());
-
-let copies = 0;
-/** A fresh copy of the prepared run. */
-function copy(): string {
-  const dir = join(folder.dir, `copy-${copies++}`);
-  cpSync(prepared, dir, { recursive: true });
-  return dir;
-}
 
 const validatorOf = (dir: string) => createIdentity(loadSeed(dir, 'validator'));
 const summary = (chain: HostChain) => ({

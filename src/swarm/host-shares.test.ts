@@ -3,12 +3,9 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect as connectSocket } from 'node:net';
 import type { CircuitRelayService, RelayReservation } from '@libp2p/circuit-relay-v2';
 import type { Connection, MultiaddrConnection, PeerId } from '@libp2p/interface';
-import { noise } from '@libp2p/noise';
 import { lpStream } from '@libp2p/utils';
-import { webSockets } from '@libp2p/websockets';
-import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
-import { createLibp2p, type Libp2p } from 'libp2p';
+import type { Libp2p } from 'libp2p';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hostMultiaddr } from './addresses.ts';
 import { TrustedProxies } from './address-share.ts';
@@ -16,6 +13,7 @@ import { createHostSwarm, type HostSwarm } from './host-node.ts';
 import * as limits from './limits.ts';
 import { Reservations } from './reservations.ts';
 import { Visitors } from './visitors.ts';
+import { createStrangerNode } from './testing.ts';
 
 const SEED = new Uint8Array(32).fill(7);
 const stops: (() => unknown)[] = [];
@@ -45,14 +43,7 @@ async function startHost(
 
 /** A key that nobody knows, with nothing but what a connection takes. */
 async function stranger(): Promise<Libp2p> {
-  const node = await createLibp2p({
-    transports: [webSockets()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    connectionGater: { denyDialMultiaddr: () => false },
-    connectionMonitor: { enabled: false },
-    connectionManager: { reconnectRetries: 0, dialTimeout: 30_000, addressDialTimeout: 30_000 },
-  });
+  const node = await createStrangerNode({ dialTimeout: 30_000, addressDialTimeout: 30_000 });
   stops.push(() => node.stop());
   return node;
 }

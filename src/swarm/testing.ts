@@ -30,6 +30,18 @@ export function createTestNode(): Promise<Libp2p> {
   });
 }
 
+/** A key that nobody knows, with nothing but what a connection takes. */
+export function createStrangerNode(timeouts: { dialTimeout?: number; addressDialTimeout?: number } = {}) {
+  return createLibp2p({
+    transports: [webSockets()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionGater: { denyDialMultiaddr: () => false },
+    connectionMonitor: { enabled: false },
+    connectionManager: { reconnectRetries: 0, ...timeouts },
+  });
+}
+
 /** `size` bytes that depend on `seed`, with their hash. */
 export async function testBlob(size: number, seed = 1): Promise<{ hash: Uint8Array; bytes: Uint8Array }> {
   const bytes = new Uint8Array(size);

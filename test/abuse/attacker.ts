@@ -4,13 +4,12 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Connection } from '@libp2p/interface';
-import { noise } from '@libp2p/noise';
 import { lpStream } from '@libp2p/utils';
-import { webSockets } from '@libp2p/websockets';
-import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
-import { createLibp2p, type Libp2p } from 'libp2p';
+import type { Libp2p } from 'libp2p';
+import { pause } from '../../src/swarm/pause.ts';
 import { createPeerNode, type PeerNode } from '../../src/swarm/peer-node.ts';
+import { createStrangerNode } from '../../src/swarm/testing.ts';
 
 /** The attacker's, which honest tabs do not share. All of 127/8 is loopback on Linux; elsewhere it has to be set up. */
 export const ATTACKER = '127.0.0.66';
@@ -26,18 +25,6 @@ export interface Aim {
   readonly hostId: string;
   readonly topic: string;
 }
-
-export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 
 export class Attacker {
   readonly aim: Aim;
@@ -89,14 +76,7 @@ export class Attacker {
 
   /** A new key on a bare node. */
   async key(): Promise<Libp2p> {
-    const node = await createLibp2p({
-      transports: [webSockets()],
-      connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
-      connectionGater: { denyDialMultiaddr: () => false },
-      connectionMonitor: { enabled: false },
-      connectionManager: { reconnectRetries: 0 },
-    });
+    const node = await createStrangerNode();
     this.#nodes.add(node);
     return node;
   }

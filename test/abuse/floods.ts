@@ -10,7 +10,8 @@ import { createIdentity } from '../../src/protocol/identity.ts';
 import type { Message } from '../../src/protocol/messages.ts';
 import { ordinaryMessages } from '../../src/protocol/testing-messages.ts';
 import type { PeerNode } from '../../src/swarm/peer-node.ts';
-import { acceptRelayed, type Attacker, dial, pause, reserve, sendRelayed } from './attacker.ts';
+import { pause } from '../../src/swarm/pause.ts';
+import { acceptRelayed, type Attacker, dial, reserve, sendRelayed } from './attacker.ts';
 
 export interface Battlefield {
   readonly attacker: Attacker;

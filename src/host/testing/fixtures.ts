@@ -1,5 +1,5 @@
 /** Small runs for the host's tests: a folder, a made-up text, the smallest preset. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { preset } from '../../model/presets.ts';
@@ -11,6 +11,16 @@ import type { NewRun } from '../open-run.ts';
 export function temporaryFolder(): { dir: string; remove: () => void } {
   const dir = mkdtempSync(join(tmpdir(), 'tabswarm-host-'));
   return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
+}
+
+/** Makes copies of `prepared` in `dir`, each in a folder of its own. */
+export function copier(dir: string, prepared: string): () => string {
+  let copies = 0;
+  return () => {
+    const copy = join(dir, `copy-${copies++}`);
+    cpSync(prepared, copy, { recursive: true });
+    return copy;
+  };
 }
 
 /** About 60 KB of made-up sentences: enough for the smallest tokenizer, prepared in a fraction of a second. */
