@@ -47,8 +47,8 @@ const Window: v.GenericSchema<unknown, ClockWindow> = v.object({
 
 const fallback = DEFAULT_SETTINGS;
 /** What was never set is the default; what was set and cannot be read is as careful as it may have been. */
-const careful = <T>(schema: v.GenericSchema<unknown, T>, unread: T, unset: T) =>
-  v.optional(v.fallback(schema, unread), unset as never);
+const careful = <T>(schema: v.GenericSchema<unknown, T>, unread: NoInfer<T>, unset: NoInfer<T>) =>
+  v.optional(v.fallback(schema, unread), unset);
 const Stored = v.object({
   gpuShare: careful(within(MIN_SHARE, 1), MIN_SHARE, fallback.gpuShare),
   whenActive: careful(v.picklist(['run', 'slow', 'pause']), 'pause', fallback.whenActive),

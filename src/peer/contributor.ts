@@ -366,12 +366,12 @@ export class Contributor {
     published?: () => void,
   ): Promise<void> {
     const { identity, swarm, clock } = this.#o;
+    let tell = published;
     const bytes = await sign(identity, message);
-    let told = false;
     do {
       await swarm.publish(bytes);
-      if (!told) published?.();
-      told = true;
+      tell?.();
+      tell = undefined;
       await this.#waitFor(done, Math.min(deadline, clock.now() + REPEAT_MS), signal);
     } while (!signal.aborted && !done() && this.#isOpen(deadline));
   }
